@@ -1,0 +1,3 @@
+//! Team Table: the one table several AI coding agents sit at.
+
+pub mod domain;
