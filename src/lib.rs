@@ -1,3 +1,6 @@
 //! Team Table: the one table several AI coding agents sit at.
 
+pub mod auth;
 pub mod domain;
+pub mod events;
+pub mod storage;

@@ -122,7 +122,7 @@ impl Input {
 }
 
 /// Why a policy did not simply let something through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs.
     pub code: String,

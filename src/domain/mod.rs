@@ -1,3 +1,13 @@
-//! Plain types and rules, no I/O. May use std, serde and time; knows nothing else of ours.
+//! Plain types and rules, no I/O. May use std and serde; knows nothing else of ours.
 
+pub mod agent;
+pub mod clock;
+pub mod context_entry;
 pub mod decision;
+pub mod escalation;
+pub mod event;
+pub mod message;
+pub mod principal;
+pub mod refusal;
+pub mod task;
+mod text;

@@ -1,0 +1,103 @@
+//! The only place that reads the system clock, and the one format in which times leave the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// One second, minute, hour and day in [`Millis`].
+pub const SECOND: Millis = 1_000;
+/// One minute in [`Millis`].
+pub const MINUTE: Millis = 60 * SECOND;
+/// One hour in [`Millis`].
+pub const HOUR: Millis = 60 * MINUTE;
+/// One day in [`Millis`].
+pub const DAY: Millis = 24 * HOUR;
+
+/// A source of time: the system's, or one that a test moves by hand.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The operating system's wall clock.
+    #[default]
+    System,
+    /// A clock that stands still until told otherwise.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `at` until [`advance`](Self::advance) moves it.
+    #[must_use]
+    pub fn fixed(at: Millis) -> Self {
+        Self::Fixed(Arc::new(AtomicI64::new(at)))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        match self {
+            Self::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Self::Fixed(at) => at.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a fixed clock; does nothing to the system's.
+    pub fn advance(&self, by: Millis) {
+        if let Self::Fixed(at) = self {
+            at.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Formats a time as clients see it: `2026-11-22T09:30:00.125+00:00`. The offset is spelled out because
+/// Python before 3.11 does not read a `Z`.
+#[must_use]
+pub fn format(at: Millis) -> String {
+    let (days, ms) = (at.div_euclid(DAY), at.rem_euclid(DAY));
+    let (year, month, day) = civil_from_days(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}+00:00",
+        ms / HOUR,
+        ms / MINUTE % 60,
+        ms / SECOND % 60,
+        ms % SECOND
+    )
+}
+
+/// Days since 1970-01-01 to the proleptic Gregorian date, by the era method of Howard Hinnant's
+/// "chrono-Compatible Low-Level Date Algorithms".
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_formatted_with_milliseconds_and_an_offset() {
+        assert_eq!(format(0), "1970-01-01T00:00:00.000+00:00");
+        assert_eq!(format(951_827_696_789), "2000-02-29T12:34:56.789+00:00");
+        assert_eq!(format(1_795_339_799_999), "2026-11-22T09:29:59.999+00:00");
+        assert_eq!(format(-1), "1969-12-31T23:59:59.999+00:00");
+    }
+
+    #[test]
+    fn a_fixed_clock_moves_only_when_told() {
+        let clock = Clock::fixed(5);
+        assert_eq!(clock.now(), 5);
+        clock.advance(MINUTE);
+        assert_eq!(clock.now(), 60_005);
+    }
+}

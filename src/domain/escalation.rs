@@ -1,0 +1,32 @@
+//! A question or a held call that waits for a person.
+
+use super::clock::{HOUR, Millis};
+
+/// How long an approval lets the same call pass, once (policy.md, Combining and failing).
+pub const APPROVAL_LASTS: Millis = HOUR;
+
+/// Where an escalation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscalationStatus {
+    /// Waiting for a person.
+    Open,
+    /// A held call may pass once.
+    Approved,
+    /// A held call may not pass.
+    Denied,
+    /// A question was answered, or closed without an answer.
+    Resolved,
+}
+
+impl EscalationStatus {
+    /// The word in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Resolved => "resolved",
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Messages and threads.
+
+use serde::Serialize;
+
+use super::clock::{self, Millis};
+use super::refusal::Refusal;
+use super::text;
+
+/// Longest message, in characters (tools.md, Limits).
+pub const MAX_CONTENT: usize = 10_000;
+/// Longest idempotency key, in characters: room for a UUID with a prefix.
+pub const MAX_IDEMPOTENCY_KEY: usize = 128;
+/// The recipient of a broadcast.
+pub const EVERYONE: &str = "*";
+
+/// Who wrote a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The agent, by a tool call.
+    Agent,
+    /// The agent's poll daemon.
+    Automatic,
+    /// The agent's person, answering an escalation in the agent's name.
+    Person,
+}
+
+impl Origin {
+    /// The word stored in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Automatic => "automatic",
+            Self::Person => "person",
+        }
+    }
+
+    /// The reverse of [`as_str`](Self::as_str); an unknown word is an agent's.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "automatic" => Self::Automatic,
+            "person" => Self::Person,
+            _ => Self::Agent,
+        }
+    }
+}
+
+/// A message to send, already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The text.
+    pub content: String,
+    /// The message this one answers.
+    pub reply_to: Option<i64>,
+    /// A repeat of the same sender's key sends nothing and returns the first message.
+    pub idempotency_key: Option<String>,
+    /// Who writes it.
+    pub origin: Origin,
+}
+
+impl Draft {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// `invalid_argument` when the text is blank or too long, or the key is.
+    pub fn check(&self) -> Result<(), Refusal> {
+        text::filled("content", &self.content, MAX_CONTENT)?;
+        check_idempotency_key(self.idempotency_key.as_deref())
+    }
+}
+
+/// Accepts no key, or one of 1 to [`MAX_IDEMPOTENCY_KEY`] characters.
+///
+/// # Errors
+/// `invalid_argument`.
+pub fn check_idempotency_key(key: Option<&str>) -> Result<(), Refusal> {
+    key.map_or(Ok(()), |key| text::filled("idempotency_key", key, MAX_IDEMPOTENCY_KEY))
+}
+
+/// A stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Number, unique and growing.
+    pub id: i64,
+    /// Agent name.
+    pub sender: String,
+    /// Agent name, or [`EVERYONE`].
+    pub recipient: String,
+    /// The text.
+    pub content: String,
+    /// When it was sent.
+    pub created_at: Millis,
+    /// Id of the thread's first message.
+    pub thread_id: i64,
+    /// The message this one answers.
+    pub reply_to: Option<i64>,
+    /// Who wrote it.
+    pub origin: Origin,
+}
+
+/// A message as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageView {
+    /// Number.
+    pub id: i64,
+    /// Agent name.
+    pub sender: String,
+    /// Agent name, or `*`.
+    pub recipient: String,
+    /// The text.
+    pub content: String,
+    /// When it was sent.
+    pub created_at: String,
+    /// Id of the thread's first message.
+    pub thread_id: i64,
+    /// The message this one answers.
+    pub reply_to: Option<i64>,
+    /// In an inbox: whether it had been returned before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<bool>,
+}
+
+impl Message {
+    /// The message as clients see it.
+    #[must_use]
+    pub fn view(self, read: Option<bool>) -> MessageView {
+        MessageView {
+            id: self.id,
+            sender: self.sender,
+            recipient: self.recipient,
+            content: self.content,
+            created_at: clock::format(self.created_at),
+            thread_id: self.thread_id,
+            reply_to: self.reply_to,
+            read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_counted_in_characters_and_may_not_be_blank() {
+        let draft = |content: &str| Draft {
+            content: content.into(),
+            reply_to: None,
+            idempotency_key: None,
+            origin: Origin::Agent,
+        };
+        assert!(draft(&"é".repeat(MAX_CONTENT)).check().is_ok());
+        assert!(draft(&"é".repeat(MAX_CONTENT + 1)).check().is_err());
+        assert!(draft(" \n\t").check().is_err());
+    }
+}

@@ -1,0 +1,470 @@
+//! Tasks: their states, who may move them, and when one counts as abandoned.
+
+use serde::Serialize;
+
+use super::clock::{self, MINUTE, Millis};
+use super::principal::Principal;
+use super::refusal::Refusal;
+use super::text;
+
+/// Longest title, in characters (tools.md, Limits).
+pub const MAX_TITLE: usize = 200;
+/// Longest description and longest result, in characters.
+pub const MAX_TEXT: usize = 5_000;
+/// Most tasks one task may depend on. Enough for any plan a person reads; keeps a call's work bounded.
+pub const MAX_DEPENDENCIES: usize = 50;
+/// An in-progress task whose assignee has not been seen for this long is stale.
+pub const STALE_AFTER: Millis = 15 * MINUTE;
+
+/// A state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Posted, nobody works on it.
+    Pending,
+    /// Claimed.
+    InProgress,
+    /// Claimed, and cannot go on.
+    Blocked,
+    /// Work finished, waiting for the reviewer.
+    AwaitingReview,
+    /// Finished. Never moves again.
+    Done,
+    /// Given up. Never moves again.
+    Cancelled,
+}
+
+impl Status {
+    /// Every state, in the order of a task's life.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::InProgress, Self::Blocked, Self::AwaitingReview, Self::Done, Self::Cancelled];
+
+    /// The word clients use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Blocked => "blocked",
+            Self::AwaitingReview => "awaiting_review",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads a client's word.
+    ///
+    /// # Errors
+    /// `invalid_argument`, with the words allowed.
+    pub fn parse(word: &str) -> Result<Self, Refusal> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {
+            Refusal::invalid(
+                format!("{:?} is not a task status", word.chars().take(32).collect::<String>()),
+                format!("use one of {}", words(&Self::ALL)),
+            )
+        })
+    }
+
+    /// The states this one may move to by `update_task`.
+    #[must_use]
+    pub const fn next(self) -> &'static [Self] {
+        match self {
+            Self::Pending => &[Self::InProgress],
+            Self::InProgress => &[Self::Done, Self::Blocked, Self::AwaitingReview, Self::Cancelled],
+            Self::Blocked => &[Self::InProgress],
+            Self::AwaitingReview => &[Self::Done, Self::InProgress],
+            Self::Done | Self::Cancelled => &[],
+        }
+    }
+
+    /// Whether the task is over.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled)
+    }
+}
+
+fn words(statuses: &[Status]) -> String {
+    statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// How urgent a task is. Ordered: `High < Medium < Low`, as ranks are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Rank 0.
+    High,
+    /// Rank 1.
+    Medium,
+    /// Rank 2.
+    Low,
+}
+
+impl Priority {
+    /// The word clients use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+
+    /// The number stored, so that an index yields the best first.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        match self {
+            Self::High => 0,
+            Self::Medium => 1,
+            Self::Low => 2,
+        }
+    }
+
+    /// The reverse of [`rank`](Self::rank).
+    #[must_use]
+    pub const fn from_rank(rank: i64) -> Self {
+        match rank {
+            0 => Self::High,
+            1 => Self::Medium,
+            _ => Self::Low,
+        }
+    }
+
+    /// Reads a client's word.
+    ///
+    /// # Errors
+    /// `invalid_argument`, with the words allowed.
+    pub fn parse(word: &str) -> Result<Self, Refusal> {
+        [Self::High, Self::Medium, Self::Low]
+            .into_iter()
+            .find(|priority| priority.as_str() == word)
+            .ok_or_else(|| {
+                Refusal::invalid(
+                    format!("{:?} is not a priority", word.chars().take(32).collect::<String>()),
+                    "use one of high, medium, low",
+                )
+            })
+    }
+}
+
+/// A task to post, already checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskDraft {
+    /// Title.
+    pub title: String,
+    /// Description.
+    pub description: String,
+    /// Who shall do it; empty for anyone.
+    pub assignee: String,
+    /// How urgent.
+    pub priority: Priority,
+    /// Tasks that must be done first.
+    pub depends_on: Vec<i64>,
+    /// The task this one is a part of.
+    pub parent_id: Option<i64>,
+    /// Who must approve it; empty for nobody.
+    pub reviewer: String,
+    /// A repeat of the same creator's key posts nothing and returns the first task.
+    pub idempotency_key: Option<String>,
+}
+
+impl TaskDraft {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    /// `invalid_argument`, naming the field.
+    pub fn check(&self) -> Result<(), Refusal> {
+        text::filled("title", &self.title, MAX_TITLE)?;
+        text::at_most("description", &self.description, MAX_TEXT)?;
+        for (what, name) in [("assignee", &self.assignee), ("reviewer", &self.reviewer)] {
+            if !name.is_empty() {
+                super::agent::check_name(what, name)?;
+            }
+        }
+        if self.depends_on.len() > MAX_DEPENDENCIES {
+            return Err(Refusal::invalid(
+                format!("depends_on names {} tasks", self.depends_on.len()),
+                format!("name at most {MAX_DEPENDENCIES}"),
+            ));
+        }
+        super::message::check_idempotency_key(self.idempotency_key.as_deref())
+    }
+}
+
+/// A stored task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Number, unique and growing.
+    pub id: i64,
+    /// Title.
+    pub title: String,
+    /// Description.
+    pub description: String,
+    /// State.
+    pub status: Status,
+    /// Urgency.
+    pub priority: Priority,
+    /// Who posted it.
+    pub creator: String,
+    /// Who does it, or shall; empty for anyone.
+    pub assignee: String,
+    /// What came of it.
+    pub result: String,
+    /// When it was posted.
+    pub created_at: Millis,
+    /// When it last changed.
+    pub updated_at: Millis,
+    /// Tasks that must be done first.
+    pub depends_on: Vec<i64>,
+    /// The task this one is a part of.
+    pub parent_id: Option<i64>,
+    /// Who must approve it; empty for nobody.
+    pub reviewer: String,
+    /// How many of `depends_on` are not done.
+    pub unmet: i64,
+    /// When the assignee was last seen; `None` when no active member has that name.
+    pub assignee_seen: Option<Millis>,
+}
+
+/// A task as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of Task")]
+pub struct TaskView {
+    pub id: i64,
+    pub title: String,
+    pub description: String,
+    pub status: &'static str,
+    pub priority: &'static str,
+    pub creator: String,
+    pub assignee: String,
+    pub result: String,
+    pub created_at: String,
+    pub updated_at: String,
+    pub depends_on: Vec<i64>,
+    pub parent_id: Option<i64>,
+    pub reviewer: String,
+    pub stale: bool,
+}
+
+impl Task {
+    /// In progress, and its assignee has not been seen for [`STALE_AFTER`]. An assignee who is not at the
+    /// table was last seen when the task last changed.
+    #[must_use]
+    pub fn is_stale(&self, now: Millis) -> bool {
+        self.status == Status::InProgress && now - self.assignee_seen.unwrap_or(self.updated_at) > STALE_AFTER
+    }
+
+    /// The task as clients see it.
+    #[must_use]
+    pub fn view(self, now: Millis) -> TaskView {
+        TaskView {
+            stale: self.is_stale(now),
+            id: self.id,
+            title: self.title,
+            description: self.description,
+            status: self.status.as_str(),
+            priority: self.priority.as_str(),
+            creator: self.creator,
+            assignee: self.assignee,
+            result: self.result,
+            created_at: clock::format(self.created_at),
+            updated_at: clock::format(self.updated_at),
+            depends_on: self.depends_on,
+            parent_id: self.parent_id,
+            reviewer: self.reviewer,
+        }
+    }
+
+    /// Whether `caller` may claim the task now.
+    ///
+    /// # Errors
+    /// `failed_precondition` when it is not open, or waits for others; `permission_denied` when it is
+    /// somebody else's.
+    pub fn check_claim(&self, caller: &Principal, now: Millis) -> Result<(), Refusal> {
+        let id = self.id;
+        if self.is_stale(now) {
+            return Ok(());
+        }
+        if self.status != Status::Pending {
+            let holder =
+                if self.assignee.is_empty() { String::new() } else { format!(" by {}", self.assignee) };
+            return Err(Refusal::precondition(
+                format!(
+                    "task {id} is {}{holder}, only a pending or stale task can be claimed",
+                    self.status.as_str()
+                ),
+                "call claim_task without task_id for the best ready task, or list_tasks with ready=true",
+            ));
+        }
+        if !self.assignee.is_empty() && self.assignee != caller.name && !caller.is_privileged() {
+            return Err(Refusal::denied(
+                format!("task {id} is assigned to {}", self.assignee),
+                "only the assignee, a lead or an admin can claim it: choose another with list_tasks ready=true",
+            ));
+        }
+        self.check_dependencies()
+    }
+
+    /// Whether `caller` may move the task to `to`.
+    ///
+    /// # Errors
+    /// `permission_denied` when the task is not theirs or the step is the reviewer's;
+    /// `failed_precondition` when the state does not lead there.
+    pub fn check_update(&self, caller: &Principal, to: Status) -> Result<(), Refusal> {
+        let (id, name) = (self.id, caller.name.as_str());
+        let involved = [&self.creator, &self.assignee, &self.reviewer].into_iter().any(|one| one == name);
+        if !involved && !caller.is_privileged() {
+            return Err(Refusal::denied(
+                format!("{name} is neither creator, assignee nor reviewer of task {id}"),
+                "ask one of them, a lead or an admin to update it",
+            ));
+        }
+        if !self.status.next().contains(&to) {
+            let hint = if self.status.is_final() {
+                "a finished task never moves again: create a new one".to_owned()
+            } else {
+                format!("from {} it can become {}", self.status.as_str(), words(self.status.next()))
+            };
+            return Err(Refusal::precondition(
+                format!("task {id} is {} and cannot become {}", self.status.as_str(), to.as_str()),
+                hint,
+            ));
+        }
+        if to == Status::InProgress && self.status == Status::Pending {
+            if !self.assignee.is_empty() && self.assignee != name && !caller.is_privileged() {
+                return Err(Refusal::denied(
+                    format!("task {id} is assigned to {}", self.assignee),
+                    "only the assignee, a lead or an admin can start it",
+                ));
+            }
+            self.check_dependencies()?;
+        }
+        if to == Status::Done && !self.reviewer.is_empty() {
+            self.check_review(caller)?;
+        }
+        Ok(())
+    }
+
+    /// With a reviewer, nobody approves their own work, and only the reviewer (or a lead, an admin)
+    /// approves what awaits review.
+    fn check_review(&self, caller: &Principal) -> Result<(), Refusal> {
+        let (id, name) = (self.id, caller.name.as_str());
+        let reviewer = &self.reviewer;
+        if self.assignee == name {
+            return Err(Refusal::denied(
+                format!("task {id} has a reviewer, so its assignee cannot mark it done"),
+                format!("move it to awaiting_review; {reviewer} then decides"),
+            ));
+        }
+        if self.status == Status::AwaitingReview && reviewer != name && !caller.is_privileged() {
+            return Err(Refusal::denied(
+                format!("task {id} awaits the review of {reviewer}"),
+                format!("only {reviewer}, a lead or an admin can mark it done"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_dependencies(&self) -> Result<(), Refusal> {
+        if self.unmet == 0 {
+            return Ok(());
+        }
+        Err(Refusal::precondition(
+            format!("task {} waits for {} task(s) it depends on", self.id, self.unmet),
+            format!("finish {:?} first, or list_tasks with ready=true", self.depends_on),
+        ))
+    }
+}
+
+/// Accepts a result of up to [`MAX_TEXT`] characters.
+///
+/// # Errors
+/// `invalid_argument`.
+pub fn check_result(result: &str) -> Result<(), Refusal> {
+    text::at_most("result", result, MAX_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::refusal::Code;
+    use proptest::prelude::*;
+
+    fn principal(name: &str, role: &str) -> Principal {
+        Principal { id: 1, name: name.into(), role: role.into(), capabilities: vec![], authenticated: true }
+    }
+
+    fn task(status: Status) -> Task {
+        Task {
+            id: 7,
+            title: "t".into(),
+            description: String::new(),
+            status,
+            priority: Priority::Medium,
+            creator: "carol".into(),
+            assignee: "alice".into(),
+            result: String::new(),
+            created_at: 0,
+            updated_at: 0,
+            depends_on: vec![],
+            parent_id: None,
+            reviewer: String::new(),
+            unmet: 0,
+            assignee_seen: Some(0),
+        }
+    }
+
+    #[test]
+    fn a_reviewed_task_is_finished_by_its_reviewer_only() {
+        let reviewed = Task { reviewer: "rita".into(), ..task(Status::AwaitingReview) };
+        assert!(reviewed.check_update(&principal("rita", "agent"), Status::Done).is_ok());
+        assert!(reviewed.check_update(&principal("boss", "lead"), Status::Done).is_ok());
+        for other in ["alice", "carol"] {
+            let refusal = reviewed.check_update(&principal(other, "agent"), Status::Done).unwrap_err();
+            assert_eq!(refusal.code, Code::PermissionDenied, "{other}");
+        }
+        let working = Task { reviewer: "rita".into(), ..task(Status::InProgress) };
+        assert!(working.check_update(&principal("alice", "lead"), Status::Done).is_err());
+        assert!(working.check_update(&principal("alice", "agent"), Status::AwaitingReview).is_ok());
+    }
+
+    #[test]
+    fn a_stale_task_can_be_claimed_by_anyone() {
+        let abandoned = task(Status::InProgress);
+        let bob = principal("bob", "agent");
+        assert!(abandoned.check_claim(&bob, STALE_AFTER).is_err());
+        assert!(abandoned.check_claim(&bob, STALE_AFTER + 1).is_ok());
+    }
+
+    #[test]
+    fn a_task_waits_for_what_it_depends_on() {
+        let waiting = Task { unmet: 1, depends_on: vec![3], ..task(Status::Pending) };
+        let alice = principal("alice", "agent");
+        assert_eq!(waiting.check_claim(&alice, 0).unwrap_err().code, Code::FailedPrecondition);
+        assert_eq!(
+            waiting.check_update(&alice, Status::InProgress).unwrap_err().code,
+            Code::FailedPrecondition
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_finished_task_never_moves(from in 4usize..6, to in 0usize..6, privileged in any::<bool>()) {
+            let caller = principal("carol", if privileged { "admin" } else { "agent" });
+            let refusal = task(Status::ALL[from]).check_update(&caller, Status::ALL[to]).unwrap_err();
+            prop_assert_eq!(refusal.code, Code::FailedPrecondition);
+        }
+
+        #[test]
+        fn strangers_move_nothing(from in 0usize..6, to in 0usize..6) {
+            let caller = principal("mallory", "agent");
+            let refusal = task(Status::ALL[from]).check_update(&caller, Status::ALL[to]).unwrap_err();
+            prop_assert_eq!(refusal.code, Code::PermissionDenied);
+        }
+
+        #[test]
+        fn every_word_parses_back(index in 0usize..6) {
+            let status = Status::ALL[index];
+            prop_assert_eq!(Status::parse(status.as_str()).unwrap(), status);
+        }
+    }
+}

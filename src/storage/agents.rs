@@ -1,0 +1,298 @@
+//! Members and their tokens.
+
+use std::cmp::Reverse;
+
+use rusqlite::{Row, params};
+use serde_json::json;
+
+use super::audit::Entry;
+use super::Listing;
+use super::error::{Error, Result};
+use super::tx::{ReadTx, WriteTx};
+use crate::domain::agent::{self, Member};
+use crate::domain::clock::Millis;
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::refusal::{Code, Refusal};
+
+/// Characters of a member in a list besides its texts.
+const MEMBER_FRAME: usize = 230;
+
+/// The actor of operator commands in events and audit rows.
+const OPERATOR: &str = "operator";
+
+/// A token as presented: its hashes of both kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Our derived hash.
+    pub hash: [u8; 32],
+    /// The sha-256 hash the Python Team Table kept.
+    pub legacy: [u8; 32],
+}
+
+/// What `register` asks for, already checked.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The name to hold.
+    pub name: String,
+    /// The role asked for.
+    pub role: String,
+    /// What the agent says it can do.
+    pub capabilities: Vec<String>,
+    /// The member whose token was presented, if one was.
+    pub proof: Option<i64>,
+    /// Hash of the token to issue.
+    pub token: [u8; 32],
+}
+
+fn read_member(row: &Row<'_>) -> rusqlite::Result<(Member, String)> {
+    let member = Member {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        role: row.get("role")?,
+        granted: row.get("granted")?,
+        capabilities: Vec::new(),
+        active: row.get::<_, bool>("active")? && row.get("current")?,
+        registered_at: row.get("registered_at")?,
+        last_heartbeat: row.get("last_heartbeat")?,
+    };
+    Ok((member, row.get("capabilities")?))
+}
+
+fn complete((member, capabilities): (Member, String)) -> Result<Member> {
+    Ok(Member { capabilities: serde_json::from_str(&capabilities)?, ..member })
+}
+
+impl ReadTx<'_> {
+    /// The present (or, when inactive, last) holder of a name.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn member(&self, name: &str) -> Result<Option<Member>> {
+        self.one("SELECT * FROM members WHERE name = ?1 AND current = 1", [name], read_member)?
+            .map(complete)
+            .transpose()
+    }
+
+    /// The member a token was issued to, unless it was revoked. One who has left, or whose name was taken
+    /// since, is not `active`.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn member_by_token(&self, claim: &Claim) -> Result<Option<Member>> {
+        self.one(
+            "SELECT m.* FROM tokens t JOIN members m ON m.id = t.member_id
+              WHERE t.hash IN (?1, ?2) AND t.legacy = (t.hash = ?2) AND t.revoked_at IS NULL",
+            params![claim.hash, claim.legacy],
+            read_member,
+        )?
+        .map(complete)
+        .transpose()
+    }
+
+    /// The holders of all names, by name; those who have left only when asked for.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn members(&self, include_inactive: bool) -> Result<Vec<Member>> {
+        self.all(
+            "SELECT * FROM members WHERE current = 1 AND (active = 1 OR ?1) ORDER BY name",
+            [include_inactive],
+            read_member,
+        )?
+        .into_iter()
+        .map(complete)
+        .collect()
+    }
+
+    /// The holders of all names as one list result takes them, those seen last first, and how many more
+    /// there are.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn listed_members(&self, include_inactive: bool) -> Result<(Vec<Member>, usize)> {
+        let mut members = self.members(include_inactive)?;
+        members.sort_by_key(|member| (!member.active, Reverse(member.last_heartbeat)));
+        let mut listing = Listing::new(i64::MAX, MEMBER_FRAME);
+        let fits = members
+            .iter()
+            .take_while(|member| listing.take(&[&member.name, &member.role, &member.capabilities.join("\",\"")]))
+            .count();
+        let remaining = members.len() - fits;
+        members.truncate(fits);
+        Ok((members, remaining))
+    }
+
+    /// The active member of that name.
+    ///
+    /// # Errors
+    /// `not_found`, with the closest names in the hint.
+    pub fn recipient(&self, name: &str) -> Result<Member> {
+        if let Some(member) = self.member(name)?.filter(|member| member.active) {
+            return Ok(member);
+        }
+        let mut near: Vec<(f64, String)> = self
+            .members(false)?
+            .into_iter()
+            .map(|member| (strsim::jaro_winkler(&member.name.to_lowercase(), &name.to_lowercase()), member.name))
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let near: Vec<String> =
+            near.into_iter().filter(|(score, _)| *score > 0.6).take(3).map(|(_, name)| name).collect();
+        let hint = if near.is_empty() {
+            "call list_members to see who is here".to_owned()
+        } else {
+            format!("did you mean {}? list_members shows everyone", near.join(", "))
+        };
+        let shown: String = name.chars().take(agent::MAX_NAME).collect();
+        Err(Refusal::not_found(format!("no member named {shown:?}"), hint).into())
+    }
+}
+
+impl WriteTx<'_> {
+    /// Takes a name, or renews the holder's registration and token.
+    ///
+    /// # Errors
+    /// `already_exists` when the name is active and `proof` is not its holder's.
+    pub fn register(&self, wanted: &Registration, now: Millis) -> Result<Member> {
+        let holder = self.member(&wanted.name)?;
+        let proven = holder.as_ref().is_some_and(|member| wanted.proof == Some(member.id));
+        if holder.as_ref().is_some_and(|member| member.active) && !proven {
+            return Err(Refusal::new(
+                Code::AlreadyExists,
+                format!("the name {:?} is taken", wanted.name),
+                "choose another name, or pass this agent's token to renew its registration",
+            )
+            .into());
+        }
+        let capabilities = serde_json::to_string(&wanted.capabilities)?;
+        let id = match holder.filter(|_| proven) {
+            Some(member) => {
+                let role = if member.granted { &member.role } else { &wanted.role };
+                self.execute(
+                    "UPDATE members SET role = ?2, capabilities = ?3, active = 1, last_heartbeat = ?4 WHERE id = ?1",
+                    params![member.id, role, capabilities, now],
+                )?;
+                self.execute(
+                    "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
+                    [member.id, now],
+                )?;
+                member.id
+            }
+            None => {
+                self.execute("UPDATE members SET current = 0 WHERE name = ?1 AND current = 1", [&wanted.name])?;
+                self.insert(
+                    "INSERT INTO members (name, role, capabilities, registered_at, last_heartbeat)
+                     VALUES (?1, ?2, ?3, ?4, ?4)",
+                    params![wanted.name, wanted.role, capabilities, now],
+                )?
+            }
+        };
+        self.issue_token(id, &wanted.token, now)?;
+        let name = wanted.name.as_str();
+        let member = self.member(name)?.ok_or_else(|| Error::Fault("a new member is not there".into()))?;
+        self.member_changed(now, name, "register", &member, &json!({ "role": member.role, "renewed": proven }))?;
+        Ok(member)
+    }
+
+    /// Gives a name up. Its token stays good for one thing: taking the same name back with its inbox,
+    /// while nobody else has.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn deregister(&self, member: &Member, now: Millis) -> Result<()> {
+        self.execute(
+            "UPDATE members SET active = 0, last_heartbeat = ?2 WHERE id = ?1",
+            [member.id, now],
+        )?;
+        self.member_changed(now, &member.name, "deregister", member, &json!({}))
+    }
+
+    /// Notes that a member was just seen.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn touch(&self, member_id: i64, now: Millis) -> Result<()> {
+        self.execute(
+            "UPDATE members SET last_heartbeat = ?2 WHERE id = ?1 AND last_heartbeat < ?2",
+            [member_id, now],
+        )?;
+        Ok(())
+    }
+
+    /// Operator: gives a member a role that survives re-registration.
+    ///
+    /// # Errors
+    /// `not_found`, or `invalid_argument` for what is not a role.
+    pub fn grant(&self, name: &str, role: &str, now: Millis) -> Result<Member> {
+        agent::check_role(role)?;
+        let member = self.holder(name)?;
+        self.execute("UPDATE members SET role = ?2, granted = 1 WHERE id = ?1", params![member.id, role])?;
+        self.member_changed(now, OPERATOR, "grant", &member, &json!({ "from": member.role, "role": role }))?;
+        self.holder(name)
+    }
+
+    /// Operator: revokes a member's tokens and, with them, a granted role. Returns how many tokens died.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn revoke(&self, name: &str, now: Millis) -> Result<usize> {
+        let member = self.holder(name)?;
+        let revoked = self.execute(
+            "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
+            [member.id, now],
+        )?;
+        self.execute(
+            "UPDATE members SET granted = 0, active = 0, role = CASE granted WHEN 1 THEN ?2 ELSE role END WHERE id = ?1",
+            params![member.id, agent::DEFAULT_ROLE],
+        )?;
+        self.member_changed(now, OPERATOR, "revoke", &member, &json!({ "tokens": revoked }))?;
+        Ok(revoked)
+    }
+
+    /// Operator: revokes a member's tokens and issues a new one.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn rotate_token(&self, name: &str, token: &[u8; 32], now: Millis) -> Result<()> {
+        let member = self.holder(name)?;
+        self.execute(
+            "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
+            [member.id, now],
+        )?;
+        self.issue_token(member.id, token, now)?;
+        self.member_changed(now, OPERATOR, "rotate_token", &member, &json!({}))
+    }
+
+    fn holder(&self, name: &str) -> Result<Member> {
+        Ok(self.member(name)?.ok_or_else(|| {
+            Refusal::not_found(format!("no member named {name:?}"), "team-table agent list shows them all")
+        })?)
+    }
+
+    fn issue_token(&self, member_id: i64, hash: &[u8; 32], now: Millis) -> Result<()> {
+        self.execute(
+            "INSERT INTO tokens (hash, member_id, created_at) VALUES (?1, ?2, ?3)",
+            params![hash, member_id, now],
+        )?;
+        Ok(())
+    }
+
+    fn member_changed(
+        &self,
+        now: Millis,
+        actor: &str,
+        action: &str,
+        member: &Member,
+        details: &serde_json::Value,
+    ) -> Result<()> {
+        let data = json!({ "name": member.name, "change": action });
+        self.event(now, EventKind::Member, Some(member.id), Audience::Member(member.id), &data)?;
+        self.audit(&Entry {
+            at: now,
+            agent: actor,
+            action,
+            target: ("member", &member.name),
+            details: &details.to_string(),
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! The audit log: who did what, each row chained to the one before it by its hash.
+
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::error::Result;
+use super::tx::{ReadTx, WriteTx};
+use crate::domain::clock::Millis;
+
+/// A row to add.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) at: Millis,
+    /// Who acted; `operator` for the command line.
+    pub(super) agent: &'a str,
+    /// The tool or command.
+    pub(super) action: &'a str,
+    /// Type and id of what was acted on.
+    pub(super) target: (&'a str, &'a str),
+    /// JSON: what changed, without message bodies.
+    pub(super) details: &'a str,
+}
+
+/// A row as read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// Number.
+    pub id: i64,
+    /// When, in milliseconds since 1970.
+    #[serde(skip)]
+    pub at: Millis,
+    /// Who acted.
+    pub agent: String,
+    /// The tool or command.
+    pub action: String,
+    /// Type of what was acted on.
+    pub target_type: String,
+    /// Id of what was acted on.
+    pub target_id: String,
+    /// JSON.
+    pub details: String,
+    /// The decision that allowed it.
+    pub decision_id: Option<i64>,
+    #[serde(skip)]
+    hash: [u8; 32],
+}
+
+/// Which audit rows to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Only this agent's.
+    pub agent: Option<String>,
+    /// Only this action.
+    pub action: Option<String>,
+    /// Only from then on.
+    pub since: Option<Millis>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// What walking the chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainReport {
+    /// Every row follows from the one before it.
+    Intact {
+        /// How many rows there are.
+        rows: u64,
+    },
+    /// A row was changed, or rows before it were removed.
+    Broken {
+        /// The first row that does not follow.
+        id: i64,
+        /// How many rows before it are sound.
+        sound: u64,
+    },
+}
+
+const GENESIS: [u8; 32] = [0; 32];
+
+/// The hash of a row: over the hash before it and every field, each with its length, so that no two
+/// different rows hash alike.
+fn chain(previous: &[u8; 32], row: &AuditRow) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("team-table audit chain v1");
+    hasher.update(previous);
+    hasher.update(&row.id.to_le_bytes());
+    hasher.update(&row.at.to_le_bytes());
+    hasher.update(&row.decision_id.unwrap_or(-1).to_le_bytes());
+    for field in [&row.agent, &row.action, &row.target_type, &row.target_id, &row.details] {
+        hasher.update(&(field.len() as u64).to_le_bytes());
+        hasher.update(field.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        id: row.get("id")?,
+        at: row.get("at")?,
+        agent: row.get("agent")?,
+        action: row.get("action")?,
+        target_type: row.get("target_type")?,
+        target_id: row.get("target_id")?,
+        details: row.get("details")?,
+        decision_id: row.get("decision_id")?,
+        hash: row.get("hash")?,
+    })
+}
+
+impl WriteTx<'_> {
+    /// Adds a row. The transaction holds the write lock, so racing processes keep one chain.
+    pub(super) fn audit(&self, entry: &Entry<'_>) -> Result<()> {
+        let last: Option<(i64, [u8; 32])> = self.one(
+            "SELECT id, hash FROM audit WHERE id > 0 ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let (last_id, previous) = last.unwrap_or((0, GENESIS));
+        let row = AuditRow {
+            id: last_id + 1,
+            at: entry.at,
+            agent: entry.agent.to_owned(),
+            action: entry.action.to_owned(),
+            target_type: entry.target.0.to_owned(),
+            target_id: entry.target.1.to_owned(),
+            details: entry.details.to_owned(),
+            decision_id: self.decision.get(),
+            hash: GENESIS,
+        };
+        self.execute(
+            "INSERT INTO audit (id, at, agent, action, target_type, target_id, details, decision_id, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                row.id,
+                row.at,
+                row.agent,
+                row.action,
+                row.target_type,
+                row.target_id,
+                row.details,
+                row.decision_id,
+                chain(&previous, &row)
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+impl ReadTx<'_> {
+    /// Rows of the log, newest first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
+        let from: Option<i64> = match filter.since {
+            None => Some(0),
+            Some(since) => {
+                self.one("SELECT id FROM audit WHERE at >= ?1 ORDER BY at, id LIMIT 1", [since], |row| row.get(0))?
+            }
+        };
+        let Some(from) = from else { return Ok(Vec::new()) };
+        let (action, limit) = (&filter.action, filter.limit);
+        match &filter.agent {
+            Some(agent) => self.all(
+                "SELECT * FROM audit WHERE agent = ?1 AND id >= ?2 AND (?3 IS NULL OR action = ?3)
+                 ORDER BY id DESC LIMIT ?4",
+                params![agent, from, action, limit],
+                read_row,
+            ),
+            None => self.all(
+                "SELECT * FROM audit WHERE id >= ?1 AND (?2 IS NULL OR action = ?2) ORDER BY id DESC LIMIT ?3",
+                params![from, action, limit],
+                read_row,
+            ),
+        }
+    }
+
+    /// Walks the whole chain from its first row.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn verify_audit(&self) -> Result<ChainReport> {
+        let (mut sound, mut previous, mut expected, mut broken) = (0, GENESIS, 1, None);
+        self.while_wanted("SELECT * FROM audit WHERE id > 0 ORDER BY id", [], read_row, |row| {
+            if row.id != expected || row.hash != chain(&previous, &row) {
+                broken = Some(row.id);
+                return false;
+            }
+            previous = row.hash;
+            sound += 1;
+            expected += 1;
+            true
+        })?;
+        // Rows cut off the end leave no gap; SQLite's own counter remembers the highest id there was.
+        let highest =
+            self.one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'", [], |row| row.get(0))?.unwrap_or(0);
+        Ok(match broken {
+            Some(id) => ChainReport::Broken { id, sound },
+            None if highest >= expected => ChainReport::Broken { id: expected, sound },
+            None => ChainReport::Intact { rows: sound },
+        })
+    }
+}

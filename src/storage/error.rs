@@ -1,0 +1,107 @@
+//! What can go wrong in storage, in three kinds: the caller's doing, passing trouble, and faults.
+
+use crate::domain::refusal::Refusal;
+
+/// A failed storage operation. Whatever it was, nothing of it happened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules do not allow it; the words are for the caller.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Another process kept the database locked for longer than the busy timeout.
+    #[error("the database stayed locked for longer than the busy timeout")]
+    Busy,
+    /// The disk is full or the file system refuses writes.
+    #[error("the database cannot be written: {0}")]
+    Unwritable(String),
+    /// The writer has stopped, because the process is shutting down.
+    #[error("the database is closing")]
+    Closed,
+    /// Anything else SQLite reports.
+    #[error("database fault: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A stored value that cannot be read back, or an operation that panicked.
+    #[error("storage fault: {0}")]
+    Fault(String),
+}
+
+impl Error {
+    /// The same failure for another of the callers that shared a commit.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.clone()),
+            Self::Busy => Self::Busy,
+            Self::Unwritable(reason) => Self::Unwritable(reason.clone()),
+            Self::Closed => Self::Closed,
+            Self::Sqlite(error) => Self::Fault(error.to_string()),
+            Self::Fault(reason) => Self::Fault(reason.clone()),
+        }
+    }
+}
+
+/// What storage operations return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match error.sqlite_error_code() {
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy,
+            Some(
+                Code::DiskFull | Code::ReadOnly | Code::SystemIoFailure | Code::CannotOpen | Code::PermissionDenied,
+            ) => Self::Unwritable(error.to_string()),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+/// Why a database file was not opened. It was left as it was found.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or file cannot be made, read or given owner-only permissions.
+    #[error("cannot use database {path}: {reason}")]
+    Io {
+        /// The database file.
+        path: String,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// A file that is not a database, or a damaged one.
+    #[error("database {path} is damaged or not an SQLite database ({reason}): restore it from a backup, or name another file with --db")]
+    Corrupt {
+        /// The database file.
+        path: String,
+        /// What was found.
+        reason: String,
+    },
+    /// An SQLite database of some other program.
+    #[error("database {path} belongs to another program: name another file with --db")]
+    Foreign {
+        /// The database file.
+        path: String,
+    },
+    /// Written by a newer version of Team Table.
+    #[error("database {path} has schema version {found}, this team-table knows up to {known}: upgrade team-table")]
+    Newer {
+        /// The database file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The database is in use and could not be prepared.
+    #[error("cannot prepare database {path}: {source}")]
+    Prepare {
+        /// The database file.
+        path: String,
+        /// What storage said.
+        source: Error,
+    },
+}

@@ -1,0 +1,221 @@
+//! The facts policies may ask for, each an indexed read. The catalogue with its parameters is in
+//! `domain::facts`; requests that reach this file have been checked against it.
+
+use rusqlite::params;
+use serde_json::{Value, json};
+
+use super::error::{Error, Result};
+use super::tx::ReadTx;
+use crate::domain::clock::{self, Millis};
+use crate::domain::decision::{Fact, FactRequest};
+use crate::domain::message::Origin;
+
+/// Messages of a thread looked at for its depth and participants: more than any loop limit.
+const THREAD_WINDOW: i64 = 1_000;
+
+/// What the facts of one question are about.
+#[derive(Debug, Clone, Default)]
+pub struct FactScope {
+    /// Time of the question; windows end here.
+    pub now: Millis,
+    /// The caller of the tool, or the sender of the message: member row and name.
+    pub principal: Option<(i64, String)>,
+    /// The task acted on.
+    pub task: Option<i64>,
+    /// The context key acted on.
+    pub context: Option<String>,
+    /// The member acted on.
+    pub member: Option<String>,
+    /// For a message under review.
+    pub review: Option<ReviewScope>,
+}
+
+/// What the facts of a review are about.
+#[derive(Debug, Clone)]
+pub struct ReviewScope {
+    /// The agent whose inbox it is.
+    pub agent_id: i64,
+    /// Its name.
+    pub agent: String,
+    /// Who sent the message, by name.
+    pub sender: String,
+    /// The message.
+    pub message_id: i64,
+    /// Its thread.
+    pub thread_id: i64,
+    /// When the daemon's run began.
+    pub run_started: Millis,
+    /// The daemon's `--max-messages`.
+    pub max_replies: i64,
+}
+
+/// A parameter's JSON, `null` when it was not given.
+fn parameter(request: &FactRequest, name: &str) -> Value {
+    request.params.get(name).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}
+
+fn window_start(request: &FactRequest, now: Millis) -> Millis {
+    now - parameter(request, "window_seconds").as_i64().unwrap_or(0) * clock::SECOND
+}
+
+fn count_json((count, oldest): (i64, Option<Millis>)) -> Value {
+    json!({ "count": count, "oldest": oldest })
+}
+
+impl ReadTx<'_> {
+    /// Two numbers that move whenever a fact may have changed: the newest event's and the newest decision's.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn facts_version(&self) -> Result<(i64, i64)> {
+        Ok((self.last_event()?, self.last_decision()?))
+    }
+
+    /// Computes the facts asked for.
+    ///
+    /// # Errors
+    /// Trouble with the database, or a fact that is not in the catalogue.
+    pub fn facts(&self, requests: &[FactRequest], scope: &FactScope) -> Result<Vec<Fact>> {
+        requests
+            .iter()
+            .map(|request| Ok(Fact { request: request.clone(), value: self.fact(request, scope)? }))
+            .collect()
+    }
+
+    fn fact(&self, request: &FactRequest, scope: &FactScope) -> Result<Value> {
+        match request.name.as_str() {
+            "calls.attempted" => self.calls(request, scope, None),
+            "calls.allowed" => self.calls(request, scope, Some("allow")),
+            "calls.denied" => self.calls(request, scope, Some("deny")),
+            "messages.sent" => self.messages_sent(request, scope),
+            "replies.sent" => self.replies_sent(request, scope, false),
+            "replies.sent_to_sender" => self.replies_sent(request, scope, true),
+            "thread.auto_depth" => self.auto_depth(scope),
+            "thread.participants" => self.participants(scope),
+            "target.task" => self.target_task(scope),
+            "target.context" => self.target_context(scope),
+            "target.member" => self.target_member(scope),
+            "member.role" => {
+                let name = parameter(request, "name");
+                let member = self.member(name.as_str().unwrap_or_default())?.filter(|member| member.active);
+                Ok(json!(member.map(|member| member.role)))
+            }
+            "limits.max_replies" => Ok(json!(scope.review.as_ref().map(|review| review.max_replies))),
+            unknown => Err(Error::Fault(format!("unknown fact {unknown}"))),
+        }
+    }
+
+    /// Calls that were refused by the server's own rules count as attempted, not as allowed.
+    fn calls(&self, request: &FactRequest, scope: &FactScope, outcome: Option<&str>) -> Result<Value> {
+        let Some((_, name)) = scope.principal.as_ref().filter(|(_, name)| !name.is_empty()) else {
+            return Ok(count_json((0, None)));
+        };
+        let tools = match parameter(request, "tools") {
+            Value::Array(tools) if !tools.is_empty() => Some(Value::Array(tools).to_string()),
+            _ => None,
+        };
+        let counted = self.one(
+            "SELECT count(*), min(at) FROM decisions
+              WHERE agent = ?1 AND at > ?2 AND (?3 IS NULL OR action IN (SELECT value FROM json_each(?3)))
+                AND (?4 IS NULL OR (outcome = ?4 AND (?4 <> 'allow' OR done)))",
+            params![name, window_start(request, scope.now), tools, outcome],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(count_json(counted.unwrap_or_default()))
+    }
+
+    fn messages_sent(&self, request: &FactRequest, scope: &FactScope) -> Result<Value> {
+        let Some((id, _)) = scope.principal else { return Ok(count_json((0, None))) };
+        let recipient = parameter(request, "recipient");
+        let counted = self.one(
+            "SELECT count(*), min(created_at) FROM messages
+              WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'agent' AND (?3 IS NULL OR recipient = ?3)",
+            params![id, window_start(request, scope.now), recipient.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(count_json(counted.unwrap_or_default()))
+    }
+
+    /// Automatic replies of the agent since its daemon started, since its last escalation was resolved,
+    /// or within a window.
+    fn replies_sent(&self, request: &FactRequest, scope: &FactScope, to_sender: bool) -> Result<Value> {
+        let Some(review) = &scope.review else { return Ok(count_json((0, None))) };
+        let since = match parameter(request, "since").as_str() {
+            Some("run") => review.run_started - 1,
+            Some("escalation") => self.last_resolved(&review.agent)?,
+            _ => window_start(request, scope.now),
+        };
+        let recipient = to_sender.then_some(review.sender.as_str());
+        let counted = self.one(
+            "SELECT count(*), min(created_at) FROM messages
+              WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic' AND (?3 IS NULL OR recipient = ?3)",
+            params![review.agent_id, since, recipient],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(count_json(counted.unwrap_or_default()))
+    }
+
+    fn last_resolved(&self, agent: &str) -> Result<Millis> {
+        let last = self.one(
+            "SELECT max(resolved_at) FROM escalations WHERE agent = ?1 AND hook = 'escalation'",
+            [agent],
+            |row| row.get::<_, Option<Millis>>(0),
+        )?;
+        Ok(last.flatten().unwrap_or(0))
+    }
+
+    /// How many automatic messages in a row the thread ends in, the one under review included.
+    fn auto_depth(&self, scope: &FactScope) -> Result<Value> {
+        let Some(review) = &scope.review else { return Ok(json!(0)) };
+        let mut depth = 0_i64;
+        self.while_wanted(
+            "SELECT origin FROM messages WHERE thread_id = ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?3",
+            params![review.thread_id, review.message_id, THREAD_WINDOW],
+            |row| Ok(row.get_ref(0)?.as_str()? == Origin::Automatic.as_str()),
+            |automatic| {
+                depth += i64::from(automatic);
+                automatic
+            },
+        )?;
+        Ok(json!(depth))
+    }
+
+    fn participants(&self, scope: &FactScope) -> Result<Value> {
+        let Some(review) = &scope.review else { return Ok(json!([])) };
+        let names: Vec<String> = self.all(
+            "SELECT DISTINCT sender FROM (SELECT sender FROM messages WHERE thread_id = ?1 ORDER BY id DESC LIMIT ?2)
+             ORDER BY sender",
+            params![review.thread_id, THREAD_WINDOW],
+            |row| row.get(0),
+        )?;
+        Ok(json!(names))
+    }
+
+    fn target_task(&self, scope: &FactScope) -> Result<Value> {
+        let task = scope.task.map(|id| self.task(id)).transpose()?.flatten();
+        Ok(task.map_or(Value::Null, |task| {
+            json!({
+                "id": task.id, "title": task.title, "status": task.status.as_str(),
+                "priority": task.priority.as_str(), "creator": task.creator,
+                "assignee": task.assignee, "reviewer": task.reviewer,
+            })
+        }))
+    }
+
+    fn target_context(&self, scope: &FactScope) -> Result<Value> {
+        let entry = scope.context.as_ref().map(|key| self.context_entry(key, scope.now)).transpose()?.flatten();
+        Ok(entry.map_or(Value::Null, |entry| {
+            json!({ "key": entry.key, "set_by": entry.set_by, "version": entry.version, "updated_at": entry.updated_at })
+        }))
+    }
+
+    fn target_member(&self, scope: &FactScope) -> Result<Value> {
+        let member = scope.member.as_ref().map(|name| self.member(name)).transpose()?.flatten();
+        Ok(member.map_or(Value::Null, |member| {
+            json!({
+                "name": member.name, "role": member.role, "capabilities": member.capabilities,
+                "status": member.status(), "presence": member.presence(scope.now),
+            })
+        }))
+    }
+}

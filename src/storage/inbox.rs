@@ -1,0 +1,179 @@
+//! What a member has not read yet, and has.
+
+use rusqlite::params;
+use serde_json::json;
+
+use super::audit::Entry;
+use super::error::Result;
+use super::messages::read_message;
+use super::tx::{ReadTx, WriteTx};
+use super::{Listing, REMAINING_CAP};
+use crate::domain::clock::Millis;
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::message::Message;
+use crate::domain::principal::Principal;
+
+/// Characters of a message in a list besides its texts.
+const INBOX_FRAME: usize = 190;
+
+/// Which messages of an inbox to return.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InboxQuery {
+    /// Also those returned before; the newest page of them.
+    pub include_read: bool,
+    /// Only this thread's.
+    pub thread_id: Option<i64>,
+    /// Only those with a smaller number.
+    pub before_id: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A page of an inbox, oldest message first.
+#[derive(Debug, Clone, Default)]
+pub struct InboxPage {
+    /// Messages, and whether each had been read.
+    pub messages: Vec<(Message, bool)>,
+    /// How many more match, at most [`REMAINING_CAP`].
+    pub remaining: i64,
+}
+
+impl InboxPage {
+    /// The numbers of the messages that had not been read.
+    #[must_use]
+    pub fn unread_ids(&self) -> Vec<i64> {
+        self.messages.iter().filter(|(_, read)| !read).map(|(message, _)| message.id).collect()
+    }
+}
+
+/// What the unread badge says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// How many, at most [`REMAINING_CAP`].
+    pub count: i64,
+    /// `sender: beginning` of the oldest two.
+    pub preview: Vec<String>,
+}
+
+/// Characters of a message in the badge's preview.
+const PREVIEW: i64 = 100;
+
+impl ReadTx<'_> {
+    /// The badge of a member.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn unread(&self, member_id: i64) -> Result<Unread> {
+        let count = self.number(
+            "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND read_at IS NULL LIMIT ?2)",
+            [member_id, REMAINING_CAP],
+        )?;
+        if count == 0 {
+            return Ok(Unread::default());
+        }
+        let preview = self.all(
+            "SELECT m.sender, substr(m.content, 1, ?2) FROM inbox i JOIN messages m ON m.id = i.message_id
+              WHERE i.member_id = ?1 AND i.read_at IS NULL ORDER BY i.message_id LIMIT 2",
+            params![member_id, PREVIEW],
+            |row| Ok(format!("{}: {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+        )?;
+        Ok(Unread { count, preview })
+    }
+
+    /// A page of a member's inbox. Unread ones come oldest first, to be worked off; with those already
+    /// read, it is history, and the newest page comes first (`before_id` leads back).
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn inbox(&self, member_id: i64, query: &InboxQuery) -> Result<InboxPage> {
+        let before = query.before_id.unwrap_or(i64::MAX);
+        let parameters = params![member_id, before, query.thread_id];
+        let sql = match (query.include_read, query.thread_id) {
+            (false, _) => {
+                "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
+                  WHERE i.member_id = ?1 AND i.read_at IS NULL AND i.message_id < ?2
+                    AND (?3 IS NULL OR m.thread_id = ?3)
+                  ORDER BY i.message_id"
+            }
+            (true, None) => {
+                "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
+                  WHERE i.member_id = ?1 AND i.message_id < ?2 AND ?3 IS NULL ORDER BY i.message_id DESC"
+            }
+            (true, Some(_)) => {
+                "SELECT m.*, i.read_at FROM messages m JOIN inbox i ON i.message_id = m.id
+                  WHERE i.member_id = ?1 AND m.id < ?2 AND m.thread_id = ?3 ORDER BY m.id DESC"
+            }
+        };
+        let mut page = InboxPage::default();
+        let mut listing = Listing::new(query.limit, INBOX_FRAME);
+        self.while_wanted(
+            sql,
+            parameters,
+            |row| Ok((read_message(row)?, row.get::<_, Option<i64>>("read_at")?.is_some())),
+            |(message, read)| {
+                let fits = listing.take(&[&message.content, &message.sender, &message.recipient]);
+                if fits {
+                    page.messages.push((message, read));
+                }
+                fits
+            },
+        )?;
+        if listing.is_full() {
+            page.remaining = self.count_inbox(member_id, query)? - listing.taken();
+        }
+        if query.include_read {
+            page.messages.reverse();
+        }
+        Ok(page)
+    }
+}
+
+impl ReadTx<'_> {
+    /// How many messages match, counted no further than [`REMAINING_CAP`] beyond the page.
+    fn count_inbox(&self, member_id: i64, query: &InboxQuery) -> Result<i64> {
+        let before = query.before_id.unwrap_or(i64::MAX);
+        let cap = REMAINING_CAP + query.limit;
+        match (query.thread_id, query.include_read) {
+            (Some(thread), read) => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM messages m JOIN inbox i ON i.message_id = m.id
+                  WHERE m.thread_id = ?1 AND m.id < ?2 AND i.member_id = ?3 AND (?4 OR i.read_at IS NULL) LIMIT ?5)",
+                params![thread, before, member_id, read, cap],
+            ),
+            (None, false) => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM inbox
+                  WHERE member_id = ?1 AND read_at IS NULL AND message_id < ?2 LIMIT ?3)",
+                [member_id, before, cap],
+            ),
+            (None, true) => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND message_id < ?2 LIMIT ?3)",
+                [member_id, before, cap],
+            ),
+        }
+    }
+}
+
+impl WriteTx<'_> {
+    /// Marks messages as read by one member.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn mark_read(&self, reader: &Principal, ids: &[i64], now: Millis) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let listed = json!(ids);
+        self.execute(
+            "UPDATE inbox SET read_at = ?3 WHERE member_id = ?1 AND read_at IS NULL
+                AND message_id IN (SELECT value FROM json_each(?2))",
+            params![reader.id, listed.to_string(), now],
+        )?;
+        self.event(now, EventKind::Read, Some(reader.id), Audience::Nobody, &json!({ "ids": listed }))?;
+        self.audit(&Entry {
+            at: now,
+            agent: &reader.name,
+            action: "get_messages",
+            target: ("messages", ""),
+            details: &json!({ "read": listed }).to_string(),
+        })
+    }
+}

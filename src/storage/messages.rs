@@ -1,0 +1,160 @@
+//! Sending messages and reading threads.
+
+use rusqlite::{Row, params};
+use serde_json::json;
+
+use super::audit::Entry;
+use super::error::{Error, Result};
+use super::tx::{ReadTx, WriteTx};
+use crate::domain::clock::Millis;
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::message::{Draft, EVERYONE, Message, Origin};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+
+pub(super) fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: row.get("id")?,
+        sender: row.get("sender")?,
+        recipient: row.get("recipient")?,
+        content: row.get("content")?,
+        created_at: row.get("created_at")?,
+        thread_id: row.get("thread_id")?,
+        reply_to: row.get("reply_to")?,
+        origin: Origin::parse(row.get_ref("origin")?.as_str()?),
+    })
+}
+
+impl ReadTx<'_> {
+    /// A message by number, whoever it is for.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn message(&self, id: i64) -> Result<Option<Message>> {
+        self.one("SELECT * FROM messages WHERE id = ?1", [id], read_message)
+    }
+
+    /// The newest `limit` messages of a thread, oldest of them first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn thread(&self, thread_id: i64, limit: i64) -> Result<Vec<Message>> {
+        let mut newest = self.all(
+            "SELECT * FROM messages WHERE thread_id = ?1 ORDER BY id DESC LIMIT ?2",
+            [thread_id, limit],
+            read_message,
+        )?;
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// The message a sender's idempotency key stands for, if it was used before.
+    fn message_by_key(&self, sender: &Principal, key: Option<&str>) -> Result<Option<Message>> {
+        let Some(key) = key else { return Ok(None) };
+        self.one(
+            "SELECT * FROM messages WHERE sender_id = ?1 AND idempotency_key = ?2",
+            params![sender.id, key],
+            read_message,
+        )
+    }
+
+    /// The thread that an answer to `reply_to` joins. Only who wrote or got a message can answer it;
+    /// to all others it does not exist.
+    fn thread_of(&self, sender: &Principal, reply_to: i64) -> Result<i64> {
+        let thread = self.one(
+            "SELECT thread_id FROM messages m WHERE id = ?1 AND (sender_id = ?2
+                OR EXISTS (SELECT 1 FROM inbox i WHERE i.member_id = ?2 AND i.message_id = m.id))",
+            [reply_to, sender.id],
+            |row| row.get(0),
+        )?;
+        Ok(thread.ok_or_else(|| {
+            Refusal::not_found(
+                format!("there is no message {reply_to} of yours to reply to"),
+                "reply_to takes the id of a message you sent or received; leave it out to start a thread",
+            )
+        })?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Sends a direct message. A repeated idempotency key returns the first message and sends nothing.
+    ///
+    /// # Errors
+    /// `not_found` when the recipient is no member or `reply_to` no message of the sender's.
+    pub fn send_message(&self, sender: &Principal, recipient: &str, draft: &Draft, now: Millis) -> Result<Message> {
+        if let Some(sent) = self.message_by_key(sender, draft.idempotency_key.as_deref())? {
+            return Ok(sent);
+        }
+        let recipient = self.recipient(recipient)?;
+        let message = self.insert_message(sender, &recipient.name, draft, now)?;
+        self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [recipient.id, message.id])?;
+        let audience = Audience::Member(recipient.id);
+        self.message_sent(sender, &message, EventKind::Message, audience, "send_message", now)?;
+        Ok(message)
+    }
+
+    /// Sends a message to every active member but the sender.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn broadcast(&self, sender: &Principal, draft: &Draft, now: Millis) -> Result<Message> {
+        if let Some(sent) = self.message_by_key(sender, draft.idempotency_key.as_deref())? {
+            return Ok(sent);
+        }
+        let message = self.insert_message(sender, EVERYONE, draft, now)?;
+        self.execute(
+            "INSERT INTO inbox (member_id, message_id)
+             SELECT id, ?1 FROM members WHERE current = 1 AND active = 1 AND id <> ?2",
+            [message.id, sender.id],
+        )?;
+        self.message_sent(sender, &message, EventKind::Broadcast, Audience::Everyone, "broadcast", now)?;
+        Ok(message)
+    }
+
+    fn insert_message(&self, sender: &Principal, recipient: &str, draft: &Draft, now: Millis) -> Result<Message> {
+        let thread = draft.reply_to.map(|id| self.thread_of(sender, id)).transpose()?;
+        let id = self.insert(
+            "INSERT INTO messages (sender, sender_id, recipient, content, created_at, thread_id, reply_to, origin,
+                                   idempotency_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                sender.name,
+                sender.id,
+                recipient,
+                draft.content,
+                now,
+                thread.unwrap_or(0),
+                draft.reply_to,
+                draft.origin.as_str(),
+                draft.idempotency_key
+            ],
+        )?;
+        if thread.is_none() {
+            self.execute("UPDATE messages SET thread_id = id WHERE id = ?1", [id])?;
+        }
+        self.message(id)?.ok_or_else(|| Error::Fault("a new message is not there".into()))
+    }
+
+    fn message_sent(
+        &self,
+        sender: &Principal,
+        message: &Message,
+        kind: EventKind,
+        audience: Audience,
+        action: &str,
+        now: Millis,
+    ) -> Result<()> {
+        let data = json!({
+            "id": message.id, "sender": message.sender, "recipient": message.recipient,
+            "thread_id": message.thread_id,
+        });
+        self.event(now, kind, Some(sender.id), audience, &data)?;
+        self.audit(&Entry {
+            at: now,
+            agent: &sender.name,
+            action,
+            target: ("message", &message.id.to_string()),
+            details: &json!({ "recipient": message.recipient, "origin": message.origin }).to_string(),
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! The database: every line of SQL, one writer, a few readers. Knows the rules of `domain` and nothing of
+//! policies, tools or MCP.
+//!
+//! A change is a job given to [`Db::write`]; it runs in a savepoint of a group transaction and the caller
+//! waits until that is on disk. Operations are methods of [`ReadTx`] and [`WriteTx`], one file for each
+//! table family. Times are given by the caller: storage has no clock.
+
+mod agents;
+mod audit;
+mod context;
+mod decisions;
+mod error;
+mod escalations;
+mod events;
+mod facts;
+mod inbox;
+mod legacy;
+mod messages;
+mod open;
+#[cfg(test)]
+mod plans;
+mod readers;
+mod tasks;
+mod tx;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use agents::{Claim, Registration};
+pub use audit::{AuditFilter, AuditRow, ChainReport};
+pub use context::ContextWrite;
+pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR};
+pub use error::{Error, OpenError, Result};
+pub use escalations::{EscalationRow, NewEscalation};
+pub use facts::{FactScope, ReviewScope};
+pub use inbox::{InboxPage, InboxQuery, Unread};
+pub use open::BUSY_TIMEOUT;
+pub use tasks::TaskQuery;
+pub use tx::{ReadTx, WriteTx};
+
+use readers::Readers;
+use writer::Writer;
+
+/// Most characters of a list result's items together: tools.md stops lists before 12,000, and the rest is
+/// for the frame and the unread badge.
+const LIST_BUDGET: usize = 10_500;
+
+/// Where "how many are left" stops counting, so that no list costs more the longer it is. A larger number
+/// is reported as this one.
+pub const REMAINING_CAP: i64 = 10_000;
+
+/// How much a commit may cost and what it survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// `synchronous=FULL`: what was acknowledged survives a power cut.
+    #[default]
+    Full,
+    /// `synchronous=NORMAL`: survives a crash of the process, may lose the last commits in a power cut.
+    Normal,
+}
+
+/// How to open a database.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// What a commit survives.
+    pub durability: Durability,
+    /// How long to wait for a lock another process holds. Default [`BUSY_TIMEOUT`].
+    pub busy_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { durability: Durability::Full, busy_timeout: BUSY_TIMEOUT }
+    }
+}
+
+/// A handle to the database, cheap to clone. The last one dropped commits what is queued and closes it.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    // Field order is drop order: the writer finishes before the readers go.
+    writer: Writer,
+    readers: Readers,
+    path: PathBuf,
+    commits: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Opens the database, creating it and its folder (owner-only) when there is none, and upgrading one
+    /// of an older version or of the Python Team Table after copying it aside.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the file is then left untouched.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        let connection = open::open(path, options)?;
+        let prepare = |source| OpenError::Prepare { path: path.display().to_string(), source };
+        let (sender, commits) = watch::channel(0_u64);
+        let writer = Writer::start(connection, move || sender.send_modify(|count| *count += 1))
+            .map_err(|error| prepare(Error::Fault(error.to_string())))?;
+        let readers = Readers::new(path.to_owned(), options);
+        Ok(Self { inner: Arc::new(Inner { writer, readers, path: path.to_owned(), commits }) })
+    }
+
+    /// Runs `job` on a consistent view of the database. Blocks; not for async threads.
+    ///
+    /// # Errors
+    /// Whatever `job` returns, or trouble with the database.
+    pub fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.inner.readers.read(job)
+    }
+
+    /// Runs `job` as one change and waits until it is durable. Blocks; not for async threads.
+    ///
+    /// # Errors
+    /// Whatever `job` returns, or trouble with the database; nothing of the change has then happened.
+    pub fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.writer.write(job)
+    }
+
+    /// Queues a change that nobody waits for (presence, decisions of read calls): it joins the next
+    /// commit, within 20 ms. A failure is logged.
+    pub fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) {
+        if let Err(error) = self.inner.writer.write_later(job) {
+            tracing::warn!(%error, "a deferred write was lost");
+        }
+    }
+
+    /// Changes its value after every commit of this process.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.clone()
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Commits what is queued; later writes are [`Error::Closed`].
+    pub fn close(&self) {
+        self.inner.writer.stop();
+    }
+}
+
+/// Decides how many items go into one list result: at most a number, and no more text than clients show.
+/// The first item always goes in.
+#[derive(Debug)]
+struct Listing {
+    limit: i64,
+    /// Characters of an item besides its texts: field names, numbers, times.
+    frame: usize,
+    taken: i64,
+    characters: usize,
+    full: bool,
+}
+
+impl Listing {
+    const fn new(limit: i64, frame: usize) -> Self {
+        Self { limit, frame, taken: 0, characters: 0, full: false }
+    }
+
+    /// Whether an item with these texts still goes in.
+    fn take(&mut self, texts: &[&str]) -> bool {
+        let escapes = |c: char| match c {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            c if c.is_control() => 6,
+            _ => 1,
+        };
+        let size = self.frame + texts.iter().flat_map(|text| text.chars()).map(escapes).sum::<usize>();
+        self.full = self.taken >= self.limit || (self.taken > 0 && self.characters + size > LIST_BUDGET);
+        if !self.full {
+            self.taken += 1;
+            self.characters += size;
+        }
+        !self.full
+    }
+
+    /// Whether an item was turned away.
+    const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    const fn taken(&self) -> i64 {
+        self.taken
+    }
+}
+
+/// The write-ahead log SQLite keeps beside a database while it is in use.
+#[must_use]
+pub fn log_of(database: &Path) -> PathBuf {
+    open::with_suffix(database, "-wal")
+}

@@ -1,0 +1,76 @@
+//! The readers: a few connections that are opened when first needed and then kept.
+
+use std::path::PathBuf;
+
+use parking_lot::{Condvar, Mutex};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::OpenOptions;
+use super::error::Result;
+use super::open;
+use super::tx::ReadTx;
+
+/// Most reader connections of one process: twice the cores of a small machine; a reader holds its
+/// connection for microseconds.
+const MAX_READERS: usize = 4;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    options: OpenOptions,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+struct Pool {
+    idle: Vec<Connection>,
+    open: usize,
+}
+
+impl Readers {
+    pub(super) const fn new(path: PathBuf, options: OpenOptions) -> Self {
+        let pool = Mutex::new(Pool { idle: Vec::new(), open: 0 });
+        Self { path, options, pool, returned: Condvar::new() }
+    }
+
+    pub(super) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        let mut reader = self.take();
+        let connection = match &mut reader.connection {
+            Some(connection) => connection,
+            none => none.insert(open::reader(&self.path, self.options)?),
+        };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        job(&ReadTx::new(&transaction))
+        // Dropping the transaction rolls back, which for a reader is the same as a commit.
+    }
+
+    fn take(&self) -> Reader<'_> {
+        let mut pool = self.pool.lock();
+        loop {
+            if let Some(connection) = pool.idle.pop() {
+                return Reader { readers: self, connection: Some(connection) };
+            }
+            if pool.open < MAX_READERS {
+                pool.open += 1;
+                return Reader { readers: self, connection: None };
+            }
+            self.returned.wait(&mut pool);
+        }
+    }
+}
+
+/// A borrowed place in the pool; gives it back even when the job panics.
+struct Reader<'a> {
+    readers: &'a Readers,
+    connection: Option<Connection>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.readers.pool.lock();
+        match self.connection.take() {
+            Some(connection) => pool.idle.push(connection),
+            None => pool.open -= 1,
+        }
+        self.readers.returned.notify_one();
+    }
+}

@@ -1,0 +1,185 @@
+//! The one writer: a thread that takes queued jobs and commits them in groups, so that however many
+//! callers wait, they share one fsync. Knows nothing of what the jobs do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::error::{Error, Result};
+use super::tx::WriteTx;
+
+/// Jobs that may wait in the queue; a caller that finds it full waits.
+const QUEUE: usize = 4_096;
+/// Most jobs in one commit, so that the first one's wait stays bounded.
+const GROUP: usize = 512;
+/// How long a job nobody waits for may lie before it is committed on its own. It bounds what a crash can
+/// take from the log of read calls, and the age of presence as other processes see it.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// A queued job: run inside the transaction, then told once what became of the commit.
+trait Job: Send {
+    /// Somebody waits for it.
+    fn awaited(&self) -> bool;
+    /// Does the work; `false` asks for the job's own changes to be rolled back.
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool;
+    /// Hands the result over: the job's own when the commit went well.
+    fn finish(self: Box<Self>, committed: Result<()>);
+}
+
+struct Queued<T, J, F> {
+    awaited: bool,
+    job: Option<J>,
+    outcome: Option<Result<T>>,
+    finish: F,
+}
+
+impl<T, J, F> Job for Queued<T, J, F>
+where
+    T: Send,
+    J: FnOnce(&WriteTx<'_>) -> Result<T> + Send,
+    F: FnOnce(Result<T>) + Send,
+{
+    fn awaited(&self) -> bool {
+        self.awaited
+    }
+
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool {
+        let Some(job) = self.job.take() else { return false };
+        let outcome = catch_unwind(AssertUnwindSafe(|| job(tx)))
+            .unwrap_or_else(|_| Err(Error::Fault("a write panicked".into())));
+        let ok = outcome.is_ok();
+        self.outcome = Some(outcome);
+        ok
+    }
+
+    fn finish(self: Box<Self>, committed: Result<()>) {
+        let outcome = self.outcome.unwrap_or(Err(Error::Closed));
+        (self.finish)(committed.and(outcome));
+    }
+}
+
+/// The handle to the writer thread. Dropping it commits what is queued and ends the thread.
+pub(super) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread on its own connection. `committed` is called after every commit, before the
+    /// callers hear of it.
+    pub(super) fn start(connection: Connection, committed: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("storage-writer".into())
+            .spawn(move || run(&connection, &receiver, &committed))?;
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `job` in a transaction and waits until it is on disk.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = sync_channel(1);
+        self.submit(job, true, move |result| {
+            // A caller that has gone needs no answer; its change stands.
+            let _ = reply.send(result);
+        })?;
+        answer.recv().map_err(|_| Error::Closed)?
+    }
+
+    /// Queues a job that nobody waits for: it joins the next commit, or gets its own within [`LINGER`].
+    pub(super) fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) -> Result<()> {
+        self.submit(job, false, |result| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "a deferred write was lost");
+            }
+        })
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
+        awaited: bool,
+        finish: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Result<()> {
+        let queue = self.queue.lock().clone().ok_or(Error::Closed)?;
+        let job = Queued { awaited, job: Some(job), outcome: None, finish };
+        queue.send(Box::new(job)).map_err(|_| Error::Closed)
+    }
+
+    /// Commits what is queued and ends the thread. Later writes are [`Error::Closed`].
+    pub(super) fn stop(&self) {
+        self.queue.lock().take();
+        if let Some(thread) = self.thread.lock().take() {
+            // The thread catches its jobs' panics; there is nothing to learn from its result.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(connection: &Connection, queue: &Receiver<Box<dyn Job>>, committed: &dyn Fn()) {
+    while let Ok(first) = queue.recv() {
+        let group = gather(first, queue);
+        commit(connection, group, committed);
+    }
+}
+
+/// The first job and all that wait behind it. Jobs nobody waits for give others [`LINGER`] to join them.
+fn gather(first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let deadline = Instant::now() + LINGER;
+    let mut awaited = first.awaited();
+    let mut group = vec![first];
+    while group.len() < GROUP {
+        let next = if awaited {
+            queue.try_recv().ok()
+        } else {
+            match queue.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            }
+        };
+        let Some(job) = next else { break };
+        awaited |= job.awaited();
+        group.push(job);
+    }
+    group
+}
+
+/// One transaction for the group, one savepoint for each job. Nobody hears of success before the commit.
+fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn Fn()) {
+    let result = transact(connection, &mut group);
+    if result.is_ok() {
+        committed();
+    } else if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a failed transaction could not be rolled back");
+    }
+    for job in group {
+        job.finish(result.as_ref().map(|()| ()).map_err(Error::again));
+    }
+}
+
+fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    for job in group {
+        connection.execute_batch("SAVEPOINT job")?;
+        let ok = job.run(&WriteTx::new(connection));
+        if connection.is_autocommit() {
+            return Err(Error::Unwritable("the disk is full or failing".into()));
+        }
+        connection.execute_batch(if ok { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" })?;
+    }
+    Ok(connection.execute_batch("COMMIT")?)
+}

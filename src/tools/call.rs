@@ -1,0 +1,93 @@
+//! What one tool is: typed parameters that know what they act on, how to answer from a view of the
+//! database, and how to change it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::clock::Millis;
+use crate::domain::principal::Principal;
+use crate::domain::refusal::{Code, Refusal};
+use crate::storage::{FactScope, ReadTx, Result, WriteTx};
+
+/// The body of a result: one JSON object.
+pub type Body = Map<String, Value>;
+
+/// Who calls, when, and what the pipeline found out before the tool runs.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    /// The caller; `None` for one who registers, or reads where tokens are switched off.
+    pub(super) principal: Option<Principal>,
+    /// Time of the call.
+    pub(super) now: Millis,
+    /// For `register`: the member whose token was presented.
+    pub(super) proof: Option<i64>,
+    /// The time for waiting is over: answer with what there is.
+    pub(super) last_look: bool,
+}
+
+impl Context {
+    /// The caller, where only a member can get so far.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a caller without a name.
+    pub(super) fn member(&self) -> Result<&Principal, Refusal> {
+        self.principal.as_ref().ok_or_else(|| {
+            Refusal::new(Code::Unauthenticated, "this call needs to know who calls", "name yourself and pass your token")
+        })
+    }
+}
+
+/// What came of looking at a call without changing anything.
+pub(super) enum Look {
+    /// The answer; nothing needs to change.
+    Answer(Body),
+    /// The call is a change.
+    Change,
+    /// There is nothing yet, and the call may wait.
+    Wait,
+}
+
+/// A call with its parameters parsed and checked.
+pub(super) trait Call: Send + Sync + 'static {
+    /// The name argument, which must be the caller's own.
+    fn name(&self) -> Option<&str>;
+
+    /// Checks the limits of tools.md that need no database.
+    fn check(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// What the call acts on, for the `target.*` facts.
+    fn target(&self, _scope: &mut FactScope) {}
+
+    /// How long the call may wait for something to return.
+    fn wait(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Looks whether the call can be answered without a change.
+    fn look(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Look> {
+        Ok(Look::Change)
+    }
+
+    /// Makes the change, inside the pipeline's transaction.
+    fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
+        match self.look(tx, context)? {
+            Look::Answer(body) => Ok(body),
+            Look::Change | Look::Wait => Ok(Body::new()),
+        }
+    }
+}
+
+/// A result as a JSON object.
+///
+/// # Errors
+/// A fault when `output` is not a struct or map, which the tests of every tool would show.
+pub(super) fn body(output: &impl Serialize) -> Result<Body> {
+    match serde_json::to_value(output)? {
+        Value::Object(body) => Ok(body),
+        other => Err(crate::storage::Error::Fault(format!("a result is not an object: {other}"))),
+    }
+}

@@ -1,0 +1,37 @@
+//! `list_members`: who is at the table.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, Context, Look, body};
+use super::params;
+use crate::domain::agent::MemberView;
+use crate::storage::{ReadTx, Result};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListMembers {
+    #[serde(default, deserialize_with = "params::boolean")]
+    include_inactive: bool,
+    #[serde(default)]
+    agent_name: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Members {
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
+    members: Vec<MemberView>,
+    remaining: usize,
+}
+
+impl Call for ListMembers {
+    fn name(&self) -> Option<&str> {
+        self.agent_name.as_deref()
+    }
+
+    fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
+        let (members, remaining) = tx.listed_members(self.include_inactive)?;
+        let members = members.into_iter().map(|member| member.view(context.now)).collect();
+        Ok(Look::Answer(body(&Members { members, remaining })?))
+    }
+}

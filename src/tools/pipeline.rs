@@ -1,0 +1,625 @@
+//! The one way of a tool call: decode, authenticate, read facts, ask the policies, carry out and record.
+//! Nothing reaches a tool but through here, and nothing a tool changes is kept without its decision.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant as Deadline;
+
+use super::call::{Body, Call, Context, Look};
+use super::metrics::Metrics;
+use super::registry::{self, Parsed, Row};
+use super::reply::{Reply, Request, internal, refusal_of};
+use crate::auth::{self, Caller, Credential, Rejected};
+use crate::domain::clock::{Clock, Millis};
+use crate::domain::decision::{Decision, Fact, FactRequest, Hook, Input, Outcome, PrincipalView, ToolCall};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::{Code, Refusal};
+use crate::events::{EventStream, Hub};
+use crate::policy::{PolicyHost, PolicySet};
+use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, ReadTx, WriteTx};
+
+/// How often a call is judged again because the facts moved under it. Each time, somebody else's change was
+/// committed, so the table moves on; a caller so unlucky may simply try again.
+const MAX_ROUNDS: usize = 200;
+
+/// How the table is set up.
+#[derive(Debug, Clone)]
+pub struct TableOptions {
+    /// Whether a call must prove its caller with a token.
+    pub require_tokens: bool,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// The service behind every transport: the thirteen tools on one database, under one policy set at a time.
+#[derive(Clone)]
+pub struct Table {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    policies: Arc<PolicyHost>,
+    hub: Hub,
+    options: TableOptions,
+    metrics: Metrics,
+}
+
+/// There is no tool of that name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tool {0:?}; tools/list names the thirteen there are")]
+pub struct UnknownTool(pub String);
+
+/// Why an event stream was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StreamRefused {
+    /// No token, or one that is not valid.
+    #[error("this stream needs the agent's token")]
+    Unauthenticated,
+    /// Another agent's token.
+    #[error("this token is another agent's")]
+    Forbidden,
+    /// The database cannot be read.
+    #[error("the event log cannot be read right now")]
+    Unavailable,
+}
+
+/// What one attempt at a call came to.
+enum Attempt {
+    Done(Reply),
+    /// Nothing to return yet; wait for what is committed for this member.
+    Wait(i64),
+}
+
+/// What became of a write attempt.
+enum Written {
+    Done(Body, storage::Unread),
+    /// Somebody changed the facts between the judgement and the commit.
+    Moved,
+}
+
+/// A call on its way: everything known before the policies are asked.
+struct Case {
+    row: &'static Row,
+    call: Arc<dyn Call>,
+    credential: Credential,
+    name: Option<String>,
+    question: ToolCall,
+    context: Context,
+    scope: FactScope,
+}
+
+/// The facts of one judgement and the state of the log they were read in.
+struct Evidence {
+    facts: Vec<Fact>,
+    version: (i64, i64),
+    micros: i64,
+}
+
+impl Table {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(db: Db, policies: Arc<PolicyHost>, hub: Hub, options: TableOptions) -> Self {
+        Self { inner: Arc::new(Inner { db, policies, hub, options, metrics: Metrics::default() }) }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    /// The policies.
+    #[must_use]
+    pub fn policies(&self) -> &PolicyHost {
+        &self.inner.policies
+    }
+
+    /// Carries a call out. Dropping the future abandons the wait for the answer, not the work.
+    ///
+    /// # Errors
+    /// Only for a name that is no tool; every other failure is a [`Reply`].
+    pub async fn call(&self, request: Request) -> Result<Reply, UnknownTool> {
+        let Some(row) = registry::find(&request.tool) else { return Err(UnknownTool(request.tool)) };
+        let started = Instant::now();
+        let reply = self.attempts(row, request).await;
+        self.inner.metrics.called(row.spec.name, reply.code(), started.elapsed());
+        Ok(reply)
+    }
+
+    /// Attempts a call until it is done or its waiting time is over.
+    async fn attempts(&self, row: &'static Row, request: Request) -> Reply {
+        let mut arguments = request.arguments;
+        let argument = match arguments.remove("token") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(token)) => Some(token),
+            Some(_) => {
+                return Reply::refused(&Refusal::invalid("token is not text", "pass the token that register returned"));
+            }
+        };
+        let parsed = match (row.parse)(arguments.clone(), &row.spec.input_schema) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return self.unparsed(refusal, argument, request.bearer).await,
+        };
+        let parsed = Arc::new(parsed);
+        let deadline = Deadline::now() + parsed.call().wait();
+        let credential = Credential { argument, ambient: request.bearer };
+        let mut subscription = None;
+        loop {
+            let last_look = Deadline::now() >= deadline;
+            let (table, parsed) = (self.clone(), Arc::clone(&parsed));
+            let (arguments, credential) = (arguments.clone(), credential.clone());
+            let attempt = tokio::task::spawn_blocking(move || {
+                table.attempt(row, &parsed, arguments, credential, request.transport.as_str(), last_look)
+            });
+            match attempt.await {
+                Ok(Attempt::Done(reply)) => return reply,
+                Ok(Attempt::Wait(member)) => match &mut subscription {
+                    // What came before the subscription is found by looking once more.
+                    None => subscription = Some(self.inner.hub.subscribe(member)),
+                    Some(subscription) => {
+                        // At the deadline there is one last look.
+                        let _ = tokio::time::timeout_at(deadline, subscription.changed()).await;
+                    }
+                },
+                Err(panic) => {
+                    tracing::error!(%panic, tool = row.spec.name, "a call panicked");
+                    return Reply::refused(&internal());
+                }
+            }
+        }
+    }
+
+    /// Arguments that cannot be read: the caller is told, and, if known, of the messages that wait.
+    async fn unparsed(&self, refusal: Refusal, argument: Option<String>, ambient: Option<String>) -> Reply {
+        let table = self.clone();
+        let credential = Credential { argument, ambient };
+        let reply = Reply::refused(&refusal);
+        let badge = tokio::task::spawn_blocking(move || {
+            table.inner.db.read(|tx| {
+                let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
+                let principal = caller.ok().and_then(|caller| caller.principal().cloned());
+                principal.map(|principal| tx.unread(principal.id)).transpose()
+            })
+        });
+        match badge.await {
+            Ok(Ok(Some(unread))) => reply.with_badge(&unread),
+            _ => reply,
+        }
+    }
+
+    fn attempt(
+        &self,
+        row: &'static Row,
+        parsed: &Parsed,
+        arguments: Map<String, Value>,
+        credential: Credential,
+        transport: &str,
+        last_look: bool,
+    ) -> Attempt {
+        let now = self.inner.options.clock.now();
+        let case = match self.open_case(row, parsed, arguments, credential, transport, now, last_look) {
+            Ok(Ok(case)) => case,
+            Ok(Err(rejected)) => {
+                return Attempt::Done(Reply { bad_token: rejected.bad_token, ..Reply::refused(&rejected.refusal) });
+            }
+            Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
+        };
+        if let Err(refusal) = case.call.check() {
+            return Attempt::Done(self.refused(&case, &refusal));
+        }
+        match self.judge(&case) {
+            Ok(attempt) => attempt,
+            Err(error) => Attempt::Done(self.refused(&case, &refusal_of(error))),
+        }
+    }
+
+    /// Who calls, and what about.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call, each used once")]
+    fn open_case(
+        &self,
+        row: &'static Row,
+        parsed: &Parsed,
+        arguments: Map<String, Value>,
+        credential: Credential,
+        transport: &str,
+        now: Millis,
+        last_look: bool,
+    ) -> storage::Result<Result<Case, Rejected>> {
+        let call = parsed.call();
+        let name = call.name().map(str::to_owned);
+        let require_tokens = self.inner.options.require_tokens;
+        let (principal, proof, view) = match parsed {
+            Parsed::Register(register) => {
+                let (wanted, role, capabilities) = register.wanted();
+                let proof = self.inner.db.read(|tx| auth::prove_registration(tx, &credential, wanted))?;
+                let proof = match proof {
+                    Ok(proof) => proof,
+                    Err(rejected) => return Ok(Err(rejected)),
+                };
+                let view = PrincipalView {
+                    name: if proof.is_some() { wanted.to_owned() } else { String::new() },
+                    role: role.to_owned(),
+                    capabilities: capabilities.to_vec(),
+                    authenticated: proof.is_some(),
+                };
+                (None, proof, view)
+            }
+            Parsed::Call(_) => {
+                let caller =
+                    self.inner.db.read(|tx| auth::authenticate(tx, &credential, name.as_deref(), require_tokens))?;
+                let principal = match caller {
+                    Ok(Caller::Member(principal)) => Some(principal),
+                    Ok(Caller::Anonymous) => None,
+                    Err(rejected) => return Ok(Err(rejected)),
+                };
+                let view = principal.as_ref().map_or_else(nobody, Principal::view);
+                (principal, None, view)
+            }
+        };
+        let mut scope = FactScope {
+            now,
+            principal: principal.as_ref().map(|it| (it.id, it.name.clone())),
+            ..FactScope::default()
+        };
+        call.target(&mut scope);
+        let question = ToolCall {
+            tool: row.spec.name.to_owned(),
+            principal: view,
+            arguments: Value::Object(arguments),
+            transport: transport.to_owned(),
+            now,
+        };
+        let context = Context { principal, now, proof, last_look };
+        Ok(Ok(Case { row, call, credential, name, question, context, scope }))
+    }
+
+    /// Asks the policies, and does what they allow. When the facts have moved by the time of the commit,
+    /// nothing has happened, and they are asked again.
+    fn judge(&self, case: &Case) -> storage::Result<Attempt> {
+        let set = self.inner.policies.current();
+        for _ in 0..MAX_ROUNDS {
+            let started = Instant::now();
+            let requests = set.fact_requests(Hook::Authorization);
+            let (facts, version) = self.inner.db.read(|tx| read_facts(tx, requests, &case.scope))?;
+            let decision = set.authorize(&case.question, &facts);
+            let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            let evidence = Evidence { facts, version, micros };
+            let approval = match decision.outcome {
+                Outcome::Allow => None,
+                Outcome::Escalate => {
+                    let subject = subject(case);
+                    let agent = case.context.principal.as_ref().map(|it| it.id);
+                    match self.inner.db.read(|tx| tx.approval(agent, &subject, case.context.now))? {
+                        Some(approval) => Some(approval),
+                        None => return Ok(Attempt::Done(self.hold(case, decision, evidence, subject))),
+                    }
+                }
+                _ => return Ok(Attempt::Done(self.refuse(case, decision, evidence))),
+            };
+            if approval.is_none() && !counted(&set, case) {
+                match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
+                    Ok(Look::Answer(body)) => return Ok(Attempt::Done(self.answer(case, body, decision, evidence))),
+                    Ok(Look::Wait) => return Ok(wait(case)),
+                    Ok(Look::Change) => {}
+                    Err(error) => return Err(self.failed(case, decision, evidence, error)),
+                }
+            }
+            match self.carry_out(case, &set, decision.clone(), &evidence, approval) {
+                Ok(Written::Done(body, unread)) => return Ok(Attempt::Done(finish(case, body, &unread))),
+                Ok(Written::Moved) => {}
+                Err(error) => return Err(self.failed(case, decision, evidence, error)),
+            }
+        }
+        Err(Refusal::new(
+            Code::Unavailable,
+            "the table changed faster than the policies could judge; nothing was changed",
+            "try the same call again",
+        )
+        .into())
+    }
+
+    /// The one write transaction: the facts still hold, then decision, effect, event and audit together.
+    fn carry_out(
+        &self,
+        case: &Case,
+        set: &Arc<PolicySet>,
+        decision: Decision,
+        evidence: &Evidence,
+        approval: Option<i64>,
+    ) -> storage::Result<Written> {
+        let (call, context, scope) = (Arc::clone(&case.call), case.context.clone(), case.scope.clone());
+        let (credential, name, set) = (case.credential.clone(), case.name.clone(), Arc::clone(set));
+        let (version, facts, is_inbox) = (evidence.version, evidence.facts.clone(), case.row.is_inbox);
+        let record = record(case, decision, evidence, true);
+        let require_tokens = self.inner.options.require_tokens;
+        self.inner.db.write(move |tx| {
+            if tx.facts_version()? != version {
+                if tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts {
+                    return Ok(Written::Moved);
+                }
+                check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
+            }
+            if let Some(approval) = approval
+                && !tx.use_approval(approval, context.now)?
+            {
+                return Ok(Written::Moved);
+            }
+            tx.record_decision(&record)?;
+            let body = call.run(tx, &context)?;
+            let mut unread = storage::Unread::default();
+            if let Some(principal) = &context.principal {
+                tx.touch(principal.id, context.now)?;
+                if !is_inbox {
+                    unread = tx.unread(principal.id)?;
+                }
+            }
+            Ok(Written::Done(body, unread))
+        })
+    }
+
+    /// A call that changed nothing: its decision joins the next commit.
+    fn answer(&self, case: &Case, body: Body, decision: Decision, evidence: Evidence) -> Reply {
+        self.record_later(case, decision, &evidence, true);
+        let unread = match &case.context.principal {
+            Some(principal) if !case.row.is_inbox => {
+                self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default()
+            }
+            _ => storage::Unread::default(),
+        };
+        finish(case, body, &unread)
+    }
+
+    /// A call that was allowed and then not done: the server's own rules, or trouble with the database.
+    fn failed(&self, case: &Case, decision: Decision, evidence: Evidence, error: storage::Error) -> storage::Error {
+        if matches!(error, storage::Error::Refused(_)) {
+            self.record_later(case, decision, &evidence, false);
+        }
+        error
+    }
+
+    fn record_later(&self, case: &Case, decision: Decision, evidence: &Evidence, done: bool) {
+        let record = record(case, decision, evidence, done);
+        let (principal, now) = (case.context.principal.as_ref().map(|it| it.id), case.context.now);
+        self.inner.db.write_later(move |tx| {
+            tx.record_decision(&record)?;
+            principal.map_or(Ok(()), |id| tx.touch(id, now))
+        });
+    }
+
+    /// A policy said no, or failed: nothing happens but the record of it.
+    fn refuse(&self, case: &Case, decision: Decision, evidence: Evidence) -> Reply {
+        let refusal = match (&decision.outcome, &decision.reason) {
+            (Outcome::Deny, Some(reason)) => {
+                let code = if reason.code == RATE_LIMITED { Code::ResourceExhausted } else { Code::PermissionDenied };
+                Refusal::new(code, reason.message.clone(), "do something else, or tell your user which policy refused")
+            }
+            _ => Refusal::denied(
+                "a policy could not judge this call, so it was refused",
+                "tell your operator: `team-table policy log` shows what failed",
+            ),
+        };
+        let mut reply = decision.clone();
+        if decision.outcome == Outcome::Error {
+            reply.reason = None;
+        }
+        let record = record(case, decision, &evidence, false);
+        let principal = case.context.principal.clone();
+        let now = case.context.now;
+        let written = self.inner.db.write(move |tx| {
+            let id = tx.record_decision(&record)?;
+            principal.map_or(Ok(()), |it| tx.touch(it.id, now)).map(|()| id)
+        });
+        let id = written.inspect_err(|error| tracing::warn!(%error, "a refusal could not be recorded")).ok();
+        self.badged(case, Reply::judged(&refusal, &reply, id))
+    }
+
+    /// A policy wants a person to decide: the call is held.
+    fn hold(&self, case: &Case, decision: Decision, evidence: Evidence, subject: [u8; 32]) -> Reply {
+        let reason = decision.reason.clone().unwrap_or_default();
+        let facts = serde_json::to_string(&evidence.facts).unwrap_or_default();
+        let policy = decision.policy.clone().unwrap_or_default();
+        let module = decision.verdicts.iter().find(|verdict| verdict.policy == policy);
+        let agent = case.context.principal.as_ref();
+        let caller = agent.map_or_else(|| case.name.clone().unwrap_or_default(), |it| it.name.clone());
+        let escalation = NewEscalation {
+            hook: Hook::Authorization,
+            agent: caller.clone(),
+            agent_id: agent.map(|it| it.id),
+            asker: caller,
+            action: case.row.spec.name.to_owned(),
+            subject,
+            arguments: case.question.arguments.to_string(),
+            message_id: None,
+            thread_id: None,
+            policy,
+            module: module.map(|verdict| verdict.module.clone()).unwrap_or_default(),
+            code: reason.code.clone(),
+            message: reason.message.clone(),
+            facts,
+            decision_id: 0,
+        };
+        let record = record(case, decision.clone(), &evidence, false);
+        let (principal, now) = (agent.map(|it| it.id), case.context.now);
+        let written = self.inner.db.write(move |tx| {
+            let decision_id = tx.record_decision(&record)?;
+            let id = tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?;
+            principal.map_or(Ok(()), |id| tx.touch(id, now))?;
+            Ok((decision_id, id))
+        });
+        match written {
+            Ok((decision_id, id)) => {
+                let refusal = Refusal::new(
+                    Code::ApprovalRequired,
+                    format!("{} (escalation {id} waits for a person)", reason.message),
+                    format!(
+                        "ask your person to run `team-table escalation resolve {id} --approve`; then repeat the \
+                         same call within an hour"
+                    ),
+                );
+                let mut reply = Reply::judged(&refusal, &decision, Some(decision_id));
+                reply.body.insert("escalation_id".into(), id.into());
+                self.badged(case, reply)
+            }
+            Err(error) => self.refused(case, &refusal_of(error)),
+        }
+    }
+
+    fn refused(&self, case: &Case, refusal: &Refusal) -> Reply {
+        self.badged(case, Reply::refused(refusal))
+    }
+
+    fn badged(&self, case: &Case, reply: Reply) -> Reply {
+        match &case.context.principal {
+            Some(principal) if !case.row.is_inbox => {
+                reply.with_badge(&self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default())
+            }
+            _ => reply,
+        }
+    }
+
+    /// The member a token belongs to, while it is valid.
+    pub async fn authenticate(&self, token: &str) -> Option<Principal> {
+        let (table, credential) = (self.clone(), ambient(Some(token)));
+        let caller = tokio::task::spawn_blocking(move || {
+            table.inner.db.read(|tx| auth::authenticate(tx, &credential, None, true))
+        });
+        caller.await.ok()?.ok()?.ok()?.principal().cloned()
+    }
+
+    /// Opens the event stream of an agent, after the event `after` or from now on.
+    ///
+    /// # Errors
+    /// See [`StreamRefused`].
+    pub async fn event_stream(
+        &self,
+        bearer: Option<&str>,
+        agent: &str,
+        after: Option<i64>,
+    ) -> Result<EventStream, StreamRefused> {
+        let (table, credential, name) = (self.clone(), ambient(bearer), agent.to_owned());
+        let caller = tokio::task::spawn_blocking(move || {
+            let require_tokens = table.inner.options.require_tokens;
+            table.inner.db.read(|tx| auth::authenticate(tx, &credential, Some(&name), require_tokens))
+        });
+        let principal = match caller.await {
+            Ok(Ok(Ok(Caller::Member(principal)))) => principal,
+            Ok(Ok(Err(rejected))) if rejected.refusal.code == Code::PermissionDenied => {
+                return Err(StreamRefused::Forbidden);
+            }
+            Ok(Ok(_)) => return Err(StreamRefused::Unauthenticated),
+            Ok(Err(_)) | Err(_) => return Err(StreamRefused::Unavailable),
+        };
+        EventStream::open(&self.inner.hub, principal.id, bearer, after).await.map_err(|_| StreamRefused::Unavailable)
+    }
+
+    /// Whether the database can be written.
+    ///
+    /// # Errors
+    /// What keeps it from being written, for the operator.
+    pub async fn ready(&self) -> Result<(), String> {
+        let db = self.inner.db.clone();
+        let probe = tokio::task::spawn_blocking(move || db.write(|tx| tx.probe()));
+        match probe.await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Numbers of tools, policies and waiters as Prometheus text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.inner.metrics.text(&self.inner.policies.metrics(), self.inner.hub.waiting())
+    }
+
+    /// Commits what is queued and closes the database. Calls that come later are `unavailable`.
+    pub fn close(&self) {
+        self.inner.db.close();
+    }
+}
+
+/// The built-in rate limit's code: its refusals are about time, not about permission.
+const RATE_LIMITED: &str = "rate_limited";
+
+fn ambient(token: Option<&str>) -> Credential {
+    Credential { argument: None, ambient: token.map(str::to_owned) }
+}
+
+fn nobody() -> PrincipalView {
+    PrincipalView { name: String::new(), role: String::new(), capabilities: Vec::new(), authenticated: false }
+}
+
+fn read_facts(
+    tx: &ReadTx<'_>,
+    requests: &[FactRequest],
+    scope: &FactScope,
+) -> storage::Result<(Vec<Fact>, (i64, i64))> {
+    Ok((tx.facts(requests, scope)?, tx.facts_version()?))
+}
+
+/// Whether a policy counts calls of this tool: then even a call that changes nothing is recorded before it
+/// is answered, so that the count is exact.
+fn counted(set: &PolicySet, case: &Case) -> bool {
+    set.fact_requests(Hook::Authorization).iter().filter(|request| request.name.starts_with("calls.")).any(|request| {
+        let tools: Option<Vec<String>> = request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
+        tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == case.row.spec.name))
+    })
+}
+
+/// What an approval is for: this agent, tool and arguments.
+fn subject(case: &Case) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("team-table held call v1");
+    let agent = case.context.principal.as_ref().map_or(0, |it| it.id);
+    hasher.update(&agent.to_le_bytes());
+    hasher.update(case.row.spec.name.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(case.question.arguments.to_string().as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> DecisionRecord {
+    DecisionRecord {
+        at: case.context.now,
+        input: Input::Authorization(case.question.clone()),
+        facts: evidence.facts.clone(),
+        decision,
+        done,
+        micros: evidence.micros,
+    }
+}
+
+/// A token may have been revoked, or a name lost, since the call was authenticated.
+fn check_still_valid(
+    tx: &WriteTx<'_>,
+    context: &Context,
+    credential: &Credential,
+    name: Option<&str>,
+    require_tokens: bool,
+) -> storage::Result<()> {
+    let Some(principal) = &context.principal else { return Ok(()) };
+    match auth::authenticate(tx, credential, name, require_tokens)? {
+        Ok(Caller::Member(now)) if now.id == principal.id && now.role == principal.role => Ok(()),
+        Ok(_) => Err(Refusal::new(
+            Code::Unavailable,
+            "your registration changed while the call was judged; nothing was changed",
+            "try the same call again",
+        )
+        .into()),
+        Err(rejected) => Err(rejected.refusal.into()),
+    }
+}
+
+fn wait(case: &Case) -> Attempt {
+    match &case.context.principal {
+        Some(principal) => Attempt::Wait(principal.id),
+        None => Attempt::Done(Reply::refused(&internal())),
+    }
+}
+
+fn finish(case: &Case, body: Body, unread: &storage::Unread) -> Reply {
+    let reply = Reply::done(body);
+    if case.row.is_inbox { reply } else { reply.with_badge(unread) }
+}
+

@@ -1,0 +1,93 @@
+//! `register`: take a seat at the table, or renew the registration and rotate the token.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Body, Call, Context, body};
+use super::params;
+use crate::auth::Token;
+use crate::domain::agent::{self, DEFAULT_ROLE};
+use crate::domain::clock;
+use crate::domain::refusal::Refusal;
+use crate::storage::{FactScope, Registration, Result, WriteTx};
+
+fn default_role() -> String {
+    DEFAULT_ROLE.to_owned()
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Register {
+    name: String,
+    #[serde(default = "default_role")]
+    role: String,
+    #[serde(default, deserialize_with = "params::list")]
+    capabilities: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Registered {
+    name: String,
+    role: String,
+    capabilities: Vec<String>,
+    status: &'static str,
+    registered_at: String,
+    last_heartbeat: String,
+    token: String,
+}
+
+impl Register {
+    /// The name and role asked for: policies judge a registration by them.
+    pub(super) fn wanted(&self) -> (&str, &str, &[String]) {
+        (&self.name, &self.role, &self.capabilities)
+    }
+}
+
+impl Call for Register {
+    fn name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        agent::check_name("name", &self.name)?;
+        agent::check_role(&self.role)?;
+        agent::check_capabilities(&self.capabilities)
+    }
+
+    fn target(&self, scope: &mut FactScope) {
+        scope.member = Some(self.name.clone());
+    }
+
+    fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
+        let holder = tx.member(&self.name)?.filter(|member| context.proof == Some(member.id));
+        let granted = holder.is_some_and(|member| member.granted);
+        if agent::is_privileged(&self.role) && !granted {
+            return Err(Refusal::denied(
+                format!("the role {} is granted by the operator, not chosen", self.role),
+                format!(
+                    "register as agent, then ask your operator for `team-table agent grant \"{}\" {}`",
+                    self.name, self.role
+                ),
+            )
+            .into());
+        }
+        let token = Token::mint()?;
+        let wanted = Registration {
+            name: self.name.clone(),
+            role: self.role.clone(),
+            capabilities: self.capabilities.clone(),
+            proof: context.proof,
+            token: token.hash(),
+        };
+        let member = tx.register(&wanted, context.now)?;
+        body(&Registered {
+            status: member.status(),
+            registered_at: clock::format(member.registered_at),
+            last_heartbeat: clock::format(member.last_heartbeat),
+            name: member.name,
+            role: member.role,
+            capabilities: member.capabilities,
+            token: token.reveal(),
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! A call and its answer, in the pipeline's words; transports translate them.
+
+use serde_json::{Map, Value, json};
+
+use super::call::Body;
+use crate::domain::decision::Decision;
+use crate::domain::refusal::{Code, Refusal};
+use crate::storage::{Error, Unread};
+
+/// How a call came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Standard input and output.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+    /// The older HTTP+SSE pair.
+    Sse,
+}
+
+impl Transport {
+    /// The word policies see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+            Self::Sse => "sse",
+        }
+    }
+}
+
+/// A decoded tool call.
+#[derive(Clone)]
+pub struct Request {
+    /// Tool name.
+    pub tool: String,
+    /// Arguments as given, the `token` among them.
+    pub arguments: Map<String, Value>,
+    /// The token that came with the connection: the `Authorization` header, or `TEAM_TABLE_TOKEN`.
+    pub bearer: Option<String>,
+    /// How it came in.
+    pub transport: Transport,
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// One JSON object.
+    pub body: Body,
+    /// The call failed, and the body says why.
+    pub is_error: bool,
+    /// A token was presented that is not valid.
+    pub bad_token: bool,
+}
+
+impl Reply {
+    pub(super) fn done(body: Body) -> Self {
+        Self { body, is_error: false, bad_token: false }
+    }
+
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let mut body = Body::new();
+        body.insert("error".into(), json!(refusal.message));
+        body.insert("code".into(), json!(refusal.code.as_str()));
+        body.insert("hint".into(), json!(refusal.hint));
+        Self { body, is_error: true, bad_token: false }
+    }
+
+    /// A refusal by a policy: who refused, why, and where it is written down.
+    pub(super) fn judged(refusal: &Refusal, decision: &Decision, decision_id: Option<i64>) -> Self {
+        let mut reply = Self::refused(refusal);
+        let code = decision.reason.as_ref().map_or("policy_error", |reason| reason.code.as_str());
+        reply.body.insert("policy".into(), json!(decision.policy));
+        reply.body.insert("reason".into(), json!(code));
+        reply.body.insert("decision_id".into(), json!(decision_id));
+        reply
+    }
+
+    /// Adds the unread badge.
+    pub(super) fn with_badge(mut self, unread: &Unread) -> Self {
+        if unread.count > 0 {
+            let badge = json!({
+                "unread_messages": unread.count,
+                "preview": unread.preview,
+                "action": "call get_messages to read them",
+            });
+            self.body.insert("_notification".into(), badge);
+        }
+        self
+    }
+
+    /// The canonical code of a failure, for metrics.
+    pub(super) fn code(&self) -> &str {
+        if !self.is_error {
+            return "ok";
+        }
+        self.body.get("code").and_then(Value::as_str).unwrap_or("internal")
+    }
+}
+
+/// What a caller is told of trouble in storage: enough to act on, nothing of the inside.
+pub(super) fn refusal_of(error: Error) -> Refusal {
+    match error {
+        Error::Refused(refusal) => refusal,
+        Error::Busy => Refusal::new(
+            Code::Unavailable,
+            "the database is busy; nothing was changed",
+            "try the same call again in a moment",
+        ),
+        Error::Unwritable(reason) => {
+            tracing::error!(%reason, "the database cannot be written");
+            Refusal::new(
+                Code::Unavailable,
+                "the database cannot be written right now; nothing was changed",
+                "tell your operator: `team-table doctor` says what is wrong; reading still works",
+            )
+        }
+        Error::Closed => {
+            Refusal::new(Code::Unavailable, "the server is shutting down; nothing was changed", "reconnect and try again")
+        }
+        fault @ (Error::Sqlite(_) | Error::Fault(_)) => {
+            tracing::error!(error = %fault, "a call failed");
+            internal()
+        }
+    }
+}
+
+/// A fault of ours.
+pub(super) fn internal() -> Refusal {
+    Refusal::new(
+        Code::Internal,
+        "the server failed to carry this out; nothing was changed",
+        "tell your operator: the server's log has the details",
+    )
+}

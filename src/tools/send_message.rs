@@ -1,0 +1,55 @@
+//! `send_message`: a direct message to one member.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::call::{Body, Call, Context, body};
+use super::params;
+use crate::domain::agent;
+use crate::domain::message::{Draft, Origin};
+use crate::domain::refusal::Refusal;
+use crate::storage::{FactScope, Result, WriteTx};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendMessage {
+    sender: String,
+    recipient: String,
+    content: String,
+    /// id of the message answered
+    #[serde(default, deserialize_with = "params::optional_integer")]
+    reply_to: Option<i64>,
+    #[serde(default)]
+    idempotency_key: Option<String>,
+}
+
+impl SendMessage {
+    fn draft(&self) -> Draft {
+        Draft {
+            content: self.content.clone(),
+            reply_to: self.reply_to,
+            idempotency_key: self.idempotency_key.clone(),
+            origin: Origin::Agent,
+        }
+    }
+}
+
+impl Call for SendMessage {
+    fn name(&self) -> Option<&str> {
+        Some(&self.sender)
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        agent::check_name("recipient", &self.recipient)?;
+        self.draft().check()
+    }
+
+    fn target(&self, scope: &mut FactScope) {
+        scope.member = Some(self.recipient.clone());
+    }
+
+    fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
+        let message = tx.send_message(context.member()?, &self.recipient, &self.draft(), context.now)?;
+        body(&message.view(None))
+    }
+}
