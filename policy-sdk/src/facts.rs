@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::Fault;
 
@@ -21,13 +20,19 @@ pub struct FactRequest {
 }
 
 impl FactRequest {
-    fn new<const N: usize>(name: &str, params: [(&str, Value); N]) -> Self {
-        let params = params
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.to_owned(), value.to_string()))
-            .collect();
-        Self { name: name.to_owned(), params }
+    /// A request without parameters.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), params: BTreeMap::new() }
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn with<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> Self {
+        // A value that JSON cannot express (a map with other keys than strings, say) becomes null, which no host accepts.
+        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        self.params.insert(key.to_owned(), value);
+        self
     }
 }
 
@@ -129,8 +134,8 @@ impl Fact for Calls {
     type Value = Count;
 
     fn request(&self) -> FactRequest {
-        let tools = if self.tools.is_empty() { Value::Null } else { Value::from(self.tools.clone()) };
-        FactRequest::new(self.name, [("tools", tools), ("window_seconds", self.window_seconds.into())])
+        let request = FactRequest::new(self.name).with("window_seconds", &self.window_seconds);
+        if self.tools.is_empty() { request } else { request.with("tools", &self.tools) }
     }
 }
 
@@ -155,10 +160,11 @@ impl Fact for MessagesSent {
     type Value = Count;
 
     fn request(&self) -> FactRequest {
-        FactRequest::new(
-            "messages.sent",
-            [("window_seconds", self.window_seconds.into()), ("recipient", self.recipient.clone().into())],
-        )
+        let request = FactRequest::new("messages.sent").with("window_seconds", &self.window_seconds);
+        match &self.recipient {
+            Some(recipient) => request.with("recipient", recipient),
+            None => request,
+        }
     }
 }
 
@@ -198,12 +204,12 @@ impl Fact for Replies {
     type Value = Count;
 
     fn request(&self) -> FactRequest {
-        let (since, window) = match self.since {
-            Since::Run => ("run", Value::Null),
-            Since::Escalation => ("escalation", Value::Null),
-            Since::Window(seconds) => ("window", seconds.into()),
-        };
-        FactRequest::new(self.name, [("since", since.into()), ("window_seconds", window)])
+        let request = FactRequest::new(self.name);
+        match self.since {
+            Since::Run => request.with("since", "run"),
+            Since::Escalation => request.with("since", "escalation"),
+            Since::Window(seconds) => request.with("since", "window").with("window_seconds", &seconds),
+        }
     }
 }
 
@@ -244,7 +250,7 @@ macro_rules! plain_facts {
             type Value = $value;
 
             fn request(&self) -> FactRequest {
-                FactRequest::new($name, [])
+                FactRequest::new($name)
             }
         }
     )*};
@@ -263,7 +269,7 @@ impl Fact for MemberRole {
     type Value = Option<String>;
 
     fn request(&self) -> FactRequest {
-        FactRequest::new("member.role", [("name", self.name.clone().into())])
+        FactRequest::new("member.role").with("name", &self.name)
     }
 }
 
