@@ -13,6 +13,7 @@
 pub mod cases;
 pub mod facts;
 mod fault;
+pub mod glob;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;

@@ -27,21 +27,31 @@ const CHANGES: [&str; 8] = [
 /// A day: longer windows would make the host count over long histories on every call.
 const MAX_WINDOW_SECONDS: u32 = 86_400;
 
-/// What the operator may set. A limit of 0 switches that limit off.
+/// What the operator may set.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Messages, direct and broadcast, that one agent may send in the window.
+    /// Messages, direct and broadcast, that one agent may send in the window, at least 1.
     pub max_messages: u64,
-    /// Changes, messages included, that one agent may make in the window.
+    /// Changes, messages included, that one agent may make in the window, at least 1.
     pub max_changes: u64,
     /// Length of the sliding window, 1 to 86,400 seconds.
     pub window_seconds: u32,
+    /// Switches the limit of messages.
+    pub limit_messages: bool,
+    /// Switches the limit of changes.
+    pub limit_changes: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_messages: 30, max_changes: 120, window_seconds: 60 }
+        Self {
+            max_messages: 30,
+            max_changes: 120,
+            window_seconds: 60,
+            limit_messages: true,
+            limit_changes: true,
+        }
     }
 }
 
@@ -62,10 +72,19 @@ impl Policy for RateLimit {
 
     fn configure(settings: Settings) -> Result<Self, Vec<String>> {
         let window = settings.window_seconds;
+        let mut errors = Vec::new();
         if !(1..=MAX_WINDOW_SECONDS).contains(&window) {
-            return Err(vec![format!(
-                "window_seconds is {window}, allowed are 1 to {MAX_WINDOW_SECONDS}"
-            )]);
+            errors.push(format!("window_seconds is {window}, allowed are 1 to {MAX_WINDOW_SECONDS}"));
+        }
+        for (max, what) in [(settings.max_messages, "messages"), (settings.max_changes, "changes")] {
+            if max == 0 {
+                errors.push(format!(
+                    "max_{what} is 0, allowed is at least 1; limit_{what} = false switches the limit off"
+                ));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         Ok(Self {
             settings,
@@ -75,23 +94,31 @@ impl Policy for RateLimit {
     }
 
     fn facts(&self) -> Vec<FactRequest> {
-        vec![self.messages.request(), self.changes.request()]
+        let mut facts = Vec::new();
+        if self.settings.limit_messages {
+            facts.push(self.messages.request());
+        }
+        if self.settings.limit_changes {
+            facts.push(self.changes.request());
+        }
+        facts
     }
 }
 
 impl Authorize for RateLimit {
     fn authorize(&self, call: &ToolCall, facts: &Facts) -> Result<Verdict, Fault> {
+        let Settings { max_messages, max_changes, limit_messages, limit_changes, .. } = self.settings;
         let tool = call.tool.as_str();
-        if MESSAGES.contains(&tool) {
+        if limit_messages && MESSAGES.contains(&tool) {
             let sent = facts.get(&self.messages)?;
-            if let Some(verdict) = self.limit("messages", self.settings.max_messages, sent, call.now) {
-                return Ok(verdict);
+            if sent.count >= max_messages {
+                return Ok(self.refuse("messages", max_messages, sent, call.now));
             }
         }
-        if CHANGES.contains(&tool) {
+        if limit_changes && CHANGES.contains(&tool) {
             let made = facts.get(&self.changes)?;
-            if let Some(verdict) = self.limit("changes", self.settings.max_changes, made, call.now) {
-                return Ok(verdict);
+            if made.count >= max_changes {
+                return Ok(self.refuse("changes", max_changes, made, call.now));
             }
         }
         Ok(Verdict::Abstain)
@@ -99,17 +126,15 @@ impl Authorize for RateLimit {
 }
 
 impl RateLimit {
-    fn limit(&self, what: &str, max: u64, made: Count, now: u64) -> Option<Verdict> {
-        if max == 0 || made.count < max {
-            return None;
-        }
+    fn refuse(&self, what: &str, max: u64, made: Count, now: u64) -> Verdict {
         let window = self.settings.window_seconds;
         let wait = made.seconds_until_one_leaves(window, now);
+        let seconds = if wait == 1 { "second" } else { "seconds" };
         let reason = Reason::new(
             "rate_limited",
-            format!("at most {max} {what} in {window} seconds are allowed; try again in {wait} seconds"),
+            format!("at most {max} {what} in {window} seconds are allowed; try again in {wait} {seconds}"),
         );
-        Some(Verdict::Deny(reason.note(format!("{} {what} in the window", made.count))))
+        Verdict::Deny(reason.note(format!("{} {what} in the window", made.count)))
     }
 }
 
