@@ -3,4 +3,6 @@
 pub mod auth;
 pub mod domain;
 pub mod events;
+pub mod policy;
 pub mod storage;
+pub mod tools;

@@ -1,1 +1,171 @@
-//! x
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! [`Policy`] with [`Authorize`] or [`Review`] is what an author implements and [`export_policy!`] is what turns it into a
+//! component. `types` is what is asked and answered, [`facts`] what the host knows; `guest` is the glue, compiled
+//! for WebAssembly only, so that `cargo test` needs nothing but a native compiler. `cases` (feature `test-kit`)
+//! runs a policy's test cases, and is shared with the host.
+//!
+//! This crate must not know the server or wasmtime.
+
+#[cfg(feature = "test-kit")]
+pub mod cases;
+pub mod facts;
+mod fault;
+pub mod glob;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod guest;
+mod types;
+
+use serde::de::DeserializeOwned;
+
+pub use facts::{FactRequest, Facts};
+pub use fault::Fault;
+pub use types::{Arguments, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall, Verdict};
+
+/// The version of this crate, which every policy built with it carries in its section `team-table:sdk`.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A policy that has been configured. Implement [`Authorize`] or [`Review`] (or both) as well.
+///
+/// A policy is a pure function of its input, its facts and its settings: it has no clock but `now`, no randomness, no
+/// files, no network and no memory of earlier evaluations. Every evaluation starts from the same configured state.
+pub trait Policy: Sized + Send + Sync + 'static {
+    /// What the operator may set. Derive `Deserialize` with `#[serde(default, deny_unknown_fields)]`, so that an omitted
+    /// setting takes the value of your `Default`, and a mistyped one is refused.
+    type Settings: DeserializeOwned;
+
+    /// Short name, `[a-z][a-z0-9-]*`.
+    const NAME: &'static str;
+    /// The policy's own version, usually `env!("CARGO_PKG_VERSION")`.
+    const VERSION: &'static str;
+    /// One line for `team-table policy list`.
+    const SUMMARY: &'static str;
+
+    /// Checks the settings and does everything that is expensive: the host calls this once, when the policy is
+    /// activated, and starts every evaluation from a snapshot of the result.
+    ///
+    /// # Errors
+    ///
+    /// One sentence per bad setting: what was wrong and what is allowed.
+    fn configure(settings: Self::Settings) -> Result<Self, Vec<String>>;
+
+    /// The facts that an evaluation may need. Only these are computed, for every evaluation.
+    fn facts(&self) -> Vec<FactRequest> {
+        Vec::new()
+    }
+}
+
+/// May this agent make this tool call?
+pub trait Authorize: Policy {
+    /// Judges one call.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] fails the evaluation, and the host refuses the call.
+    fn authorize(&self, call: &ToolCall, facts: &Facts) -> Result<Verdict, Fault>;
+}
+
+/// May this message be answered automatically, or must a person see it?
+pub trait Review: Policy {
+    /// Judges one message.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] fails the evaluation, and the host hands the message to a person.
+    fn review(&self, message: &InboxMessage, facts: &Facts) -> Result<ReviewOutcome, Fault>;
+}
+
+/// What [`export_policy!`] knows of a policy; implemented by that macro only.
+#[doc(hidden)]
+pub trait Exported: Policy {
+    /// The embedded cases, empty when there are none.
+    const CASES: &'static str;
+
+    /// `None`: the policy does not export this hook.
+    fn ask_authorize(&self, _call: &ToolCall, _facts: &Facts) -> Option<Result<Verdict, Fault>> {
+        None
+    }
+
+    /// `None`: the policy does not export this hook.
+    fn ask_review(&self, _message: &InboxMessage, _facts: &Facts) -> Option<Result<ReviewOutcome, Fault>> {
+        None
+    }
+}
+
+/// Configures a policy from the JSON text of its settings, as the component does.
+///
+/// # Errors
+///
+/// One sentence per bad setting.
+pub fn configure<P: Policy>(settings: &str) -> Result<P, Vec<String>> {
+    let settings = serde_json::from_str(settings).map_err(|error| {
+        // The text was written by the host: a line and a column in it would only puzzle the operator.
+        let error = error.to_string();
+        vec![error.rsplit_once(" at line ").map_or(error.as_str(), |(what, _)| what).to_owned()]
+    })?;
+    P::configure(settings)
+}
+
+/// Exports a policy from its crate, once per crate.
+///
+/// ```ignore
+/// export_policy!(MyPolicy: authorization);
+/// export_policy!(MyPolicy: escalation, cases = "cases/cases.toml");
+/// export_policy!(MyPolicy: authorization + escalation, cases = "cases/cases.toml");
+/// ```
+///
+/// `cases` is a path from the crate's root; the file is embedded in the module, and the host runs it before it activates
+/// the policy.
+#[macro_export]
+macro_rules! export_policy {
+    ($policy:ty: authorization $(, cases = $cases:literal)?) => {
+        $crate::__export_policy!($policy, AUTHORIZATION, [authorize], $($cases)?);
+    };
+    ($policy:ty: escalation $(, cases = $cases:literal)?) => {
+        $crate::__export_policy!($policy, ESCALATION, [review], $($cases)?);
+    };
+    ($policy:ty: authorization + escalation $(, cases = $cases:literal)?) => {
+        $crate::__export_policy!($policy, BOTH, [authorize review], $($cases)?);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_policy {
+    ($policy:ty, $world:ident, [$($hook:ident)+], $($cases:literal)?) => {
+        impl $crate::Exported for $policy {
+            const CASES: &'static str =
+                concat!("" $(, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $cases)))?);
+            $($crate::__export_hook!($hook);)+
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__export_component!($policy, $world, [$($hook)+]);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_hook {
+    (authorize) => {
+        fn ask_authorize(
+            &self,
+            call: &$crate::ToolCall,
+            facts: &$crate::Facts,
+        ) -> Option<Result<$crate::Verdict, $crate::Fault>> {
+            Some($crate::Authorize::authorize(self, call, facts))
+        }
+    };
+    (review) => {
+        fn ask_review(
+            &self,
+            message: &$crate::InboxMessage,
+            facts: &$crate::Facts,
+        ) -> Option<Result<$crate::ReviewOutcome, $crate::Fault>> {
+            Some($crate::Review::review(self, message, facts))
+        }
+    };
+}

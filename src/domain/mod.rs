@@ -6,6 +6,7 @@ pub mod context_entry;
 pub mod decision;
 pub mod escalation;
 pub mod event;
+pub mod facts;
 pub mod message;
 pub mod principal;
 pub mod refusal;

@@ -202,6 +202,17 @@ impl Listing {
     }
 }
 
+impl WriteTx<'_> {
+    /// Shows that the database can be written, without leaving a trace.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub fn probe(&self) -> Result<()> {
+        self.execute("UPDATE counters SET value = value WHERE name = 'decision_bytes'", [])?;
+        Ok(())
+    }
+}
+
 /// The write-ahead log SQLite keeps beside a database while it is in use.
 #[must_use]
 pub fn log_of(database: &Path) -> PathBuf {

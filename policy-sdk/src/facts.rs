@@ -1,0 +1,321 @@
+//! The facts a host offers, typed. Each type here is both the request (what [`Policy::facts`](crate::Policy::facts)
+//! returns) and the reader of the answer (what [`Facts::get`] takes), so that the two cannot drift apart.
+//!
+//! A fact that is missing or does not parse is a [`Fault`]: return it with `?`, and the evaluation counts as failed,
+//! which refuses a call and hands a message to a person. It never reads as zero.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::Fault;
+
+/// A fact of the host's catalogue and its parameters: parameter name to JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRequest {
+    /// For instance `messages.sent`.
+    pub name: String,
+    /// Parameter name to JSON text.
+    pub params: BTreeMap<String, String>,
+}
+
+impl FactRequest {
+    /// A request without parameters.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), params: BTreeMap::new() }
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn with<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> Self {
+        // A value that JSON cannot express (a map with other keys than strings, say) becomes null, which no host accepts.
+        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        self.params.insert(key.to_owned(), value);
+        self
+    }
+}
+
+/// A fact that can be asked for.
+pub trait Fact {
+    /// What the host answers.
+    type Value: DeserializeOwned;
+
+    /// The request in the host's words.
+    fn request(&self) -> FactRequest;
+}
+
+/// The facts of one evaluation: those that the policy asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts(Vec<(FactRequest, String)>);
+
+impl Facts {
+    /// Reads the answer to a request.
+    ///
+    /// # Errors
+    ///
+    /// When the host gave no such fact (it was not in [`Policy::facts`](crate::Policy::facts)), or not in the
+    /// documented form.
+    pub fn get<F: Fact>(&self, fact: &F) -> Result<F::Value, Fault> {
+        let request = fact.request();
+        let (_, value) = self
+            .0
+            .iter()
+            .find(|(given, _)| *given == request)
+            .ok_or_else(|| Fault::MissingFact(request.name.clone()))?;
+        serde_json::from_str(value)
+            .map_err(|error| Fault::MalformedFact { name: request.name, error: error.to_string() })
+    }
+
+    /// Requests and the JSON text of their answers.
+    pub fn iter(&self) -> impl Iterator<Item = (&FactRequest, &str)> {
+        self.0.iter().map(|(request, value)| (request, value.as_str()))
+    }
+}
+
+impl FromIterator<(FactRequest, String)> for Facts {
+    fn from_iter<I: IntoIterator<Item = (FactRequest, String)>>(answers: I) -> Self {
+        Self(answers.into_iter().collect())
+    }
+}
+
+/// How many, and since when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Count {
+    /// How many were counted.
+    pub count: u64,
+    /// Time of the oldest one counted, in milliseconds since 1970-01-01T00:00:00Z; `None` when there is none.
+    pub oldest: Option<u64>,
+}
+
+impl Count {
+    /// Seconds, at least 1, until the oldest one counted has left a window of `window_seconds`.
+    #[must_use]
+    pub fn seconds_until_one_leaves(&self, window_seconds: u32, now: u64) -> u64 {
+        let leaves = self.oldest.unwrap_or(now).saturating_add(u64::from(window_seconds) * 1000);
+        leaves.saturating_sub(now).div_ceil(1000).max(1)
+    }
+}
+
+/// Tool calls of the calling principal in the last `window_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    name: &'static str,
+    tools: Vec<String>,
+    window_seconds: u32,
+}
+
+impl Calls {
+    /// `calls.attempted`: every call, whatever became of it. No tools means all tools.
+    #[must_use]
+    pub fn attempted(tools: &[&str], window_seconds: u32) -> Self {
+        Self::new("calls.attempted", tools, window_seconds)
+    }
+
+    /// `calls.allowed`: the calls that were let through. No tools means all tools.
+    #[must_use]
+    pub fn allowed(tools: &[&str], window_seconds: u32) -> Self {
+        Self::new("calls.allowed", tools, window_seconds)
+    }
+
+    /// `calls.denied`: the calls that were refused. No tools means all tools.
+    #[must_use]
+    pub fn denied(tools: &[&str], window_seconds: u32) -> Self {
+        Self::new("calls.denied", tools, window_seconds)
+    }
+
+    fn new(name: &'static str, tools: &[&str], window_seconds: u32) -> Self {
+        let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
+        Self { name, tools, window_seconds }
+    }
+}
+
+impl Fact for Calls {
+    type Value = Count;
+
+    fn request(&self) -> FactRequest {
+        let request = FactRequest::new(self.name).with("window_seconds", &self.window_seconds);
+        if self.tools.is_empty() { request } else { request.with("tools", &self.tools) }
+    }
+}
+
+/// `messages.sent`: messages, direct and broadcast, that the calling principal sent in the last `window_seconds`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagesSent {
+    /// Length of the window that ends now.
+    pub window_seconds: u32,
+    /// Only those to this recipient (`*` is the broadcasts).
+    pub recipient: Option<String>,
+}
+
+impl MessagesSent {
+    /// Messages to anybody in the last `window_seconds`.
+    #[must_use]
+    pub fn within(window_seconds: u32) -> Self {
+        Self { window_seconds, recipient: None }
+    }
+}
+
+impl Fact for MessagesSent {
+    type Value = Count;
+
+    fn request(&self) -> FactRequest {
+        let request = FactRequest::new("messages.sent").with("window_seconds", &self.window_seconds);
+        match &self.recipient {
+            Some(recipient) => request.with("recipient", recipient),
+            None => request,
+        }
+    }
+}
+
+/// From when on automatic replies are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// Since the poll daemon started.
+    Run,
+    /// Since the agent's last escalation to a person.
+    Escalation,
+    /// In the last so many seconds.
+    Window(u32),
+}
+
+/// Automatic replies of the agent whose inbox it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replies {
+    name: &'static str,
+    since: Since,
+}
+
+impl Replies {
+    /// `replies.sent`: to anybody.
+    #[must_use]
+    pub fn sent(since: Since) -> Self {
+        Self { name: "replies.sent", since }
+    }
+
+    /// `replies.sent_to_sender`: to the sender of the message under review.
+    #[must_use]
+    pub fn sent_to_sender(since: Since) -> Self {
+        Self { name: "replies.sent_to_sender", since }
+    }
+}
+
+impl Fact for Replies {
+    type Value = Count;
+
+    fn request(&self) -> FactRequest {
+        let request = FactRequest::new(self.name);
+        match self.since {
+            Since::Run => request.with("since", "run"),
+            Since::Escalation => request.with("since", "escalation"),
+            Since::Window(seconds) => request.with("since", "window").with("window_seconds", &seconds),
+        }
+    }
+}
+
+/// `thread.auto_depth`: how many automatic messages in a row the thread of the message already ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadAutoDepth;
+
+/// `thread.participants`: the names of all who wrote in the thread of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadParticipants;
+
+/// `limits.max_replies`: the daemon's `--max-messages`, 13 unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxReplies;
+
+/// `target.task`: the task that the call's `task_id` names; `None` when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetTask;
+
+/// `target.context`: the entry that the call's `key` names; `None` when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetContext;
+
+/// `target.member`: the member that the call's `recipient` or `assignee` names; `None` when there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetMember;
+
+/// `member.role`: the role of the member of this name; `None` when there is no such member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRole {
+    /// Agent name.
+    pub name: String,
+}
+
+macro_rules! plain_facts {
+    ($($fact:ty: $name:literal -> $value:ty;)*) => {$(
+        impl Fact for $fact {
+            type Value = $value;
+
+            fn request(&self) -> FactRequest {
+                FactRequest::new($name)
+            }
+        }
+    )*};
+}
+
+plain_facts! {
+    ThreadAutoDepth: "thread.auto_depth" -> u64;
+    ThreadParticipants: "thread.participants" -> Vec<String>;
+    MaxReplies: "limits.max_replies" -> u64;
+    TargetTask: "target.task" -> Option<Task>;
+    TargetContext: "target.context" -> Option<ContextEntry>;
+    TargetMember: "target.member" -> Option<Member>;
+}
+
+impl Fact for MemberRole {
+    type Value = Option<String>;
+
+    fn request(&self) -> FactRequest {
+        FactRequest::new("member.role").with("name", &self.name)
+    }
+}
+
+/// The task a call acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Task {
+    /// The task's number.
+    pub id: u64,
+    /// One line.
+    pub title: String,
+    /// `pending`, `in_progress`, `blocked`, `awaiting_review`, `done` or `cancelled`.
+    pub status: String,
+    /// `high`, `medium` or `low`.
+    pub priority: String,
+    /// Who created it.
+    pub creator: String,
+    /// Who works on it; empty when nobody does.
+    pub assignee: String,
+    /// Who accepts it; empty when it needs no review.
+    pub reviewer: String,
+}
+
+/// The shared context entry a call acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ContextEntry {
+    /// For instance `alice/plan`.
+    pub key: String,
+    /// Who wrote it last.
+    pub set_by: String,
+    /// Starts at 1 and grows by one with every write.
+    pub version: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub updated_at: u64,
+}
+
+/// The member a call is about.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Member {
+    /// Agent name.
+    pub name: String,
+    /// Role as registered.
+    pub role: String,
+    /// Capabilities as registered.
+    pub capabilities: Vec<String>,
+    /// `active` or `inactive`.
+    pub status: String,
+    /// `online` or `away`.
+    pub presence: String,
+}

@@ -1,0 +1,181 @@
+//! From a policy directory to policies that may decide together, or to what is wrong with each of them. Changes nothing:
+//! the set in force stays in force until the whole new one is ready.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::decision::{FactRequest, Hook, Mode};
+
+use super::error::PolicyError;
+use super::module::{Loader, Module};
+use super::set::{Policy, PolicySet};
+use super::set_file::{self, Entry, Resolved};
+use super::settings::settings_digest;
+use super::state::State;
+
+/// How one policy of the set file stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct PolicyStatus {
+    /// Its name in the set.
+    pub name: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// What the set file calls its module.
+    pub module: String,
+    /// The digest of the module, if it could be read.
+    pub digest: Option<String>,
+    /// The digest of its settings.
+    pub settings_digest: String,
+    /// Its version, in its own words.
+    pub version: Option<String>,
+    /// What it does, in its own words.
+    pub summary: Option<String>,
+    /// The hooks it answers.
+    pub hooks: Vec<Hook>,
+    /// The facts it asks for.
+    pub facts: Vec<FactRequest>,
+    /// What is wrong with it.
+    pub error: Option<String>,
+    /// Why an earlier module decides in its place.
+    pub rolled_back: Option<String>,
+}
+
+/// The outcome of an attempt.
+pub(super) struct Loaded {
+    /// What is to be in force and kept for the next start, or why nothing new is.
+    pub(super) resolved: Result<(Vec<Resolved>, Vec<Policy>), PolicyError>,
+    pub(super) status: Vec<PolicyStatus>,
+}
+
+impl Loaded {
+    pub(super) fn refused(error: PolicyError) -> Self {
+        Self { resolved: Err(error), status: Vec::new() }
+    }
+
+    pub(super) fn error(&self) -> Option<String> {
+        self.resolved.as_ref().err().map(ToString::to_string)
+    }
+}
+
+/// Loads everything the directory names; what is in `active` already is not loaded twice.
+pub(super) fn from_dir(
+    loader: &Loader,
+    dir: &Path,
+    state: Option<&State>,
+    active: Option<&PolicySet>,
+) -> Loaded {
+    let entries = match set_file::read(dir) {
+        Ok(entries) => entries,
+        Err(error) => return Loaded::refused(error),
+    };
+    let mut status = Vec::with_capacity(entries.len());
+    let (mut resolved, mut policies, mut first_error) = (Vec::new(), Vec::new(), None);
+    for entry in entries {
+        let mut of_policy = PolicyStatus::of(&entry);
+        if entry.mode != Mode::Off {
+            let name = entry.name.clone();
+            match load_one(loader, dir, state, active, entry, &mut of_policy) {
+                Ok((kept, policy)) => {
+                    of_policy.loaded(&policy.module);
+                    resolved.push(kept);
+                    policies.push(policy);
+                }
+                Err(error) => {
+                    of_policy.error = Some(error.to_string());
+                    first_error.get_or_insert_with(|| error.of(&name));
+                }
+            }
+        }
+        status.push(of_policy);
+    }
+    Loaded { resolved: first_error.map_or(Ok((resolved, policies)), Err), status }
+}
+
+/// Loads what was last in force.
+pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
+    let load = |resolved: Resolved| {
+        let name = resolved.entry.name.clone();
+        policy(loader, None, &resolved).map_err(|error| error.of(&name))
+    };
+    state.last_good()?.into_iter().map(load).collect()
+}
+
+fn load_one(
+    loader: &Loader,
+    dir: &Path,
+    state: Option<&State>,
+    active: Option<&PolicySet>,
+    entry: Entry,
+    status: &mut PolicyStatus,
+) -> Result<(Resolved, Policy), PolicyError> {
+    let mode = entry.mode;
+    let mut resolved = set_file::resolve(dir, entry)?;
+    status.digest = Some(resolved.digest.clone());
+    if let Some(state) = state
+        && let Some((reason, mut fallback)) = quarantined(state, &resolved)?
+    {
+        fallback.entry.mode = mode;
+        status.rolled_back = Some(format!("{} is out of force: {reason}", resolved.digest));
+        resolved = fallback;
+    }
+    let policy = policy(loader, active, &resolved)?;
+    Ok((resolved, policy))
+}
+
+/// What decides in place of a module that may not.
+fn quarantined(state: &State, resolved: &Resolved) -> Result<Option<(String, Resolved)>, PolicyError> {
+    let (name, digest) = (&resolved.entry.name, &resolved.digest);
+    let records = state.quarantined()?;
+    let mut of_name = records.into_iter().filter(|record| record.policy == *name).peekable();
+    if of_name.peek().is_none() {
+        return Ok(None);
+    }
+    match of_name.find(|record| record.digest == *digest) {
+        Some(record) => Ok(state.fallback(name, digest)?.map(|fallback| (record.reason, fallback))),
+        None => state.release_others(name, digest).map(|()| None),
+    }
+}
+
+fn policy(loader: &Loader, active: Option<&PolicySet>, resolved: &Resolved) -> Result<Policy, PolicyError> {
+    let Resolved { entry, bytes, digest } = resolved;
+    let settings = Value::Object(entry.settings.clone());
+    let same = |module: &Module| {
+        (&module.digest, module.limits) == (digest, entry.limits) && module.settings == settings
+    };
+    let known = active.into_iter().flat_map(PolicySet::policies).map(|policy| &policy.module);
+    let module = match known.into_iter().find(|module| same(module)) {
+        Some(module) => Arc::clone(module),
+        None => Arc::new(loader.load(bytes, &settings, entry.limits)?),
+    };
+    Ok(Policy { name: entry.name.clone(), mode: entry.mode, module })
+}
+
+impl PolicyStatus {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            name: entry.name.clone(),
+            mode: entry.mode,
+            module: entry.module.clone(),
+            digest: None,
+            settings_digest: settings_digest(&Value::Object(entry.settings.clone())),
+            version: None,
+            summary: None,
+            hooks: Vec::new(),
+            facts: Vec::new(),
+            error: None,
+            rolled_back: None,
+        }
+    }
+
+    fn loaded(&mut self, module: &Module) {
+        self.digest = Some(module.digest.clone());
+        self.settings_digest.clone_from(&module.settings_digest);
+        self.version = Some(module.version.clone());
+        self.summary = Some(module.summary.clone());
+        self.hooks.clone_from(&module.hooks);
+        self.facts.clone_from(&module.facts);
+    }
+}

@@ -1,0 +1,228 @@
+//! The policies that decide, as one immutable value: asked together, swapped together. In-flight questions finish on the set
+//! they started with because they hold it. Knows nothing of files.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::domain::decision::{
+    Answer, Decision, Fact, FactRequest, Hook, InboxMessage, Input, Mode, Outcome, PolicyErrorKind, ToolCall,
+    Verdict,
+};
+use crate::domain::facts;
+
+use super::combine::{Combined, combine};
+use super::instance::{Evaluated, Question};
+use super::limits::Limits;
+use super::module::{Loader, Module};
+use super::monitor::{Counters, Monitor};
+use super::settings::canonical_json;
+use super::wire::{CallIn, MessageIn};
+
+/// A named module with its settings and mode.
+#[derive(Clone)]
+pub struct Policy {
+    /// Its name in the set.
+    pub name: String,
+    /// Whether its answers count.
+    pub mode: Mode,
+    /// What is asked.
+    pub module: Arc<Module>,
+}
+
+/// What is active.
+pub struct PolicySet {
+    digest: String,
+    generation: u64,
+    loader: Loader,
+    members: Vec<Member>,
+    requests: [Vec<FactRequest>; 2],
+    monitor: Option<Arc<Monitor>>,
+    /// Why there is no set; every question is then answered with a failure.
+    broken: Option<String>,
+}
+
+struct Member {
+    policy: Policy,
+    counters: Option<Arc<Counters>>,
+}
+
+impl PolicySet {
+    /// A set of these policies; those that are off are left out. `generation` counts the sets of a process.
+    #[must_use]
+    pub fn new(loader: &Loader, policies: Vec<Policy>, generation: u64) -> Self {
+        Self::build(loader, policies, generation, None, None)
+    }
+
+    pub(super) fn monitored(
+        loader: &Loader,
+        policies: Vec<Policy>,
+        generation: u64,
+        monitor: &Arc<Monitor>,
+    ) -> Self {
+        Self::build(loader, policies, generation, Some(monitor), None)
+    }
+
+    /// The set that stands in when none could be loaded: every call is refused, every message goes to a person.
+    pub(super) fn failing(loader: &Loader, why: String) -> Self {
+        Self::build(loader, Vec::new(), 0, None, Some(why))
+    }
+
+    fn build(
+        loader: &Loader,
+        mut policies: Vec<Policy>,
+        generation: u64,
+        monitor: Option<&Arc<Monitor>>,
+        broken: Option<String>,
+    ) -> Self {
+        policies.retain(|policy| policy.mode != Mode::Off);
+        policies.sort_by(|a, b| a.name.cmp(&b.name));
+        let digest = digest(policies.iter().map(|policy| {
+            let Module { digest, settings_digest, limits, .. } = &*policy.module;
+            (policy.name.as_str(), policy.mode, digest.as_str(), settings_digest.as_str(), *limits)
+        }));
+        let requests = [Hook::Authorization, Hook::Escalation].map(|hook| {
+            let asking = policies.iter().filter(|policy| policy.module.hooks.contains(&hook));
+            let mut requests: Vec<_> = asking.flat_map(|policy| &policy.module.facts).cloned().collect();
+            requests.retain(|request| facts::applies(request, hook));
+            requests.sort();
+            requests.dedup();
+            requests
+        });
+        let members = policies
+            .into_iter()
+            .map(|policy| Member { counters: monitor.map(|monitor| monitor.counters(&policy.name)), policy })
+            .collect();
+        let (loader, monitor) = (loader.clone(), monitor.cloned());
+        Self { digest, generation, loader, members, requests, monitor, broken }
+    }
+
+    /// Digest (hex blake3) over names, modes, modules, settings and limits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The how-manieth set of this process this is; 0 when none could be loaded.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Its policies, sorted by name, shadow ones included.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.members.iter().map(|member| &member.policy)
+    }
+
+    /// The facts that must be given to a question of this hook: those of all its policies, each once.
+    #[must_use]
+    pub const fn fact_requests(&self, hook: Hook) -> &[FactRequest] {
+        let [authorization, escalation] = &self.requests;
+        match hook {
+            Hook::Authorization => authorization.as_slice(),
+            Hook::Escalation => escalation.as_slice(),
+        }
+    }
+
+    /// May this agent make this call? Takes as long as the policies do: not for async threads, and no lock may be held.
+    #[must_use]
+    pub fn authorize(&self, call: &ToolCall, facts: &[Fact]) -> Decision {
+        let arguments = canonical_json(&call.arguments);
+        self.decide(Question::Authorize(&CallIn::new(call, &arguments)), facts)
+    }
+
+    /// May this message be answered automatically? As [`PolicySet::authorize`].
+    #[must_use]
+    pub fn review(&self, message: &InboxMessage, facts: &[Fact]) -> Decision {
+        self.decide(Question::Review(&MessageIn::from(message)), facts)
+    }
+
+    /// The question of either hook, for replaying recorded decisions.
+    #[must_use]
+    pub fn answer(&self, input: &Input, facts: &[Fact]) -> Decision {
+        match input {
+            Input::Authorization(call) => self.authorize(call, facts),
+            Input::Escalation(message) => self.review(message, facts),
+        }
+    }
+
+    fn decide(&self, question: Question<'_>, facts: &[Fact]) -> Decision {
+        let hook = question.hook();
+        let span = tracing::debug_span!("decide", hook = hook.as_str(), set = %self.digest);
+        let _entered = span.enter();
+        if let Some(why) = &self.broken {
+            return self.no_decision(hook, why);
+        }
+        // Written once for all policies that ask for it.
+        let texts: Vec<_> = facts.iter().map(|fact| (&fact.request, canonical_json(&fact.value))).collect();
+        let verdicts: Vec<_> = self
+            .members
+            .iter()
+            .filter(|member| member.policy.module.hooks.contains(&hook))
+            .map(|member| self.ask(member, question, &texts))
+            .collect();
+        let Combined { outcome, policy, reason, reply } = combine(hook, &verdicts);
+        let (set, generation) = (self.digest.clone(), self.generation);
+        Decision { hook, set, generation, outcome, policy, reason, reply, verdicts }
+    }
+
+    fn ask(&self, member: &Member, question: Question<'_>, texts: &[(&FactRequest, String)]) -> Verdict {
+        let Policy { name, mode, module } = &member.policy;
+        let value_of = |request: &FactRequest| {
+            texts.iter().find(|(given, _)| *given == request).map(|(_, text)| text.as_str())
+        };
+        let Evaluated { answer, fuel, micros, .. } = module.ask(self.loader.runtime(), question, value_of);
+        tracing::debug!(policy = %name, digest = %module.digest, ?answer, fuel, micros, "verdict");
+        let verdict = Verdict {
+            policy: name.clone(),
+            module: module.digest.clone(),
+            settings: module.settings_digest.clone(),
+            mode: *mode,
+            answer,
+            fuel,
+            micros,
+        };
+        if let Some(counters) = &member.counters {
+            counters.count(&verdict.answer, micros);
+        }
+        if let (Answer::Error { kind, detail }, Some(monitor)) = (&verdict.answer, &self.monitor) {
+            tracing::warn!(policy = %name, digest = %module.digest, ?kind, %detail, "a policy failed");
+            monitor.failed(&verdict, *kind, detail);
+        }
+        verdict
+    }
+
+    /// What every question comes to when there is no set. The reason stands in the place of a verdict, so that the log
+    /// has it.
+    fn no_decision(&self, hook: Hook, why: &str) -> Decision {
+        let verdict = Verdict {
+            policy: "(no set)".to_owned(),
+            module: String::new(),
+            settings: String::new(),
+            mode: Mode::Enforce,
+            answer: Answer::Error { kind: PolicyErrorKind::Host, detail: why.to_owned() },
+            fuel: 0,
+            micros: 0,
+        };
+        Decision {
+            hook,
+            set: self.digest.clone(),
+            generation: self.generation,
+            outcome: Outcome::Error,
+            policy: None,
+            reason: None,
+            reply: None,
+            verdicts: vec![verdict],
+        }
+    }
+}
+
+/// The digest of a set; the members sorted by name.
+fn digest<'a>(members: impl Iterator<Item = (&'a str, Mode, &'a str, &'a str, Limits)>) -> String {
+    let list: Vec<Value> = members
+        .map(|(name, mode, module, settings, limits)| {
+            serde_json::json!([name, mode, module, settings, limits])
+        })
+        .collect();
+    blake3::hash(canonical_json(&Value::Array(list)).as_bytes()).to_hex().to_string()
+}

@@ -1,0 +1,409 @@
+//! `policy-set.toml`: which policies make up the set, read into plain values and edited without losing a comment. Knows
+//! nothing of WebAssembly: what the modules are worth is found out elsewhere.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table};
+
+use crate::domain::decision::Mode;
+
+use super::builtin::{BUILTINS, builtin};
+use super::cache::{open_plain, write_whole};
+use super::error::PolicyError;
+use super::limits::Limits;
+
+/// The set file's name in the policy directory.
+pub const SET_FILE: &str = "policy-set.toml";
+/// What a module that comes with the binary is called in the set file, before its name.
+const BUILTIN_PREFIX: &str = "builtin:";
+/// The lock that editors of the set file take.
+const LOCK_FILE: &str = ".policy-set.lock";
+/// The largest set file that is read, in bytes.
+const MAX_SET_FILE: u64 = 1024 * 1024;
+
+/// One policy of the set file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its name in the set: `[a-z][a-z0-9-]{0,63}`.
+    pub name: String,
+    /// `builtin:NAME`, or a file in the policy directory.
+    pub module: String,
+    /// Whether its answers count.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The digest the module must have.
+    pub digest: Option<String>,
+    /// Its settings.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+impl Entry {
+    /// An entry with everything at its default.
+    #[must_use]
+    pub fn new(name: &str, module: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            module: module.to_owned(),
+            mode: Mode::default(),
+            digest: None,
+            settings: Map::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetFile {
+    #[serde(default)]
+    policy: Vec<Entry>,
+}
+
+/// An entry with the bytes it stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub(super) entry: Entry,
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: String,
+}
+
+/// The entries of a policy directory: those of its set file, or the built-in set when it has none.
+///
+/// # Errors
+/// What is wrong with the file, and where.
+pub fn read(dir: &Path) -> Result<Vec<Entry>, PolicyError> {
+    match text(dir)? {
+        Some(text) => parse(&text),
+        None => Ok(built_in()),
+    }
+}
+
+/// The set that is used when nobody wrote one: every built-in policy with its default settings.
+#[must_use]
+pub fn built_in() -> Vec<Entry> {
+    BUILTINS
+        .iter()
+        .map(|builtin| Entry::new(builtin.name, &format!("{BUILTIN_PREFIX}{}", builtin.name)))
+        .collect()
+}
+
+fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
+    let path = dir.join(SET_FILE);
+    let Some(file) = open_plain(&path)? else { return Ok(None) };
+    let mut text = String::new();
+    file.take(MAX_SET_FILE).read_to_string(&mut text).map_err(PolicyError::io("read", &path))?;
+    Ok(Some(text))
+}
+
+/// Reads a set file's text.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
+    let wrong = |span: Option<std::ops::Range<usize>>, message: String| PolicyError::SetFile {
+        position: span.map(|span| position(text, span.start)),
+        message,
+    };
+    let of_toml = |error: &dyn Fn() -> (Option<std::ops::Range<usize>>, String)| {
+        let (span, message) = error();
+        wrong(span, message.replace('\n', "; "))
+    };
+    let document: Document<&str> =
+        Document::parse(text).map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
+    let SetFile { policy: entries } = toml_edit::de::from_str(text)
+        .map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
+    let mut names = HashSet::new();
+    for (i, entry) in entries.iter().enumerate() {
+        let table =
+            document.get("policy").and_then(Item::as_array_of_tables).and_then(|tables| tables.get(i));
+        let span = |key: &str| table.and_then(|table| table.get(key)?.span().or_else(|| table.span()));
+        if !is_name(&entry.name) {
+            let message =
+                format!("policy name `{}` must match [a-z][a-z0-9-]* with at most 64 characters", entry.name);
+            return Err(wrong(span("name"), message));
+        }
+        if !names.insert(&entry.name) {
+            return Err(wrong(span("name"), format!("there are two policies named `{}`", entry.name)));
+        }
+        if let Some(message) = module_complaint(&entry.module) {
+            return Err(wrong(span("module"), message));
+        }
+        if let Some(message) = entry.limits.complaint() {
+            return Err(wrong(span("limits"), message));
+        }
+        let pin = entry.digest.as_deref().unwrap_or_default();
+        if entry.digest.is_some()
+            && (pin.len() != 64 || !pin.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        {
+            return Err(wrong(
+                span("digest"),
+                "digest must be 64 lower-case hexadecimal digits (blake3)".to_owned(),
+            ));
+        }
+    }
+    Ok(entries)
+}
+
+/// Line and column, from 1, of a byte of a text.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(line_start..).map_or(0, |line| line.chars().count());
+    (before.matches('\n').count() + 1, column + 1)
+}
+
+/// Whether this may be a policy's name in a set.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn module_complaint(module: &str) -> Option<String> {
+    if let Some(name) = module.strip_prefix(BUILTIN_PREFIX) {
+        let known = || BUILTINS.iter().map(|builtin| builtin.name).collect::<Vec<_>>().join(", ");
+        return builtin(name)
+            .is_none()
+            .then(|| format!("no built-in policy `{name}`; there are {}", known()));
+    }
+    let plain = !module.is_empty() && !module.starts_with('.') && !module.contains(['/', '\\', '\0']);
+    (!plain)
+        .then(|| format!("module `{module}` must be a file name in the policy directory, or builtin:NAME"))
+}
+
+/// Reads the module an entry stands for, once, and takes the digest of what was read.
+pub(super) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
+    let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
+        Some(builtin) => builtin.bytes.to_vec(),
+        None => read_module(dir, &entry)?,
+    };
+    let digest = blake3::hash(&bytes).to_hex().to_string();
+    match &entry.digest {
+        Some(pinned) if *pinned != digest => Err(PolicyError::Pin { found: digest, pinned: pinned.clone() }),
+        _ => Ok(Resolved { entry, bytes, digest }),
+    }
+}
+
+fn read_module(dir: &Path, entry: &Entry) -> Result<Vec<u8>, PolicyError> {
+    let problem = |problem: String| PolicyError::ModuleFile { module: entry.module.clone(), problem };
+    let path = dir.join(&entry.module);
+    let file = match open_plain(&path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Err(problem(format!("there is no such file in {}", dir.display()))),
+        Err(PolicyError::Untrusted { problem: what, .. }) => return Err(problem(what)),
+        Err(other) => return Err(other),
+    };
+    // One byte more than allowed is enough to see that it is too big.
+    let mut bytes = Vec::new();
+    let limit = entry.limits.module_bytes() + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(PolicyError::io("read", &path))?;
+    Ok(bytes)
+}
+
+/// The set file open for changes: nobody else edits it until this is dropped.
+pub struct Editor {
+    path: PathBuf,
+    document: DocumentMut,
+    _lock: File,
+}
+
+impl Editor {
+    /// Waits until no other process edits the set file, then reads it. A directory without one gets one that says what
+    /// was in force so far: the built-in set.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to, or the file cannot be read as it is.
+    pub fn open(dir: &Path) -> Result<Self, PolicyError> {
+        fs::create_dir_all(dir).map_err(PolicyError::io("create", dir))?;
+        let lock_path = dir.join(LOCK_FILE);
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(PolicyError::io("open", &lock_path))?;
+        lock.lock().map_err(PolicyError::io("lock", &lock_path))?;
+        let path = dir.join(SET_FILE);
+        let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
+        match text(dir)? {
+            Some(text) => {
+                parse(&text)?;
+                let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
+                    position: None,
+                    message: error.to_string(),
+                };
+                editor.document = text.parse().map_err(invalid)?;
+            }
+            None => {
+                for entry in built_in() {
+                    editor.put(&entry);
+                }
+            }
+        }
+        Ok(editor)
+    }
+
+    /// The entries as they stand.
+    ///
+    /// # Errors
+    /// When a change made the file wrong.
+    pub fn entries(&self) -> Result<Vec<Entry>, PolicyError> {
+        parse(&self.document.to_string())
+    }
+
+    /// Adds an entry, or gives the one of this name its new values. Comments and other entries stay as they are.
+    pub fn put(&mut self, entry: &Entry) {
+        let tables = self.tables();
+        let place = tables.iter().position(|table| named(table, &entry.name));
+        if place.is_none() {
+            tables.push(Table::new());
+        }
+        let Some(table) = tables.get_mut(place.unwrap_or(tables.len() - 1)) else { return };
+        set(table, "name", Some(entry.name.as_str().into()));
+        set(table, "module", Some(entry.module.as_str().into()));
+        set(table, "mode", Some(mode_name(entry.mode).into()));
+        set(table, "digest", entry.digest.as_deref().map(Into::into));
+        let settings =
+            toml_edit::ser::to_document(&entry.settings).map(|document| document.as_table().clone());
+        set_table(table, "settings", settings.unwrap_or_default());
+        let mut limits = Table::new();
+        let standard = Limits::default();
+        for (key, value, default) in [
+            ("fuel", entry.limits.fuel, standard.fuel),
+            ("millis", entry.limits.millis.into(), standard.millis.into()),
+            ("memory_mib", entry.limits.memory_mib.into(), standard.memory_mib.into()),
+            ("module_mib", entry.limits.module_mib.into(), standard.module_mib.into()),
+        ] {
+            if value != default {
+                set(&mut limits, key, Some(i64::try_from(value).unwrap_or(i64::MAX).into()));
+            }
+        }
+        set_table(table, "limits", limits);
+    }
+
+    /// Takes an entry out.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn remove(&mut self, name: &str) -> Result<(), PolicyError> {
+        let tables = self.tables();
+        let place = tables.iter().position(|table| named(table, name));
+        tables.remove(place.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?);
+        Ok(())
+    }
+
+    /// Changes the mode of an entry and nothing else.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), PolicyError> {
+        let table = self.tables().iter_mut().find(|table| named(table, name));
+        set(
+            table.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?,
+            "mode",
+            Some(mode_name(mode).into()),
+        );
+        Ok(())
+    }
+
+    /// Copies a module into the policy directory under the name of a policy and returns the file's name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_module(&self, policy: &str, bytes: &[u8]) -> Result<String, PolicyError> {
+        // A name of its own for every content: the file that is in force is never overwritten.
+        let digest = blake3::hash(bytes).to_hex();
+        let file = format!("{policy}-{}.wasm", digest.get(..12).unwrap_or_default());
+        write_whole(&self.path.with_file_name(&file), &[bytes], 0o644)?;
+        Ok(file)
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the result would not be read again, or cannot be written.
+    pub fn save(self) -> Result<(), PolicyError> {
+        let text = self.document.to_string();
+        parse(&text)?;
+        write_whole(&self.path, &[text.as_bytes()], 0o644)
+    }
+
+    fn tables(&mut self) -> &mut ArrayOfTables {
+        let item = self.document.entry("policy").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        if !item.is_array_of_tables() {
+            // `parse` has accepted the file, so this is `policy = [{…}]`: the same in another notation.
+            let tables = std::mem::take(item).into_array_of_tables().unwrap_or_default();
+            *item = Item::ArrayOfTables(tables);
+        }
+        #[expect(clippy::expect_used, reason = "made one of tables above")]
+        item.as_array_of_tables_mut().expect("an array of tables")
+    }
+}
+
+fn named(table: &Table, name: &str) -> bool {
+    table.get("name").and_then(Item::as_str) == Some(name)
+}
+
+/// Sets or removes a value, keeping the comments around one that is there.
+fn set(table: &mut Table, key: &str, value: Option<toml_edit::Value>) {
+    match (value, table.get_mut(key).and_then(Item::as_value_mut)) {
+        (Some(mut value), Some(old)) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        (Some(value), None) => {
+            table.insert(key, Item::Value(value));
+        }
+        (None, _) => {
+            table.remove(key);
+        }
+    }
+}
+
+/// Makes the table under a key say what `new` says: values that stay keep their comments, an empty table goes.
+fn set_table(table: &mut Table, key: &str, new: Table) {
+    if new.is_empty() {
+        table.remove(key);
+        return;
+    }
+    let Some(old) = table.get_mut(key).and_then(Item::as_table_like_mut) else {
+        table.insert(key, Item::Table(new));
+        return;
+    };
+    let gone: Vec<_> =
+        old.iter().map(|(key, _)| key.to_owned()).filter(|key| !new.contains_key(key)).collect();
+    for key in gone {
+        old.remove(&key);
+    }
+    for (key, item) in new {
+        match (item, old.get_mut(&key).and_then(Item::as_value_mut)) {
+            (Item::Value(mut value), Some(kept)) => {
+                *value.decor_mut() = kept.decor().clone();
+                *kept = value;
+            }
+            (item, _) => {
+                old.insert(&key, item);
+            }
+        }
+    }
+}
+
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+        Mode::Off => "off",
+    }
+}

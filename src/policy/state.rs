@@ -1,0 +1,306 @@
+//! What a set leaves behind for the next start: the modules and settings that were last in force, those before them, and
+//! the digests that were taken out of force because they failed. Knows nothing of WebAssembly.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::domain::decision::Mode;
+
+use super::cache::{private_dir, read_private, write_private};
+use super::error::PolicyError;
+use super::limits::{Limits, MAX_MODULE_MIB};
+use super::set_file::{Entry, Resolved};
+
+const GOOD_FILE: &str = "last-good.json";
+/// The file with the digests that may not decide; watched, so that every process follows.
+pub(super) const QUARANTINE_FILE: &str = "quarantine.json";
+const LOCK_FILE: &str = "lock";
+const MODULES: &str = "modules";
+/// The largest of the JSON files that is read, in bytes.
+const MAX_JSON: u64 = 16 * 1024 * 1024;
+/// Modules that are kept for explaining old decisions; beyond, the oldest that are not in force go.
+const MAX_MODULES: usize = 64;
+
+/// An owner-only folder.
+#[derive(Debug, Clone)]
+pub struct State {
+    dir: PathBuf,
+}
+
+/// A policy as it was in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Stored {
+    module: String,
+    mode: Mode,
+    digest: String,
+    settings: Map<String, Value>,
+    limits: Limits,
+}
+
+/// What was in force last, by policy name, and before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Good {
+    #[serde(default)]
+    now: BTreeMap<String, Stored>,
+    #[serde(default)]
+    before: BTreeMap<String, Stored>,
+}
+
+/// A module that may not decide under this name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The policy's name.
+    pub policy: String,
+    /// The module's digest.
+    pub digest: String,
+    /// Since when, in milliseconds since 1970-01-01T00:00:00Z.
+    pub since: i64,
+    /// Why.
+    pub reason: String,
+}
+
+impl State {
+    /// Opens or makes the folder.
+    ///
+    /// # Errors
+    /// When it cannot be made, or others could write to it.
+    pub fn open(dir: &Path) -> Result<Self, PolicyError> {
+        private_dir(dir)?;
+        private_dir(&dir.join(MODULES))?;
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The modules that may not decide.
+    ///
+    /// # Errors
+    /// When the file cannot be read or trusted.
+    pub fn quarantined(&self) -> Result<Vec<Quarantine>, PolicyError> {
+        self.read(QUARANTINE_FILE)
+    }
+
+    /// Takes a module out of force. Every process that watches follows.
+    ///
+    /// # Errors
+    /// When there is nothing that could decide in its place, or the folder cannot be written to.
+    pub fn quarantine(&self, record: Quarantine) -> Result<(), PolicyError> {
+        let _lock = self.lock()?;
+        if self.good()?.fallback(&record.policy, &record.digest).is_none() {
+            return Err(PolicyError::NothingToRollBack(record.policy));
+        }
+        let mut all = self.quarantined()?;
+        all.retain(|other| (&other.policy, &other.digest) != (&record.policy, &record.digest));
+        all.push(record);
+        self.write(QUARANTINE_FILE, &all)
+    }
+
+    /// Lets whatever the set file names decide again under this name.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn release(&self, policy: &str) -> Result<(), PolicyError> {
+        self.release_where(|record| record.policy == policy)
+    }
+
+    /// Forgets the records of a name whose module is no longer the one the set file names.
+    pub(super) fn release_others(&self, policy: &str, digest: &str) -> Result<(), PolicyError> {
+        self.release_where(|record| record.policy == policy && record.digest != digest)
+    }
+
+    fn release_where(&self, released: impl Fn(&Quarantine) -> bool) -> Result<(), PolicyError> {
+        let _lock = self.lock()?;
+        let mut all = self.quarantined()?;
+        let before = all.len();
+        all.retain(|record| !released(record));
+        if all.len() == before { Ok(()) } else { self.write(QUARANTINE_FILE, &all) }
+    }
+
+    /// The policies that were last in force together.
+    pub(super) fn last_good(&self) -> Result<Vec<Resolved>, PolicyError> {
+        self.good()?.now.iter().map(|(name, stored)| self.resolve(name, stored)).collect()
+    }
+
+    /// What was in force under a name before, or beside, this digest.
+    pub(super) fn fallback(&self, policy: &str, digest: &str) -> Result<Option<Resolved>, PolicyError> {
+        let good = self.good()?;
+        good.fallback(policy, digest).map(|stored| self.resolve(policy, stored)).transpose()
+    }
+
+    /// Remembers what is in force now.
+    pub(super) fn remember(&self, set: &[Resolved]) -> Result<(), PolicyError> {
+        let _lock = self.lock()?;
+        for resolved in set {
+            let path = self.module_path(&resolved.digest);
+            if !path.exists() {
+                write_private(&path, &[&resolved.bytes])?;
+            }
+        }
+        let quarantined = self.quarantined()?;
+        let old = self.good()?;
+        let mut new = Good { now: BTreeMap::new(), before: old.before.clone() };
+        for Resolved { entry, digest, .. } in set {
+            if let Some(was) = old.now.get(&entry.name)
+                && was.digest != *digest
+                && !quarantined
+                    .iter()
+                    .any(|record| record.policy == entry.name && record.digest == was.digest)
+            {
+                new.before.insert(entry.name.clone(), was.clone());
+            }
+            let stored = Stored {
+                module: entry.module.clone(),
+                mode: entry.mode,
+                digest: digest.clone(),
+                settings: entry.settings.clone(),
+                limits: entry.limits,
+            };
+            new.now.insert(entry.name.clone(), stored);
+        }
+        if new != old {
+            self.write(GOOD_FILE, &new)?;
+            self.prune(&new)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a module that was in force once, for explaining old decisions.
+    ///
+    /// # Errors
+    /// When the file cannot be read or trusted.
+    pub fn module(&self, digest: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+        if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let bytes = read_private(&self.module_path(digest), u64::from(MAX_MODULE_MIB) * 1024 * 1024 + 1)?;
+        Ok(bytes.filter(|bytes| blake3::hash(bytes).to_hex().as_str() == digest))
+    }
+
+    fn module_path(&self, digest: &str) -> PathBuf {
+        self.dir.join(MODULES).join(format!("{digest}.wasm"))
+    }
+
+    fn resolve(&self, name: &str, stored: &Stored) -> Result<Resolved, PolicyError> {
+        let gone = || PolicyError::ModuleFile {
+            module: stored.digest.clone(),
+            problem: "the copy that was kept of it is gone or damaged".to_owned(),
+        };
+        let bytes = self.module(&stored.digest)?.ok_or_else(gone)?;
+        let Stored { module, mode, digest, settings, limits } = stored.clone();
+        let entry = Entry { name: name.to_owned(), module, mode, digest: None, settings, limits };
+        Ok(Resolved { entry, bytes, digest })
+    }
+
+    fn good(&self) -> Result<Good, PolicyError> {
+        self.read(GOOD_FILE)
+    }
+
+    fn read<T: DeserializeOwned + Default>(&self, file: &str) -> Result<T, PolicyError> {
+        let path = self.dir.join(file);
+        let Some(bytes) = read_private(&path, MAX_JSON)? else { return Ok(T::default()) };
+        serde_json::from_slice(&bytes)
+            .map_err(|error| PolicyError::Untrusted { path, problem: format!("is damaged: {error}") })
+    }
+
+    fn write(&self, file: &str, value: &impl Serialize) -> Result<(), PolicyError> {
+        let text =
+            serde_json::to_vec_pretty(value).map_err(|error| PolicyError::Engine(error.to_string()))?;
+        write_private(&self.dir.join(file), &[&text])
+    }
+
+    fn lock(&self) -> Result<File, PolicyError> {
+        let path = self.dir.join(LOCK_FILE);
+        let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let lock = opened.map_err(PolicyError::io("open", &path))?;
+        lock.lock().map_err(PolicyError::io("lock", &path))?;
+        Ok(lock)
+    }
+
+    fn prune(&self, good: &Good) -> Result<(), PolicyError> {
+        let dir = self.dir.join(MODULES);
+        let in_use: Vec<_> = good
+            .now
+            .values()
+            .chain(good.before.values())
+            .map(|stored| self.module_path(&stored.digest))
+            .collect();
+        let listed = fs::read_dir(&dir).map_err(PolicyError::io("list", &dir))?;
+        let mut idle: Vec<(SystemTime, PathBuf)> = listed
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            })
+            .filter(|(_, path)| !in_use.contains(path))
+            .collect();
+        idle.sort();
+        for (_, path) in idle.iter().take((idle.len() + in_use.len()).saturating_sub(MAX_MODULES)) {
+            fs::remove_file(path).map_err(PolicyError::io("remove", path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Good {
+    fn fallback(&self, policy: &str, digest: &str) -> Option<&Stored> {
+        [&self.now, &self.before]
+            .into_iter()
+            .filter_map(|set| set.get(policy))
+            .find(|stored| stored.digest != digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(name: &str, bytes: &[u8]) -> Resolved {
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        Resolved { entry: Entry::new(name, "x.wasm"), bytes: bytes.to_vec(), digest }
+    }
+
+    fn quarantine(name: &str, digest: &str) -> Quarantine {
+        Quarantine { policy: name.into(), digest: digest.into(), since: 0, reason: "trap".into() }
+    }
+
+    #[test]
+    fn a_bad_module_never_becomes_the_one_to_go_back_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state")).unwrap();
+        let (good, bad, next) = (resolved("p", b"good"), resolved("p", b"bad"), resolved("p", b"next"));
+        assert!(matches!(
+            state.quarantine(quarantine("p", &bad.digest)).unwrap_err(),
+            PolicyError::NothingToRollBack(name) if name == "p"
+        ));
+        state.remember(std::slice::from_ref(&good)).unwrap();
+        state.remember(std::slice::from_ref(&bad)).unwrap();
+        assert_eq!(state.fallback("p", &bad.digest).unwrap().unwrap().bytes, b"good");
+        state.quarantine(quarantine("p", &bad.digest)).unwrap();
+        state.remember(std::slice::from_ref(&good)).unwrap();
+        state.remember(std::slice::from_ref(&next)).unwrap();
+        assert_eq!(state.fallback("p", &next.digest).unwrap().unwrap().bytes, b"good");
+        state.release_others("p", &next.digest).unwrap();
+        assert!(state.quarantined().unwrap().is_empty());
+        assert_eq!(state.module(&bad.digest).unwrap().unwrap(), b"bad", "kept for explaining old decisions");
+    }
+
+    #[test]
+    fn a_damaged_copy_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap_err();
+        assert!(matches!(state, PolicyError::Untrusted { .. }) || dir.path().exists());
+        let state = State::open(&dir.path().join("state")).unwrap();
+        let good = resolved("p", b"good");
+        state.remember(std::slice::from_ref(&good)).unwrap();
+        fs::write(state.module_path(&good.digest), b"evil").unwrap();
+        assert!(state.last_good().unwrap_err().to_string().contains("gone or damaged"));
+    }
+}
