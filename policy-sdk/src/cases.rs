@@ -24,7 +24,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall, Verdict,
+    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall,
+    Verdict,
 };
 
 /// `now` of a case that does not say: 2026-01-01T00:00:00Z in milliseconds.
@@ -374,7 +375,10 @@ impl Case {
             passed: self.expects(answer),
             expected: self.expected(),
             got: show_answer(answer),
-            facts: facts.iter().map(|(request, value)| format!("{} = {value}", show_request(request))).collect(),
+            facts: facts
+                .iter()
+                .map(|(request, value)| format!("{} = {value}", show_request(request)))
+                .collect(),
         }
     }
 
@@ -431,7 +435,9 @@ fn run_one<P: Exported>(case: &Case) -> CaseResult {
     let asked = match case.input() {
         Input::Configure => return case.judge(&Answer::Configured, &none),
         Input::Call(call) => policy.ask_authorize(&call, &facts).map(|answer| answer.map(Answer::Verdict)),
-        Input::Message(message) => policy.ask_review(&message, &facts).map(|answer| answer.map(Answer::Review)),
+        Input::Message(message) => {
+            policy.ask_review(&message, &facts).map(|answer| answer.map(Answer::Review))
+        }
     };
     let answer = match asked {
         Some(Ok(answer)) => answer,
@@ -475,7 +481,11 @@ macro_rules! test_cases {
 /// The value of a fact when nothing has happened; `None` for a name that is not in the catalogue.
 fn quiet(name: &str) -> Option<Value> {
     match name {
-        "calls.attempted" | "calls.allowed" | "calls.denied" | "messages.sent" | "replies.sent"
+        "calls.attempted"
+        | "calls.allowed"
+        | "calls.denied"
+        | "messages.sent"
+        | "replies.sent"
         | "replies.sent_to_sender" => Some(json!({ "count": 0, "oldest": null })),
         "thread.auto_depth" => Some(json!(0)),
         "thread.participants" => Some(json!([])),

@@ -75,7 +75,8 @@ pub struct Credential {
 impl Credential {
     /// The token that decides, if any was presented.
     fn token(&self) -> Option<&str> {
-        let given = |token: &Option<String>| token.as_deref().map(str::trim).is_some_and(|token| !token.is_empty());
+        let given =
+            |token: &Option<String>| token.as_deref().map(str::trim).is_some_and(|token| !token.is_empty());
         [&self.argument, &self.ambient].into_iter().find(|token| given(token))?.as_deref().map(str::trim)
     }
 }
@@ -207,7 +208,11 @@ pub fn prove_registration(
 
 fn impostor(member: &Member, name: &str) -> Rejected {
     Refusal::denied(
-        format!("this token belongs to {}, not to {:?}", member.name, name.chars().take(64).collect::<String>()),
+        format!(
+            "this token belongs to {}, not to {:?}",
+            member.name,
+            name.chars().take(64).collect::<String>()
+        ),
         format!("call as {}, or with the other agent's own token", member.name),
     )
     .into()

@@ -224,9 +224,9 @@ impl EventStream {
                     let events = tx.events_for(member, after, BATCH)?;
                     let registration = EventKind::Member.as_str();
                     let valid = match claim {
-                        Some(claim) if events.iter().any(|event| event.kind == registration) => {
-                            tx.member_by_token(&claim)?.is_some_and(|holder| holder.id == member && holder.active)
-                        }
+                        Some(claim) if events.iter().any(|event| event.kind == registration) => tx
+                            .member_by_token(&claim)?
+                            .is_some_and(|holder| holder.id == member && holder.active),
                         _ => true,
                     };
                     Ok((events, valid))

@@ -15,7 +15,8 @@ pub(super) struct FileWatch {
 impl FileWatch {
     /// `None` where the operating system has no watch to give; the caller then polls.
     pub(super) fn start(database: &Path, wake: Arc<Notify>) -> Option<Self> {
-        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let log = crate::storage::log_of(database).file_name()?.to_owned();
         let watch = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // A lost event is one that may have concerned the log.

@@ -39,4 +39,3 @@ pub use load::PolicyStatus;
 pub use module::{CheckReport, Loader, Module};
 pub use set::{Policy, PolicySet};
 pub use state::{Quarantine, State};
-

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use rusqlite::{Row, params};
 use serde_json::json;
 
-use super::audit::Entry;
 use super::Listing;
+use super::audit::Entry;
 use super::error::{Error, Result};
 use super::tx::{ReadTx, WriteTx};
 use crate::domain::agent::{self, Member};
@@ -115,7 +115,9 @@ impl ReadTx<'_> {
         let mut listing = Listing::new(i64::MAX, MEMBER_FRAME);
         let fits = members
             .iter()
-            .take_while(|member| listing.take(&[&member.name, &member.role, &member.capabilities.join("\",\"")]))
+            .take_while(|member| {
+                listing.take(&[&member.name, &member.role, &member.capabilities.join("\",\"")])
+            })
             .count();
         let remaining = members.len() - fits;
         members.truncate(fits);
@@ -133,7 +135,9 @@ impl ReadTx<'_> {
         let mut near: Vec<(f64, String)> = self
             .members(false)?
             .into_iter()
-            .map(|member| (strsim::jaro_winkler(&member.name.to_lowercase(), &name.to_lowercase()), member.name))
+            .map(|member| {
+                (strsim::jaro_winkler(&member.name.to_lowercase(), &name.to_lowercase()), member.name)
+            })
             .collect();
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
         let near: Vec<String> =
@@ -179,7 +183,10 @@ impl WriteTx<'_> {
                 member.id
             }
             None => {
-                self.execute("UPDATE members SET current = 0 WHERE name = ?1 AND current = 1", [&wanted.name])?;
+                self.execute(
+                    "UPDATE members SET current = 0 WHERE name = ?1 AND current = 1",
+                    [&wanted.name],
+                )?;
                 self.insert(
                     "INSERT INTO members (name, role, capabilities, registered_at, last_heartbeat)
                      VALUES (?1, ?2, ?3, ?4, ?4)",
@@ -190,7 +197,13 @@ impl WriteTx<'_> {
         self.issue_token(id, &wanted.token, now)?;
         let name = wanted.name.as_str();
         let member = self.member(name)?.ok_or_else(|| Error::Fault("a new member is not there".into()))?;
-        self.member_changed(now, name, "register", &member, &json!({ "role": member.role, "renewed": proven }))?;
+        self.member_changed(
+            now,
+            name,
+            "register",
+            &member,
+            &json!({ "role": member.role, "renewed": proven }),
+        )?;
         Ok(member)
     }
 
@@ -200,10 +213,7 @@ impl WriteTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn deregister(&self, member: &Member, now: Millis) -> Result<()> {
-        self.execute(
-            "UPDATE members SET active = 0, last_heartbeat = ?2 WHERE id = ?1",
-            [member.id, now],
-        )?;
+        self.execute("UPDATE members SET active = 0, last_heartbeat = ?2 WHERE id = ?1", [member.id, now])?;
         self.member_changed(now, &member.name, "deregister", member, &json!({}))
     }
 

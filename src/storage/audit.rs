@@ -109,11 +109,10 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
 impl WriteTx<'_> {
     /// Adds a row. The transaction holds the write lock, so racing processes keep one chain.
     pub(super) fn audit(&self, entry: &Entry<'_>) -> Result<()> {
-        let last: Option<(i64, [u8; 32])> = self.one(
-            "SELECT id, hash FROM audit WHERE id > 0 ORDER BY id DESC LIMIT 1",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let last: Option<(i64, [u8; 32])> =
+            self.one("SELECT id, hash FROM audit WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let (last_id, previous) = last.unwrap_or((0, GENESIS));
         let row = AuditRow {
             id: last_id + 1,
@@ -154,7 +153,9 @@ impl ReadTx<'_> {
         let from: Option<i64> = match filter.since {
             None => Some(0),
             Some(since) => {
-                self.one("SELECT id FROM audit WHERE at >= ?1 ORDER BY at, id LIMIT 1", [since], |row| row.get(0))?
+                self.one("SELECT id FROM audit WHERE at >= ?1 ORDER BY at, id LIMIT 1", [since], |row| {
+                    row.get(0)
+                })?
             }
         };
         let Some(from) = from else { return Ok(Vec::new()) };
@@ -191,8 +192,9 @@ impl ReadTx<'_> {
             true
         })?;
         // Rows cut off the end leave no gap; SQLite's own counter remembers the highest id there was.
-        let highest =
-            self.one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'", [], |row| row.get(0))?.unwrap_or(0);
+        let highest = self
+            .one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'", [], |row| row.get(0))?
+            .unwrap_or(0);
         Ok(match broken {
             Some(id) => ChainReport::Broken { id, sound },
             None if highest >= expected => ChainReport::Broken { id: expected, sound },

@@ -108,7 +108,12 @@ impl WriteTx<'_> {
     /// # Errors
     /// `permission_denied` when the key is another member's; `failed_precondition`, with the present
     /// version, when that is not the one expected.
-    pub fn share_context(&self, writer: &Principal, entry: &ContextWrite, now: Millis) -> Result<ContextEntry> {
+    pub fn share_context(
+        &self,
+        writer: &Principal,
+        entry: &ContextWrite,
+        now: Millis,
+    ) -> Result<ContextEntry> {
         self.check_context_owner(writer, &entry.key)?;
         self.execute(
             "DELETE FROM context WHERE key IN

@@ -213,7 +213,8 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn last_decision(&self) -> Result<i64> {
-        let last = self.one("SELECT id FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?;
+        let last =
+            self.one("SELECT id FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?;
         Ok(last.unwrap_or(0))
     }
 

@@ -48,7 +48,11 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy,
             Some(
-                Code::DiskFull | Code::ReadOnly | Code::SystemIoFailure | Code::CannotOpen | Code::PermissionDenied,
+                Code::DiskFull
+                | Code::ReadOnly
+                | Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::PermissionDenied,
             ) => Self::Unwritable(error.to_string()),
             _ => Self::Sqlite(error),
         }
@@ -73,7 +77,9 @@ pub enum OpenError {
         reason: String,
     },
     /// A file that is not a database, or a damaged one.
-    #[error("database {path} is damaged or not an SQLite database ({reason}): restore it from a backup, or name another file with --db")]
+    #[error(
+        "database {path} is damaged or not an SQLite database ({reason}): restore it from a backup, or name another file with --db"
+    )]
     Corrupt {
         /// The database file.
         path: String,
@@ -87,7 +93,9 @@ pub enum OpenError {
         path: String,
     },
     /// Written by a newer version of Team Table.
-    #[error("database {path} has schema version {found}, this team-table knows up to {known}: upgrade team-table")]
+    #[error(
+        "database {path} has schema version {found}, this team-table knows up to {known}: upgrade team-table"
+    )]
     Newer {
         /// The database file.
         path: String,

@@ -49,7 +49,10 @@ pub struct NewEscalation {
 
 /// An escalation as read back.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of NewEscalation and the columns that say what became of it")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of NewEscalation and the columns that say what became of it"
+)]
 pub struct EscalationRow {
     pub id: i64,
     pub hook: String,
@@ -164,7 +167,8 @@ impl WriteTx<'_> {
             ],
         )?;
         let status = EscalationStatus::Open.as_str();
-        let data = json!({ "id": id, "action": new.action, "asker": new.asker, "code": new.code, "status": status });
+        let data =
+            json!({ "id": id, "action": new.action, "asker": new.asker, "code": new.code, "status": status });
         let audience = new.agent_id.map_or(Audience::Nobody, Audience::Member);
         self.event(now, EventKind::Escalation, None, audience, &data)?;
         self.audit(&Entry {
@@ -182,7 +186,8 @@ impl WriteTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn use_approval(&self, id: i64, now: Millis) -> Result<bool> {
-        let used = self.execute("UPDATE escalations SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL", [id, now])?;
+        let used =
+            self.execute("UPDATE escalations SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL", [id, now])?;
         Ok(used == 1)
     }
 
@@ -205,7 +210,8 @@ impl WriteTx<'_> {
         if changed == 0 {
             return Ok(false);
         }
-        let row = self.escalation(id)?.ok_or_else(|| Error::Fault(format!("escalation {id} is not there")))?;
+        let row =
+            self.escalation(id)?.ok_or_else(|| Error::Fault(format!("escalation {id} is not there")))?;
         let audience = self
             .one("SELECT agent_id FROM escalations WHERE id = ?1", [id], |row| row.get::<_, Option<i64>>(0))?
             .flatten()

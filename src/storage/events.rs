@@ -36,7 +36,9 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn last_event(&self) -> Result<i64> {
-        Ok(self.one("SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?.unwrap_or(0))
+        Ok(self
+            .one("SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?
+            .unwrap_or(0))
     }
 
     /// The first `limit` events after `after` that are meant for a member, in order.

@@ -203,7 +203,8 @@ impl ReadTx<'_> {
     }
 
     fn target_context(&self, scope: &FactScope) -> Result<Value> {
-        let entry = scope.context.as_ref().map(|key| self.context_entry(key, scope.now)).transpose()?.flatten();
+        let entry =
+            scope.context.as_ref().map(|key| self.context_entry(key, scope.now)).transpose()?.flatten();
         Ok(entry.map_or(Value::Null, |entry| {
             json!({ "key": entry.key, "set_by": entry.set_by, "version": entry.version, "updated_at": entry.updated_at })
         }))

@@ -81,13 +81,22 @@ impl WriteTx<'_> {
     ///
     /// # Errors
     /// `not_found` when the recipient is no member or `reply_to` no message of the sender's.
-    pub fn send_message(&self, sender: &Principal, recipient: &str, draft: &Draft, now: Millis) -> Result<Message> {
+    pub fn send_message(
+        &self,
+        sender: &Principal,
+        recipient: &str,
+        draft: &Draft,
+        now: Millis,
+    ) -> Result<Message> {
         if let Some(sent) = self.message_by_key(sender, draft.idempotency_key.as_deref())? {
             return Ok(sent);
         }
         let recipient = self.recipient(recipient)?;
         let message = self.insert_message(sender, &recipient.name, draft, now)?;
-        self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [recipient.id, message.id])?;
+        self.execute(
+            "INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)",
+            [recipient.id, message.id],
+        )?;
         let audience = Audience::Member(recipient.id);
         self.message_sent(sender, &message, EventKind::Message, audience, "send_message", now)?;
         Ok(message)
@@ -111,7 +120,13 @@ impl WriteTx<'_> {
         Ok(message)
     }
 
-    fn insert_message(&self, sender: &Principal, recipient: &str, draft: &Draft, now: Millis) -> Result<Message> {
+    fn insert_message(
+        &self,
+        sender: &Principal,
+        recipient: &str,
+        draft: &Draft,
+        now: Millis,
+    ) -> Result<Message> {
         let thread = draft.reply_to.map(|id| self.thread_of(sender, id)).transpose()?;
         let id = self.insert(
             "INSERT INTO messages (sender, sender_id, recipient, content, created_at, thread_id, reply_to, origin,

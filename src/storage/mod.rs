@@ -202,6 +202,18 @@ impl Listing {
     }
 }
 
+impl ReadTx<'_> {
+    /// What SQLite finds wrong with the file; takes time in proportion to its size.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn integrity(&self) -> Result<Vec<String>> {
+        let mut found: Vec<String> = self.all("PRAGMA integrity_check(10)", [], |row| row.get(0))?;
+        found.retain(|line| line != "ok");
+        Ok(found)
+    }
+}
+
 impl WriteTx<'_> {
     /// Shows that the database can be written, without leaving a trace.
     ///

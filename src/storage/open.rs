@@ -40,7 +40,9 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Connection, Open
     }
     // What is damaged where every call looks shows now rather than in the middle of one.
     connection
-        .execute_batch("SELECT 1 FROM members LIMIT 1; SELECT 1 FROM messages LIMIT 1; SELECT 1 FROM events LIMIT 1")
+        .execute_batch(
+            "SELECT 1 FROM members LIMIT 1; SELECT 1 FROM messages LIMIT 1; SELECT 1 FROM events LIMIT 1",
+        )
         .map_err(|error| classify(path, error.into()))?;
     set_durability(&connection, options).map_err(prepare)?;
     restrict(path).map_err(io)?;
@@ -63,7 +65,8 @@ fn connect(path: &Path, options: OpenOptions) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(128);
-    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")?;
+    connection
+        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")?;
     Ok(connection)
 }
 
@@ -130,8 +133,10 @@ pub(super) fn run_migrations(connection: &Connection) -> Result<()> {
 
 /// Refuses what is not an SQLite file before SQLite touches it.
 fn check_header(path: &Path) -> Result<(), OpenError> {
-    let corrupt = |reason: &str| OpenError::Corrupt { path: path.display().to_string(), reason: reason.into() };
-    let io = |error: std::io::Error| OpenError::Io { path: path.display().to_string(), reason: error.to_string() };
+    let corrupt =
+        |reason: &str| OpenError::Corrupt { path: path.display().to_string(), reason: reason.into() };
+    let io =
+        |error: std::io::Error| OpenError::Io { path: path.display().to_string(), reason: error.to_string() };
     let mut header = [0_u8; 100];
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
@@ -142,7 +147,9 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(corrupt("it has no SQLite header"));
     }
-    let field = |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let field = |at: usize| {
+        header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
+    };
     let page = match header.get(16..18) {
         Some([0, 1]) => 65_536,
         Some(&[high, low]) => u64::from(u16::from_be_bytes([high, low])),

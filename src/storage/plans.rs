@@ -6,8 +6,17 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Tables that grow with use. Members, counters and context of one team stay small.
-const BIG: [&str; 9] =
-    ["messages", "inbox", "tasks", "task_dependencies", "events", "audit", "decisions", "tokens", "escalations"];
+const BIG: [&str; 9] = [
+    "messages",
+    "inbox",
+    "tasks",
+    "task_dependencies",
+    "events",
+    "audit",
+    "decisions",
+    "tokens",
+    "escalations",
+];
 
 /// The string literals of a source file that are SQL statements. SQL here is never put together at run time
 /// (`legacy.rs`, which runs once on an upgrade, is left out), so the literals are all there is.
@@ -16,7 +25,9 @@ fn statements(source: &str) -> Vec<String> {
         .split('"')
         .skip(1)
         .step_by(2)
-        .filter(|text| ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb)))
+        .filter(|text| {
+            ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb))
+        })
         .map(str::to_owned)
         .collect()
 }
@@ -27,7 +38,9 @@ fn all_statements() -> Vec<(String, String)> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if path.extension().is_some_and(|it| it == "rs") && !["legacy.rs", "plans.rs", "open.rs"].contains(&&*name) {
+        if path.extension().is_some_and(|it| it == "rs")
+            && !["legacy.rs", "plans.rs", "open.rs"].contains(&&*name)
+        {
             let source = std::fs::read_to_string(&path).unwrap();
             let source = source.replace("\\\"", "").replace("'\"'", "");
             found.extend(statements(&source).into_iter().map(|sql| (name.clone(), sql)));
@@ -54,7 +67,8 @@ fn every_statement_uses_an_index_on_the_big_tables() {
             let step: String = row.get(3).unwrap();
             let words: Vec<&str> = step.split_whitespace().collect();
             // "SCAN m", "SCAN messages": an alias is its table's initial. A scan that an index bounds is a SEARCH.
-            if words[0] == "SCAN" && BIG.iter().any(|table| words[1] == *table || table.starts_with(words[1])) {
+            if words[0] == "SCAN" && BIG.iter().any(|table| words[1] == *table || table.starts_with(words[1]))
+            {
                 scans.push(format!("{file}: {step}: {sql}"));
             }
         }

@@ -99,7 +99,8 @@ impl ReadTx<'_> {
         };
         let (mut tasks, mut listing) = (Vec::new(), Listing::new(query.limit, TASK_FRAME));
         self.while_wanted(page, parameters, read_task, |task| {
-            let fits = listing.take(&[&task.title, &task.description, &task.result, &task.creator, &task.assignee]);
+            let fits =
+                listing.take(&[&task.title, &task.description, &task.result, &task.creator, &task.assignee]);
             if fits {
                 tasks.push(task);
             }
@@ -250,13 +251,27 @@ impl WriteTx<'_> {
         self.existing_task(id)
     }
 
-    fn task_moved(&self, caller: &Principal, action: &str, before: &Task, to: Status, now: Millis) -> Result<()> {
+    fn task_moved(
+        &self,
+        caller: &Principal,
+        action: &str,
+        before: &Task,
+        to: Status,
+        now: Millis,
+    ) -> Result<()> {
         let data = json!({ "id": before.id, "from": before.status.as_str(), "status": to.as_str(), "by": caller.name });
         self.event(now, EventKind::TaskUpdated, Some(caller.id), Audience::Everyone, &data)?;
         self.task_audit(caller, action, before.id, &data, now)
     }
 
-    fn task_audit(&self, caller: &Principal, action: &str, id: i64, details: &Value, now: Millis) -> Result<()> {
+    fn task_audit(
+        &self,
+        caller: &Principal,
+        action: &str,
+        id: i64,
+        details: &Value,
+        now: Millis,
+    ) -> Result<()> {
         self.audit(&Entry {
             at: now,
             agent: &caller.name,

@@ -71,7 +71,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread on its own connection. `committed` is called after every commit, before the
     /// callers hear of it.
-    pub(super) fn start(connection: Connection, committed: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        committed: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("storage-writer".into())
@@ -93,7 +96,10 @@ impl Writer {
     }
 
     /// Queues a job that nobody waits for: it joins the next commit, or gets its own within [`LINGER`].
-    pub(super) fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) -> Result<()> {
+    pub(super) fn write_later(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         self.submit(job, false, |result| {
             if let Err(error) = result {
                 tracing::warn!(%error, "a deferred write was lost");

@@ -34,7 +34,11 @@ impl Context {
     /// `unauthenticated` for a caller without a name.
     pub(super) fn member(&self) -> Result<&Principal, Refusal> {
         self.principal.as_ref().ok_or_else(|| {
-            Refusal::new(Code::Unauthenticated, "this call needs to know who calls", "name yourself and pass your token")
+            Refusal::new(
+                Code::Unauthenticated,
+                "this call needs to know who calls",
+                "name yourself and pass your token",
+            )
         })
     }
 }

@@ -51,13 +51,28 @@ impl Metrics {
         let end = text.rfind("# EOF").unwrap_or(text.len());
         text.truncate(end);
         let gauges = [
-            ("waiting_members", "Members with a stream or waiting call", i64::try_from(waiting).unwrap_or(i64::MAX)),
+            (
+                "waiting_members",
+                "Members with a stream or waiting call",
+                i64::try_from(waiting).unwrap_or(i64::MAX),
+            ),
             ("policy_set_generation", "Policy sets swapped in by this process", generation(policies)),
-            ("policy_set_since_seconds", "When the present policy set was swapped in", policies.since / 1_000),
-            ("policy_set_refused", "1 when the last attempt to load the set was refused", i64::from(policies.refused)),
+            (
+                "policy_set_since_seconds",
+                "When the present policy set was swapped in",
+                policies.since / 1_000,
+            ),
+            (
+                "policy_set_refused",
+                "1 when the last attempt to load the set was refused",
+                i64::from(policies.refused),
+            ),
         ];
         for (name, help, value) in gauges {
-            let _ = write!(text, "# HELP team_table_{name} {help}.\n# TYPE team_table_{name} gauge\nteam_table_{name} {value}\n");
+            let _ = write!(
+                text,
+                "# HELP team_table_{name} {help}.\n# TYPE team_table_{name} gauge\nteam_table_{name} {value}\n"
+            );
         }
         text
     }

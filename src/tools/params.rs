@@ -13,9 +13,10 @@ pub(super) fn integer<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Err
             .as_i64()
             .or_else(|| number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < 9e15).map(|it| it as i64))
             .ok_or_else(|| D::Error::custom(format!("{number} is not a whole number"))),
-        Value::String(text) => {
-            text.trim().parse().map_err(|_| D::Error::custom(format!("{:?} is not a whole number", short(&text))))
-        }
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| D::Error::custom(format!("{:?} is not a whole number", short(&text)))),
         other => Err(D::Error::custom(format!("{} is not a whole number", kind(&other)))),
     }
 }
@@ -43,7 +44,8 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> 
             .map_err(|_| D::Error::custom(format!("{:?} is not a list, nor JSON for one", short(&text))))?,
         other => other,
     };
-    serde_json::from_value(value).map_err(|error| D::Error::custom(format!("not a list of the right kind: {error}")))
+    serde_json::from_value(value)
+        .map_err(|error| D::Error::custom(format!("not a list of the right kind: {error}")))
 }
 
 fn short(text: &str) -> String {

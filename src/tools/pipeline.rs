@@ -136,7 +136,10 @@ impl Table {
             None | Some(Value::Null) => None,
             Some(Value::String(token)) => Some(token),
             Some(_) => {
-                return Reply::refused(&Refusal::invalid("token is not text", "pass the token that register returned"));
+                return Reply::refused(&Refusal::invalid(
+                    "token is not text",
+                    "pass the token that register returned",
+                ));
             }
         };
         let parsed = match (row.parse)(arguments.clone(), &row.spec.input_schema) {
@@ -203,7 +206,10 @@ impl Table {
         let case = match self.open_case(row, parsed, arguments, credential, transport, now, last_look) {
             Ok(Ok(case)) => case,
             Ok(Err(rejected)) => {
-                return Attempt::Done(Reply { bad_token: rejected.bad_token, ..Reply::refused(&rejected.refusal) });
+                return Attempt::Done(Reply {
+                    bad_token: rejected.bad_token,
+                    ..Reply::refused(&rejected.refusal)
+                });
             }
             Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
         };
@@ -248,8 +254,10 @@ impl Table {
                 (None, proof, view)
             }
             Parsed::Call(_) => {
-                let caller =
-                    self.inner.db.read(|tx| auth::authenticate(tx, &credential, name.as_deref(), require_tokens))?;
+                let caller = self
+                    .inner
+                    .db
+                    .read(|tx| auth::authenticate(tx, &credential, name.as_deref(), require_tokens))?;
                 let principal = match caller {
                     Ok(Caller::Member(principal)) => Some(principal),
                     Ok(Caller::Anonymous) => None,
@@ -301,7 +309,9 @@ impl Table {
             };
             if approval.is_none() && !counted(&set, case) {
                 match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
-                    Ok(Look::Answer(body)) => return Ok(Attempt::Done(self.answer(case, body, decision, evidence))),
+                    Ok(Look::Answer(body)) => {
+                        return Ok(Attempt::Done(self.answer(case, body, decision, evidence)));
+                    }
                     Ok(Look::Wait) => return Ok(wait(case)),
                     Ok(Look::Change) => {}
                     Err(error) => return Err(self.failed(case, decision, evidence, error)),
@@ -373,7 +383,13 @@ impl Table {
     }
 
     /// A call that was allowed and then not done: the server's own rules, or trouble with the database.
-    fn failed(&self, case: &Case, decision: Decision, evidence: Evidence, error: storage::Error) -> storage::Error {
+    fn failed(
+        &self,
+        case: &Case,
+        decision: Decision,
+        evidence: Evidence,
+        error: storage::Error,
+    ) -> storage::Error {
         if matches!(error, storage::Error::Refused(_)) {
             self.record_later(case, decision, &evidence, false);
         }
@@ -393,8 +409,16 @@ impl Table {
     fn refuse(&self, case: &Case, decision: Decision, evidence: Evidence) -> Reply {
         let refusal = match (&decision.outcome, &decision.reason) {
             (Outcome::Deny, Some(reason)) => {
-                let code = if reason.code == RATE_LIMITED { Code::ResourceExhausted } else { Code::PermissionDenied };
-                Refusal::new(code, reason.message.clone(), "do something else, or tell your user which policy refused")
+                let code = if reason.code == RATE_LIMITED {
+                    Code::ResourceExhausted
+                } else {
+                    Code::PermissionDenied
+                };
+                Refusal::new(
+                    code,
+                    reason.message.clone(),
+                    "do something else, or tell your user which policy refused",
+                )
             }
             _ => Refusal::denied(
                 "a policy could not judge this call, so it was refused",
@@ -512,7 +536,9 @@ impl Table {
             Ok(Ok(_)) => return Err(StreamRefused::Unauthenticated),
             Ok(Err(_)) | Err(_) => return Err(StreamRefused::Unavailable),
         };
-        EventStream::open(&self.inner.hub, principal.id, bearer, after).await.map_err(|_| StreamRefused::Unavailable)
+        EventStream::open(&self.inner.hub, principal.id, bearer, after)
+            .await
+            .map_err(|_| StreamRefused::Unavailable)
     }
 
     /// Whether the database can be written.
@@ -562,10 +588,13 @@ fn read_facts(
 /// Whether a policy counts calls of this tool: then even a call that changes nothing is recorded before it
 /// is answered, so that the count is exact.
 fn counted(set: &PolicySet, case: &Case) -> bool {
-    set.fact_requests(Hook::Authorization).iter().filter(|request| request.name.starts_with("calls.")).any(|request| {
-        let tools: Option<Vec<String>> = request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
-        tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == case.row.spec.name))
-    })
+    set.fact_requests(Hook::Authorization).iter().filter(|request| request.name.starts_with("calls.")).any(
+        |request| {
+            let tools: Option<Vec<String>> =
+                request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
+            tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == case.row.spec.name))
+        },
+    )
 }
 
 /// What an approval is for: this agent, tool and arguments.
@@ -622,4 +651,3 @@ fn finish(case: &Case, body: Body, unread: &storage::Unread) -> Reply {
     let reply = Reply::done(body);
     if case.row.is_inbox { reply } else { reply.with_badge(unread) }
 }
-

@@ -91,7 +91,8 @@ fn row<P: Call + JsonSchema + DeserializeOwned, O: JsonSchema>(
         idempotent: matches!(kind, Kind::Read | Kind::Repeatable),
         always_load,
     };
-    let parse = |arguments, schema: &_| params::parse::<P>(arguments, schema).map(|it| Parsed::Call(Arc::new(it)));
+    let parse =
+        |arguments, schema: &_| params::parse::<P>(arguments, schema).map(|it| Parsed::Call(Arc::new(it)));
     Row { spec, parse, is_inbox: false }
 }
 
@@ -119,8 +120,8 @@ view_schema!(ContextSchema {
 
 pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
     use super::{
-        broadcast, claim_task, create_task, deregister, get_messages, get_shared_context, heartbeat, list_members,
-        list_tasks, register, send_message, share_context, update_task,
+        broadcast, claim_task, create_task, deregister, get_messages, get_shared_context, heartbeat,
+        list_members, list_tasks, register, send_message, share_context, update_task,
     };
     let mut joining = row::<register::Register, register::Registered>(
         ("register", "Join the table"),
@@ -219,4 +220,3 @@ pub fn registry() -> impl ExactSizeIterator<Item = &'static ToolSpec> {
 pub(super) fn find(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.spec.name == name)
 }
-

@@ -116,9 +116,11 @@ pub(super) fn refusal_of(error: Error) -> Refusal {
                 "tell your operator: `team-table doctor` says what is wrong; reading still works",
             )
         }
-        Error::Closed => {
-            Refusal::new(Code::Unavailable, "the server is shutting down; nothing was changed", "reconnect and try again")
-        }
+        Error::Closed => Refusal::new(
+            Code::Unavailable,
+            "the server is shutting down; nothing was changed",
+            "reconnect and try again",
+        ),
         fault @ (Error::Sqlite(_) | Error::Fault(_)) => {
             tracing::error!(error = %fault, "a call failed");
             internal()

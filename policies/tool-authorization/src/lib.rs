@@ -110,9 +110,11 @@ impl Authorize for ToolAuthorization {
             return Ok(Verdict::Abstain);
         }
         let arguments = rule::arguments(call)?;
-        let first = |list: &'_ [Rule]| list.iter().find(|rule| rule.fits(tool, &arguments)).map(Rule::to_string);
+        let first =
+            |list: &'_ [Rule]| list.iter().find(|rule| rule.fits(tool, &arguments)).map(Rule::to_string);
 
-        let refused = || Reason::new("tool_not_allowed", format!("the role \"{role}\" may not use {tool} like this"));
+        let refused =
+            || Reason::new("tool_not_allowed", format!("the role \"{role}\" may not use {tool} like this"));
         if let Some(rule) = rules.iter().find_map(|rules| first(&rules.deny)) {
             return Ok(Verdict::Deny(refused().note(format!("denied by {rule}"))));
         }

@@ -1,0 +1,151 @@
+//! The only wiring: a configuration becomes a database, policies, events and tools behind a transport, and
+//! is taken down again in an order that loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Transport};
+use crate::domain::clock::Clock;
+use crate::events::Hub;
+use crate::mcp;
+use crate::policy::{HostConfig, PolicyError, PolicyHost};
+use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions};
+use crate::tools::{Table, TableOptions};
+
+/// How often the decision log is looked over for what is too old or too much.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the server did not start, or stopped with a fault.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The policy engine could not be made.
+    #[error("the policy engine cannot start: {0}")]
+    Policy(#[from] PolicyError),
+    /// The network address cannot be had.
+    #[error("cannot listen on {address}: {reason}; choose another with TEAM_TABLE_HOST and TEAM_TABLE_PORT")]
+    Listen {
+        /// What was asked for.
+        address: String,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// The operating system refused something else.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Opens the database of a configuration.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open_db(config: &Config) -> Result<Db, OpenError> {
+    Db::open(&config.db, OpenOptions { durability: config.durability, ..OpenOptions::default() })
+}
+
+/// Starts the policies of a configuration; returns before they are loaded.
+///
+/// # Errors
+/// When the engine cannot be made.
+pub fn start_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
+    PolicyHost::start(HostConfig {
+        dir: config.policies.clone(),
+        cache_dir: config.policy_cache(),
+        state_dir: config.policy_state(),
+        clock: Arc::new(|| Clock::System.now()),
+    })
+}
+
+/// Puts a table together on the current tokio runtime.
+///
+/// # Errors
+/// See [`AppError`].
+pub fn table(config: &Config) -> Result<Table, AppError> {
+    let db = open_db(config)?;
+    let policies = Arc::new(start_policies(config)?);
+    let hub = Hub::start(db.clone());
+    let options = TableOptions { require_tokens: config.require_tokens, clock: Clock::System };
+    Ok(Table::new(db, policies, hub, options))
+}
+
+/// Serves until the client is gone or a signal says to stop, then commits what is queued.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn serve(config: Config) -> Result<(), AppError> {
+    let table = table(&config)?;
+    let background = tokio::spawn(look_after(table.clone()));
+    let served = match config.transport {
+        Transport::Stdio => mcp::serve_stdio(table.clone(), config.token).await.map_err(AppError::from),
+        Transport::Network => serve_network(&table, &config).await,
+    };
+    background.abort();
+    let closing = table.clone();
+    // Waits for the writer thread: not for an async thread.
+    tokio::task::spawn_blocking(move || closing.close()).await.map_err(std::io::Error::other)?;
+    served
+}
+
+async fn serve_network(table: &Table, config: &Config) -> Result<(), AppError> {
+    let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(|error| AppError::Listen {
+        address: config.listen.to_string(),
+        reason: error.to_string(),
+    })?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "serving MCP at /mcp and /sse, events at /events/{{agent}}");
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "tokens cross the network in the clear: put a TLS proxy in front, or bind to 127.0.0.1 (--host)"
+        );
+    }
+    let options = mcp::HttpOptions {
+        allowed_origins: config.allowed_origins.clone(),
+        allowed_hosts: config.allowed_hosts.clone(),
+        ..mcp::HttpOptions::default()
+    };
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: calls under way have ten seconds");
+        stop.cancel();
+    });
+    mcp::serve_http(table.clone(), listener, options, shutdown).await?;
+    Ok(())
+}
+
+/// What goes on beside the calls: SIGHUP reloads the policies, the decision log is kept in bounds.
+async fn look_after(table: Table) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    let mut prune = tokio::time::interval(PRUNE_EVERY);
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => table.policies().reload(),
+            _ = prune.tick() => {
+                let db = table.db().clone();
+                let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db)).await;
+                if let Ok(Err(error)) = pruned {
+                    tracing::warn!(%error, "the decision log was not pruned");
+                }
+            }
+        }
+    }
+}
+
+fn prune_decisions(db: &Db) -> crate::storage::Result<()> {
+    let now = Clock::System.now();
+    if !db.read(|tx| tx.decisions_overdue(now, KEEP_BYTES))? {
+        return Ok(());
+    }
+    while db.write(move |tx| tx.prune_decisions(now, KEEP_BYTES))? {}
+    Ok(())
+}

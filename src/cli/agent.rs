@@ -1,0 +1,84 @@
+//! `agent`: what an operator does about members.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{CliError, output};
+use crate::app;
+use crate::auth::Token;
+use crate::config::Config;
+use crate::domain::agent::MemberView;
+use crate::domain::clock::Clock;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AgentCommand {
+    /// List members
+    List {
+        /// Also those who have left
+        #[arg(long)]
+        all: bool,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a member a role that survives re-registration (admin and lead are only given here)
+    Grant {
+        /// Agent name
+        name: String,
+        /// Role
+        role: String,
+    },
+    /// Cut a member off: its tokens and a granted role end, and its name is free
+    Revoke {
+        /// Agent name
+        name: String,
+    },
+    /// Replace a member's token and print the new one
+    RotateToken {
+        /// Agent name
+        name: String,
+    },
+}
+
+pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError> {
+    let db = app::open_db(config)?;
+    let now = Clock::System.now();
+    match command {
+        AgentCommand::List { all, json } => {
+            let members = db.read(|tx| tx.members(all))?;
+            let views: Vec<MemberView> = members.iter().map(|member| member.view(now)).collect();
+            if json {
+                return Ok(output::json(&json!({ "members": views }))?);
+            }
+            let rows = members.iter().zip(&views).map(|(member, view)| {
+                let role =
+                    if member.granted { format!("{} (granted)", view.role) } else { view.role.clone() };
+                let state = if member.active { view.presence } else { view.status };
+                [
+                    view.name.clone(),
+                    role,
+                    state.into(),
+                    view.last_heartbeat.clone(),
+                    view.capabilities.join(", "),
+                ]
+            });
+            output::table(["NAME", "ROLE", "STATE", "LAST SEEN", "CAPABILITIES"], rows, "no members yet")?;
+        }
+        AgentCommand::Grant { name, role } => {
+            let member = db.write(move |tx| tx.grant(&name, &role, now))?;
+            output::line(&format!("{} is now {}", member.name, member.role))?;
+        }
+        AgentCommand::Revoke { name } => {
+            let shown = name.clone();
+            let tokens = db.write(move |tx| tx.revoke(&name, now))?;
+            output::line(&format!("{shown} is off the table, {tokens} token(s) revoked"))?;
+        }
+        AgentCommand::RotateToken { name } => {
+            let token = Token::mint()?;
+            let hash = token.hash();
+            db.write(move |tx| tx.rotate_token(&name, &hash, now))?;
+            output::line(&token.reveal())?;
+        }
+    }
+    Ok(())
+}

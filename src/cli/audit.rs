@@ -1,0 +1,96 @@
+//! `audit`: who did what, and whether the log is whole.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{CliError, output};
+use crate::app;
+use crate::config::Config;
+use crate::domain::clock::{self, Clock};
+use crate::storage::{AuditFilter, AuditRow, ChainReport};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// List rows, newest first
+    List {
+        /// Only this agent's (`operator` for the command line)
+        #[arg(long)]
+        agent: Option<String>,
+        /// Only this action, such as `send_message`
+        #[arg(long)]
+        action: Option<String>,
+        /// Only since then: 90s, 30m, 12h, 7d or a date 2026-11-22
+        #[arg(long)]
+        since: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Walk the whole chain and name the first row that does not follow
+    Verify {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Reads a `--since`.
+pub(super) fn since(text: Option<&str>) -> Result<Option<i64>, CliError> {
+    let Some(text) = text else { return Ok(None) };
+    let at = clock::parse_since(text, Clock::System.now());
+    at.map(Some).ok_or_else(|| {
+        CliError::Usage(format!(
+            "--since {text:?} is not a time: use 90s, 30m, 12h, 7d or a date such as 2026-11-22"
+        ))
+    })
+}
+
+fn as_json(row: &AuditRow) -> Value {
+    let mut value = json!(row);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("at".into(), clock::format(row.at).into());
+        fields.insert("details".into(), serde_json::from_str(&row.details).unwrap_or(Value::Null));
+    }
+    value
+}
+
+pub(super) fn run(config: &Config, command: AuditCommand) -> Result<(), CliError> {
+    match command {
+        AuditCommand::List { agent, action, since: from, limit, json } => {
+            let filter = AuditFilter { agent, action, since: since(from.as_deref())?, limit: limit.into() };
+            let rows = app::open_db(config)?.read(|tx| tx.audit_rows(&filter))?;
+            if json {
+                let rows: Vec<Value> = rows.iter().map(as_json).collect();
+                return Ok(output::json(&json!({ "rows": rows }))?);
+            }
+            let rows = rows.into_iter().map(|row| {
+                let target = format!("{} {}", row.target_type, row.target_id);
+                [row.id.to_string(), clock::format(row.at), row.agent, row.action, target, row.details]
+            });
+            output::table(["ID", "TIME", "AGENT", "ACTION", "TARGET", "DETAILS"], rows, "nothing to show")?;
+        }
+        AuditCommand::Verify { json } => {
+            let report = app::open_db(config)?.read(|tx| tx.verify_audit())?;
+            let (intact, broken, sound) = match report {
+                ChainReport::Intact { rows } => (true, None, rows),
+                ChainReport::Broken { id, sound } => (false, Some(id), sound),
+            };
+            if json {
+                output::json(&json!({ "intact": intact, "sound_rows": sound, "first_broken_row": broken }))?;
+            } else if let Some(id) = broken {
+                output::line(&format!(
+                    "broken at row {id}: it was changed, or rows before it are missing; {sound} sound before it"
+                ))?;
+            } else {
+                output::line(&format!("intact: {sound} rows"))?;
+            }
+            if !intact {
+                return Err(CliError::Found);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! `doctor`: looks at everything a table needs and says how to mend what is wrong.
+
+use std::fmt::Display;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{CliError, output};
+use crate::app;
+use crate::config::{Config, Transport};
+use crate::policy::Source;
+use crate::storage::{ChainReport, Db};
+
+/// Longest wait for the policies to load.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn good(what: &'static str, found: impl Display) -> Self {
+        Self { what, ok: true, found: found.to_string(), mend: None }
+    }
+
+    fn bad(what: &'static str, found: impl Display, mend: impl Display) -> Self {
+        Self { what, ok: false, found: found.to_string(), mend: Some(mend.to_string()) }
+    }
+}
+
+pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), CliError> {
+    let mut findings = Vec::new();
+    database(config, &mut findings);
+    findings.push(policies(config));
+    if config.transport == Transport::Network {
+        findings.push(port(config));
+    }
+    let ok = findings.iter().all(|finding| finding.ok);
+    if arguments.json {
+        output::json(&json!({ "ok": ok, "findings": findings }))?;
+    } else {
+        for finding in &findings {
+            let mark = if finding.ok { "ok   " } else { "WRONG" };
+            output::line(&format!("{mark}  {}: {}", finding.what, finding.found))?;
+            if let Some(mend) = &finding.mend {
+                output::line(&format!("       to mend it: {mend}"))?;
+            }
+        }
+    }
+    if ok { Ok(()) } else { Err(CliError::Found) }
+}
+
+fn database(config: &Config, findings: &mut Vec<Finding>) {
+    if !config.db.exists() {
+        findings.push(Finding::good(
+            "database",
+            format!("{} will be created at the first start", config.db.display()),
+        ));
+        return;
+    }
+    findings.push(permissions(&config.db));
+    let db = match app::open_db(config) {
+        Ok(db) => db,
+        Err(error) => {
+            findings.push(Finding::bad(
+                "database",
+                error,
+                "restore a backup, or name another file with --db",
+            ));
+            return;
+        }
+    };
+    findings.push(Finding::good("database", format!("{} opens", config.db.display())));
+    findings.push(writable(&db));
+    findings.push(match db.read(|tx| tx.integrity()) {
+        Ok(problems) if problems.is_empty() => Finding::good("integrity", "no damage"),
+        Ok(problems) => {
+            Finding::bad("integrity", problems.join("; "), "stop every process, then restore a backup")
+        }
+        Err(error) => Finding::bad("integrity", error, "stop every process, then restore a backup"),
+    });
+    findings.push(match db.read(|tx| tx.verify_audit()) {
+        Ok(ChainReport::Intact { rows }) => Finding::good("audit chain", format!("{rows} rows, intact")),
+        Ok(ChainReport::Broken { id, .. }) => Finding::bad(
+            "audit chain",
+            format!("row {id} does not follow from the one before it"),
+            "somebody changed the log outside team-table: compare with a backup",
+        ),
+        Err(error) => Finding::bad("audit chain", error, "see integrity"),
+    });
+}
+
+fn writable(db: &Db) -> Finding {
+    match db.write(|tx| tx.probe()) {
+        Ok(()) => Finding::good("writing", "a commit goes through"),
+        Err(error) => {
+            Finding::bad("writing", error, "free disk space, check who owns the file, or stop what locks it")
+        }
+    }
+}
+
+fn permissions(db: &Path) -> Finding {
+    let folder = db.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for (path, safe) in [(db, 0o600), (folder, 0o755)] {
+        match path.metadata() {
+            Ok(found) if found.mode() & 0o777 & !safe != 0 => {
+                let mode =
+                    format!("{} can be used by others (mode {:o})", path.display(), found.mode() & 0o777);
+                let wanted = if path == db { 0o600 } else { 0o700 };
+                return Finding::bad("permissions", mode, format!("chmod {wanted:o} {}", path.display()));
+            }
+            Ok(_) => {}
+            Err(error) => return Finding::bad("permissions", error, format!("check {}", path.display())),
+        }
+    }
+    Finding::good("permissions", "only the owner can read the database")
+}
+
+fn policies(config: &Config) -> Finding {
+    let host = match app::start_policies(config) {
+        Ok(host) => host,
+        Err(error) => {
+            return Finding::bad("policies", error, "this machine cannot run WebAssembly: report it");
+        }
+    };
+    let Some(status) = host.wait_for(PATIENCE, |_| true) else {
+        return Finding::bad("policies", "they take longer than a minute to load", "team-table policy list");
+    };
+    let names: Vec<&str> = status.policies.iter().map(|policy| policy.name.as_str()).collect();
+    match (&status.error, status.source) {
+        (None, _) => Finding::good("policies", format!("{} active: {}", names.len(), names.join(", "))),
+        (Some(error), Source::Nothing) => {
+            Finding::bad("policies", format!("every call is refused: {error}"), mend_policies(config))
+        }
+        (Some(error), _) => {
+            Finding::bad("policies", format!("an older set decides: {error}"), mend_policies(config))
+        }
+    }
+}
+
+fn mend_policies(config: &Config) -> String {
+    format!("correct or remove {}", config.policies.join("policy-set.toml").display())
+}
+
+fn port(config: &Config) -> Finding {
+    match std::net::TcpListener::bind(config.listen) {
+        Ok(_) => Finding::good("port", format!("{} is free", config.listen)),
+        Err(error) => Finding::bad(
+            "port",
+            format!("{}: {error}", config.listen),
+            "a server may be running there already (that is fine); else choose another with --port",
+        ),
+    }
+}

@@ -1,0 +1,119 @@
+//! The command line: `serve` (the default) and the operator's commands. An operator has the database file
+//! itself, so these ask no policy. May print; knows no SQL and no WebAssembly.
+
+mod agent;
+mod audit;
+mod doctor;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Flags};
+
+const EXAMPLES: &str = "\
+Examples:
+  team-table                                    serve one agent's client on standard input and output
+  team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
+  team-table agent grant alice lead             make alice a lead
+  team-table audit list --agent alice --since 2h
+  team-table doctor                             say what is wrong, and how to mend it
+
+Clients:
+  claude mcp add team-table -- team-table
+  codex mcp add team-table -- team-table
+  gemini mcp add team-table team-table";
+
+/// The one table several AI coding agents sit at: messages, tasks and shared context over MCP, every call
+/// judged by hot-swappable WebAssembly policies.
+#[derive(Debug, Parser)]
+#[command(name = "team-table", version, after_help = EXAMPLES, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve MCP clients (the default)
+    Serve,
+    /// Members: list them, grant roles, revoke or rotate tokens
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Who did what: list the audit log, verify its chain
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Check database, permissions, port and policies
+    Doctor(doctor::DoctorArguments),
+}
+
+/// Why a command failed: one line for the person, and the exit status.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// A flag or variable is wrong; status 2, as for clap's own errors.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server did not start or stopped with a fault.
+    #[error(transparent)]
+    App(#[from] crate::app::AppError),
+    /// The database was not opened.
+    #[error(transparent)]
+    Open(#[from] crate::storage::OpenError),
+    /// The database said no.
+    #[error("{0}")]
+    Storage(#[from] crate::storage::Error),
+    /// The rules said no.
+    #[error("{}; {}", .0.message, .0.hint)]
+    Refused(#[from] crate::domain::refusal::Refusal),
+    /// Standard output is gone, or another fault of the operating system.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A wrong argument that clap cannot see; status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The command worked and found something wrong, and has said so; status 1.
+    #[error("")]
+    Found,
+}
+
+impl CliError {
+    fn status(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Self::Config(_) | Self::Usage(_)) { 2 } else { 1 })
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = Arguments::command().get_matches();
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error.to_string();
+            if !text.is_empty() {
+                output::complain(&text);
+            }
+            error.status()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), CliError> {
+    let config = Config::from_process(&arguments.flags)?;
+    serve::set_up_logging(&config);
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config),
+        Command::Agent(command) => agent::run(&config, command),
+        Command::Audit(command) => audit::run(&config, command),
+        Command::Doctor(arguments) => doctor::run(&config, &arguments),
+    }
+}

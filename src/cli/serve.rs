@@ -1,0 +1,39 @@
+//! `serve`: the MCP server, on standard input and output or on the network.
+
+use std::process::exit;
+
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+use super::CliError;
+use crate::app;
+use crate::config::{Config, Transport};
+use crate::mcp;
+
+/// Logs go to standard error, never to standard output.
+pub(super) fn set_up_logging(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_filter(filter_fn(mcp::loggable));
+    // Only fails when logging is set up already, which is as good.
+    let _ = registry().with(filter).with(lines).try_init();
+}
+
+pub(super) fn run(config: Config) -> Result<(), CliError> {
+    let stdio = config.transport == Transport::Stdio;
+    let mut builder = if stdio {
+        // One client: one thread for the protocol, blocking threads for the calls.
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = builder.enable_all().build()?;
+    let served = runtime.block_on(app::serve(config));
+    if stdio && served.is_ok() {
+        // A thread may still block in reading standard input; nothing is left that could be lost.
+        exit(0);
+    }
+    runtime.shutdown_background();
+    Ok(served?)
+}

@@ -1,0 +1,335 @@
+//! The configuration: flag before environment before default, checked once. The only place that reads
+//! environment variables.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::storage::Durability;
+
+/// The flags every command takes. Each has an environment variable of the same name.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// stdio, sse or streamable-http; the last two start one HTTP server [env: `TEAM_TABLE_TRANSPORT`] [default: stdio]
+    #[arg(long, global = true)]
+    pub transport: Option<String>,
+    /// Address to listen on [env: `TEAM_TABLE_HOST`] [default: 0.0.0.0]
+    #[arg(long, global = true)]
+    pub host: Option<String>,
+    /// Port to listen on [env: `TEAM_TABLE_PORT`] [default: 8741]
+    #[arg(long, global = true)]
+    pub port: Option<String>,
+    /// true or false: whether every call must carry a token [env: `TEAM_TABLE_REQUIRE_TOKENS`] [default: true]
+    #[arg(long, global = true, value_name = "BOOL")]
+    pub require_tokens: Option<String>,
+    /// The agent's token, for stdio clients; better in the environment, where `ps` does not show it [env: `TEAM_TABLE_TOKEN`]
+    #[arg(long, global = true)]
+    pub token: Option<String>,
+    /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// Browser origins let through besides loopback, separated by commas [env: `TEAM_TABLE_ALLOWED_ORIGINS`]
+    #[arg(long, global = true, value_name = "LIST")]
+    pub allowed_origins: Option<String>,
+    /// Names the Host header may carry besides loopback ones, separated by commas [env: `TEAM_TABLE_ALLOWED_HOSTS`]
+    #[arg(long, global = true, value_name = "LIST")]
+    pub allowed_hosts: Option<String>,
+    /// full (survives a power cut) or normal (faster) [env: `TEAM_TABLE_DURABILITY`] [default: full]
+    #[arg(long, global = true)]
+    pub durability: Option<String>,
+    /// Log filter, such as debug or `team_table::policy=debug` [env: `TEAM_TABLE_LOG`] [default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// How clients reach the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Standard input and output.
+    Stdio,
+    /// One HTTP server with both network transports.
+    Network,
+}
+
+/// A checked configuration.
+#[derive(Clone)]
+pub struct Config {
+    /// Database file.
+    pub db: PathBuf,
+    /// What a commit survives.
+    pub durability: Durability,
+    /// How clients reach the table.
+    pub transport: Transport,
+    /// Where the HTTP server listens.
+    pub listen: SocketAddr,
+    /// Whether every call must carry a token.
+    pub require_tokens: bool,
+    /// The agent's token, for stdio.
+    pub token: Option<String>,
+    /// Policy directory.
+    pub policies: PathBuf,
+    /// Browser origins let through besides loopback.
+    pub allowed_origins: Vec<String>,
+    /// Host names let through besides loopback.
+    pub allowed_hosts: Vec<String>,
+    /// Log filter.
+    pub log: String,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("db", &self.db)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A value that cannot be used. Stops the start with one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// One setting is wrong.
+    #[error("{variable} (--{flag}) is {value:?}: {allowed}")]
+    Value {
+        /// Environment variable.
+        variable: String,
+        /// Its flag.
+        flag: String,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: String,
+    },
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Combination(String),
+}
+
+/// One setting: its flag's name and where its value comes from.
+struct Setting<'a> {
+    flag: &'static str,
+    given: Option<OsString>,
+    environment: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+impl Setting<'_> {
+    fn variable(&self) -> String {
+        format!("TEAM_TABLE_{}", self.flag.replace('-', "_").to_uppercase())
+    }
+
+    /// The value given, an empty one counting as none.
+    fn raw(&self) -> Option<OsString> {
+        self.given.clone().or_else(|| (self.environment)(&self.variable())).filter(|value| !value.is_empty())
+    }
+
+    fn wrong(&self, value: &str, allowed: &str) -> ConfigError {
+        let (variable, flag) = (self.variable(), self.flag.to_owned());
+        ConfigError::Value { variable, flag, value: value.to_owned(), allowed: allowed.to_owned() }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.raw().map(PathBuf::from)
+    }
+
+    /// The value read by `read`; `allowed` says what that accepts.
+    fn read<T>(
+        &self,
+        default: T,
+        allowed: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let Some(raw) = self.raw() else { return Ok(default) };
+        let text =
+            raw.to_str().ok_or_else(|| self.wrong(&raw.to_string_lossy(), "it must be valid UTF-8"))?;
+        read(text.trim()).ok_or_else(|| self.wrong(text, allowed))
+    }
+
+    fn text(&self) -> Result<Option<String>, ConfigError> {
+        self.read(None, "", |text| Some(Some(text.to_owned())))
+    }
+
+    fn list(&self) -> Result<Vec<String>, ConfigError> {
+        let items = |text: &str| {
+            text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+        };
+        self.read(Vec::new(), "", |text| Some(items(text)))
+    }
+}
+
+impl Config {
+    /// Reads the configuration of this process.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn from_process(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::resolve(flags, &|name| std::env::var_os(name))
+    }
+
+    fn resolve(flags: &Flags, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let text = |given: &Option<String>| given.clone().map(OsString::from);
+        let path = |given: &Option<PathBuf>| given.clone().map(PathBuf::into_os_string);
+        let setting = |flag, given| Setting { flag, given, environment };
+
+        let db = match setting("db", path(&flags.db)).path() {
+            Some(db) => db,
+            None => default_db(environment)?,
+        };
+        let transport = setting("transport", text(&flags.transport)).read(
+            Transport::Stdio,
+            "use stdio, sse or streamable-http",
+            |word| match word.to_lowercase().as_str() {
+                "stdio" => Some(Transport::Stdio),
+                "sse" | "streamable-http" => Some(Transport::Network),
+                _ => None,
+            },
+        )?;
+        let host = setting("host", text(&flags.host)).read(
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            "use an IP address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost",
+            |word| if word == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { word.parse().ok() },
+        )?;
+        let port = setting("port", text(&flags.port)).read(
+            8741_u16,
+            "use a port from 0 (any free one) to 65535",
+            |word| word.parse().ok(),
+        )?;
+        let require_tokens = setting("require-tokens", text(&flags.require_tokens)).read(
+            true,
+            "use true or false",
+            |word| match word.to_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Some(true),
+                "false" | "0" | "no" | "off" => Some(false),
+                _ => None,
+            },
+        )?;
+        if transport == Transport::Network && !require_tokens && !host.is_loopback() {
+            return Err(ConfigError::Combination(format!(
+                "TEAM_TABLE_REQUIRE_TOKENS=false with TEAM_TABLE_HOST={host} would let anyone on the network act as \
+                 any agent: bind to 127.0.0.1, or leave tokens on"
+            )));
+        }
+        let durability = setting("durability", text(&flags.durability)).read(
+            Durability::Full,
+            "use full or normal",
+            |word| match word {
+                "full" => Some(Durability::Full),
+                "normal" => Some(Durability::Normal),
+                _ => None,
+            },
+        )?;
+        let log = setting("log", text(&flags.log)).read(
+            "info".to_owned(),
+            "use a level (error, warn, info, debug, trace) or a list such as info,team_table::policy=debug",
+            |filter| tracing_subscriber::EnvFilter::try_new(filter).is_ok().then(|| filter.to_owned()),
+        )?;
+        let policies = setting("policies", path(&flags.policies))
+            .path()
+            .unwrap_or_else(|| db.parent().unwrap_or(&PathBuf::new()).join("policies"));
+        Ok(Self {
+            durability,
+            transport,
+            listen: SocketAddr::new(host, port),
+            require_tokens,
+            token: setting("token", text(&flags.token)).text()?,
+            policies,
+            allowed_origins: setting("allowed-origins", text(&flags.allowed_origins)).list()?,
+            allowed_hosts: setting("allowed-hosts", text(&flags.allowed_hosts)).list()?,
+            log,
+            db,
+        })
+    }
+
+    /// Where compiled policies are kept between starts.
+    #[must_use]
+    pub fn policy_cache(&self) -> PathBuf {
+        self.beside_db("policy-cache")
+    }
+
+    /// Where the last good policy set is kept.
+    #[must_use]
+    pub fn policy_state(&self) -> PathBuf {
+        self.beside_db("policy-state")
+    }
+
+    fn beside_db(&self, name: &str) -> PathBuf {
+        let mut file = self.db.as_os_str().to_owned();
+        file.push(".");
+        file.push(name);
+        file.into()
+    }
+}
+
+fn default_db(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, ConfigError> {
+    let home = environment("HOME").filter(|home| !home.is_empty()).ok_or_else(|| {
+        ConfigError::Combination(
+            "there is no home directory: name the database with TEAM_TABLE_DB or --db".into(),
+        )
+    })?;
+    Ok(PathBuf::from(home).join(".team-table").join("team_table.db"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &Flags, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::resolve(flags, &|name| {
+            let home = (name == "HOME").then(|| "/home/x".to_owned());
+            variables
+                .iter()
+                .find(|(it, _)| it == name)
+                .map(|(_, value)| value.clone())
+                .or(home)
+                .map(OsString::from)
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let config = resolve(&Flags::default(), &[]).unwrap();
+        assert_eq!(config.db, PathBuf::from("/home/x/.team-table/team_table.db"));
+        assert_eq!(config.policies, PathBuf::from("/home/x/.team-table/policies"));
+        assert_eq!((config.transport, config.require_tokens), (Transport::Stdio, true));
+        assert_eq!(config.listen, "0.0.0.0:8741".parse().unwrap());
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_default() {
+        let flags = Flags { port: Some("1".into()), ..Flags::default() };
+        let config = resolve(&flags, &[("TEAM_TABLE_PORT", "2"), ("TEAM_TABLE_HOST", "::1")]).unwrap();
+        assert_eq!(config.listen, "[::1]:1".parse().unwrap());
+        assert_eq!(resolve(&Flags::default(), &[("TEAM_TABLE_PORT", "")]).unwrap().listen.port(), 8741);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_what_is_allowed() {
+        for (variable, value) in [
+            ("TEAM_TABLE_PORT", "http"),
+            ("TEAM_TABLE_PORT", "65536"),
+            ("TEAM_TABLE_HOST", "example"),
+            ("TEAM_TABLE_TRANSPORT", "http"),
+            ("TEAM_TABLE_REQUIRE_TOKENS", "maybe"),
+            ("TEAM_TABLE_LOG", "x=y=z"),
+            ("TEAM_TABLE_DURABILITY", "none"),
+        ] {
+            let error = resolve(&Flags::default(), &[(variable, value)]).unwrap_err().to_string();
+            assert!(error.contains(variable) && error.contains(value) && error.contains("use "), "{error}");
+        }
+    }
+
+    #[test]
+    fn believing_names_is_refused_on_an_open_network() {
+        let open = [("TEAM_TABLE_REQUIRE_TOKENS", "false"), ("TEAM_TABLE_TRANSPORT", "sse")];
+        assert!(resolve(&Flags::default(), &open).is_err());
+        let loopback = [&open[..], &[("TEAM_TABLE_HOST", "127.0.0.1")]].concat();
+        assert!(resolve(&Flags::default(), &loopback).is_ok());
+        assert!(resolve(&Flags::default(), &open[..1]).is_ok(), "stdio is one person's own");
+    }
+}

@@ -1,0 +1,105 @@
+//! One JSON text to one MCP message, with an answer for every way in which it is none: a client that sends
+//! rubbish is told so and goes on. rmcp's own line codec drops most of it silently. Must not know where the
+//! text came from.
+
+use rmcp::model::ClientJsonRpcMessage;
+use serde_json::{Value, json};
+
+/// The largest message a client may send, in bytes.
+pub(super) const MAX_MESSAGE: usize = 1024 * 1024;
+
+const PARSE_ERROR: i32 = -32_700;
+const INVALID_REQUEST: i32 = -32_600;
+
+/// What a text turned out to be.
+pub(super) enum Decoded {
+    /// A message for the service.
+    Message(Box<ClientJsonRpcMessage>),
+    /// Nothing that may be answered: an empty line, or a notification nobody knows.
+    Nothing,
+    /// No message; this JSON-RPC error is the answer.
+    Refused(Value),
+}
+
+/// Reads one message.
+pub(super) fn decode(text: &[u8]) -> Decoded {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii();
+    if text.is_empty() {
+        return Decoded::Nothing;
+    }
+    if let Ok(message) = serde_json::from_slice(text) {
+        return Decoded::Message(Box::new(message));
+    }
+    match serde_json::from_slice::<Value>(text) {
+        // The parser's own words would tell a client nothing it can use.
+        Err(_) => refused(&Value::Null, PARSE_ERROR, "parse error: not JSON in UTF-8"),
+        Ok(Value::Array(_)) => {
+            refused(&Value::Null, INVALID_REQUEST, "invalid request: batches are not supported")
+        }
+        // JSON-RPC forbids an answer to a notification, however odd it is.
+        Ok(Value::Object(object)) if object.contains_key("method") && !object.contains_key("id") => {
+            Decoded::Nothing
+        }
+        Ok(value) => {
+            let id = value.get("id").filter(|id| id.is_string() || id.is_i64()).unwrap_or(&Value::Null);
+            refused(id, INVALID_REQUEST, "invalid request: not an MCP message")
+        }
+    }
+}
+
+/// The answer to a message of more than [`MAX_MESSAGE`] bytes, which is not read to its end.
+pub(super) fn too_long() -> Value {
+    error(
+        &Value::Null,
+        INVALID_REQUEST,
+        &format!("invalid request: a message may have at most {MAX_MESSAGE} bytes"),
+    )
+}
+
+fn refused(id: &Value, code: i32, message: &str) -> Decoded {
+    Decoded::Refused(error(id, code, message))
+}
+
+/// rmcp's error type leaves an unknown id out; JSON-RPC 2.0 wants it null.
+fn error(id: &Value, code: i32, message: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &[u8]) -> (Value, i64) {
+        match decode(text) {
+            Decoded::Refused(error) => (error["id"].clone(), error["error"]["code"].as_i64().unwrap()),
+            Decoded::Message(message) => panic!("taken for a message: {message:?}"),
+            Decoded::Nothing => panic!("silently dropped"),
+        }
+    }
+
+    #[test]
+    fn rubbish_has_its_error_code_and_the_id_if_it_can_be_told() {
+        let deep = "[".repeat(100_000);
+        for text in [b"{".as_slice(), b"nonsense", b"\xff\xfe{}", b"{\"id\":\"\xff\"}", deep.as_bytes()] {
+            assert_eq!(refusal(text), (Value::Null, -32_700));
+        }
+        assert_eq!(refusal(b"[]"), (Value::Null, -32_600));
+        assert_eq!(refusal(b"7"), (Value::Null, -32_600));
+        assert_eq!(refusal(br#"{"id":7}"#), (json!(7), -32_600));
+        assert_eq!(refusal(br#"{"id":"a","method":"ping"}"#), (json!("a"), -32_600), "jsonrpc is missing");
+        assert_eq!(refusal(br#"{"jsonrpc":"1.0","id":{},"method":"ping"}"#), (Value::Null, -32_600));
+    }
+
+    #[test]
+    fn blank_lines_and_unknown_notifications_are_not_answered() {
+        for text in [b"".as_slice(), b" \t\r", br#"{"method":"x"}"#, br#"{"jsonrpc":"2.0","method":3}"#] {
+            assert!(matches!(decode(text), Decoded::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_message_may_be_padded_and_carry_a_byte_order_mark() {
+        let text = b"\xEF\xBB\xBF  {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r";
+        assert!(matches!(decode(text), Decoded::Message(_)));
+    }
+}

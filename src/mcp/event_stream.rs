@@ -1,0 +1,128 @@
+//! `GET /events/{agent}`: an agent's events as they are committed, resumable by `Last-Event-ID`. A stream
+//! costs its connection and nothing else: no task, no buffer. Must not know how events come about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::counters::Gauge;
+use super::guard::refusal;
+use super::http::App;
+use super::sse;
+use crate::events::EventStream;
+use crate::tools::{StreamRefused, Table};
+
+/// The route.
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    agent: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Path(agent)) = agent else {
+        return refusal(StatusCode::BAD_REQUEST, "the agent's name is not percent-encoded UTF-8");
+    };
+    let Ok(after) = last_event_id(&headers) else {
+        return refusal(StatusCode::BAD_REQUEST, "Last-Event-ID must be the id of an event");
+    };
+    match app.table.event_stream(caller.bearer.as_deref(), &agent, after).await {
+        Ok(events) => {
+            let state = Open {
+                _gauge: Gauge::new(&app.counters, |c| &c.event_streams),
+                table: app.table.clone(),
+                bearer: caller.bearer,
+                events,
+                heartbeat: app.options.limits.heartbeat,
+                closing: app.closing.clone(),
+            };
+            let connected = json!({"agent": agent}).to_string();
+            sse::response(chunks(state, connected))
+        }
+        Err(StreamRefused::Unauthenticated) => {
+            let presented = caller.bearer.is_some();
+            if let Some(address) = caller.address.filter(|_| presented) {
+                app.failed_tokens.record(address, Instant::now());
+            }
+            let challenge = if presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            let mut response = refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed");
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            response
+        }
+        Err(StreamRefused::Forbidden) => {
+            refusal(StatusCode::FORBIDDEN, "this token belongs to another agent")
+        }
+        Err(StreamRefused::Unavailable) => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "events are not available now")
+        }
+    }
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, ()> {
+    match headers.get("last-event-id").map(|id| id.to_str().map(str::trim)) {
+        None | Some(Ok("")) => Ok(None),
+        Some(Ok(id)) => id.parse().ok().filter(|id| *id >= 0).map(Some).ok_or(()),
+        Some(Err(_)) => Err(()),
+    }
+}
+
+/// Everything one open stream holds.
+struct Open {
+    table: Table,
+    bearer: Option<String>,
+    events: EventStream,
+    heartbeat: Duration,
+    closing: CancellationToken,
+    _gauge: Gauge,
+}
+
+fn chunks(open: Open, connected: String) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {
+    futures_util::stream::unfold((open, Some(connected)), |(mut open, connected)| async move {
+        let mut chunk = String::new();
+        if let Some(data) = connected {
+            // Numbered too, so that a client that reconnects before its first event misses nothing either.
+            sse::frame(&mut chunk, Some(open.events.position()), "connected", &data);
+        } else if !open.wait(&mut chunk).await {
+            return None;
+        }
+        Some((Bytes::from(chunk), (open, None)))
+    })
+}
+
+impl Open {
+    /// Appends what happens next to `chunk`; false if the stream is over.
+    async fn wait(&mut self, chunk: &mut String) -> bool {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => return false,
+            events = self.events.next() => {
+                if events.is_empty() {
+                    // The token it was opened with is no longer valid.
+                    return false;
+                }
+                for event in events {
+                    sse::frame(chunk, Some(event.id), &event.kind, &event.data.to_string());
+                }
+            }
+            () = tokio::time::sleep(self.heartbeat) => {
+                // A token can be rotated or revoked while its stream is open.
+                if let Some(token) = &self.bearer
+                    && self.table.authenticate(token).await.is_none()
+                {
+                    return false;
+                }
+                sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
+            }
+        }
+        true
+    }
+}

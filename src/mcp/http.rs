@@ -1,0 +1,124 @@
+//! The HTTP side put together: which routes there are, what they share, and how long they are served.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, post_service};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::accept;
+use super::counters::Counters;
+use super::decode::MAX_MESSAGE;
+use super::guard::guard;
+use super::legacy_sse::{self, Sessions};
+use super::options::{HttpLimits, HttpOptions};
+use super::server::Server;
+use super::throttle::FailedTokens;
+use super::{event_stream, health};
+use crate::tools::{Table, Transport};
+
+/// The first revision without sessions.
+const STATELESS_SINCE: &str = "2026-07-28";
+
+/// What the routes share.
+pub(super) struct App {
+    pub(super) table: Table,
+    pub(super) options: HttpOptions,
+    /// Whether `Host` is checked at all.
+    pub(super) check_host: bool,
+    pub(super) failed_tokens: Arc<FailedTokens>,
+    pub(super) counters: Arc<Counters>,
+    /// The server behind HTTP+SSE sessions.
+    pub(super) sse_server: Server,
+    pub(super) sessions: Sessions,
+    /// Cancelled when the server stops: endless responses end then.
+    pub(super) closing: CancellationToken,
+}
+
+/// Serves MCP over streamable HTTP (`/mcp`) and HTTP+SSE (`/sse`, `/messages`), the event streams and the
+/// health routes on `listener`, until `shutdown` is cancelled; calls under way then have ten seconds to
+/// finish.
+///
+/// # Errors
+///
+/// If the listener's address cannot be read. What clients do is no error.
+pub async fn serve_http(
+    table: Table,
+    listener: TcpListener,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let limits = options.limits;
+    let failed_tokens = Arc::new(FailedTokens::new(limits.failed_tokens, limits.failed_token_window));
+    let app = Arc::new(App {
+        check_host: accept::bound_to(&listener)?.is_loopback() || !options.allowed_hosts.is_empty(),
+        sse_server: Server::network(table.clone(), Transport::Sse, Arc::clone(&failed_tokens)),
+        table,
+        options,
+        failed_tokens,
+        counters: Arc::default(),
+        sessions: Sessions::default(),
+        closing: CancellationToken::new(),
+    });
+    let cut_off = CancellationToken::new();
+    let router = router(&app, &cut_off);
+    accept::serve(listener, router, limits, Arc::clone(&app.counters), shutdown, app.closing.clone()).await;
+    cut_off.cancel();
+    Ok(())
+}
+
+fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
+    Router::new()
+        .route("/mcp", post_service(streamable(app, cut_off)).delete(end_session))
+        .route("/sse", get(legacy_sse::open))
+        .route("/messages", post(legacy_sse::post))
+        .route("/events/{agent}", get(event_stream::open))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .with_state(Arc::clone(app))
+        .fallback(async || StatusCode::NOT_FOUND)
+        // Last, so that it stands before all of the above and the fallback.
+        .layer(from_fn_with_state(Arc::clone(app), guard))
+}
+
+/// rmcp's service, one request at a time: no sessions, so clients go on after a restart, and plain JSON
+/// replies. A call that has progress to tell is answered as an event stream instead, which rmcp does by
+/// itself.
+fn streamable(
+    app: &Arc<App>,
+    cut_off: &CancellationToken,
+) -> StreamableHttpService<Server, NeverSessionManager> {
+    let HttpLimits { keep_alive, .. } = app.options.limits;
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        // The event this would send first, with empty data, makes Gemini CLI drop the server.
+        .with_sse_retry(None)
+        .with_sse_keep_alive(Some(keep_alive))
+        .with_max_request_body_bytes(MAX_MESSAGE)
+        // `guard` has checked the host, on every route.
+        .disable_allowed_hosts()
+        .with_cancellation_token(cut_off.clone());
+    let server = Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.failed_tokens));
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
+}
+
+/// `DELETE /mcp`: clients of the older revisions end their session, of which there is none. From 2026-07-28
+/// on the method does not exist.
+async fn end_session(headers: HeaderMap) -> Response {
+    let version = headers.get("mcp-protocol-version").and_then(|version| version.to_str().ok());
+    if version.is_some_and(|version| version >= STATELESS_SINCE) {
+        let allow = [(ALLOW, HeaderValue::from_static("POST"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    StatusCode::NO_CONTENT.into_response()
+}

@@ -1,0 +1,257 @@
+//! The HTTP+SSE transport of MCP 2024-11-05, which clients still register with `--transport sse`: `GET /sse`
+//! opens a stream whose first event names where to post, `POST /messages?session_id=…` takes requests, the
+//! stream carries the replies. A session is the open `GET` and dies with it; it proves nothing about who
+//! posts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use parking_lot::Mutex;
+use rmcp::RoleServer;
+use rmcp::model::ClientJsonRpcMessage;
+use rmcp::service::{RunningService, TxJsonRpcMessage, serve_directly};
+use rmcp::transport::Transport;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::counters::Gauge;
+use super::decode::{Decoded, decode};
+use super::guard::refusal;
+use super::http::App;
+use super::server::Server;
+use super::sse;
+
+/// Posted messages a session holds before its service has looked at them; it looks at once.
+const INBOX: usize = 64;
+
+/// Replies a session holds for a client that does not read. One more and the session is closed.
+const OUTBOX: usize = 256;
+
+/// The sessions of one server, by id.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+
+struct Session {
+    inbox: mpsc::Sender<ClientJsonRpcMessage>,
+    /// The hash of the token the `GET` carried, if it did.
+    bearer: Option<blake3::Hash>,
+    last_post: Instant,
+}
+
+impl Sessions {
+    /// Keeps `session` under a fresh id of 256 random bits; none if there are `limit` already.
+    fn insert(&self, session: Session, limit: usize) -> Option<String> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).ok()?;
+        let id = URL_SAFE_NO_PAD.encode(random);
+        let mut sessions = self.0.lock();
+        if sessions.len() >= limit {
+            return None;
+        }
+        sessions.insert(id.clone(), session);
+        Some(id)
+    }
+
+    fn last_post(&self, id: &str) -> Option<Instant> {
+        self.0.lock().get(id).map(|session| session.last_post)
+    }
+}
+
+/// `GET /sse`.
+pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Response {
+    let (inbox, received) = mpsc::channel(INBOX);
+    let session = Session { inbox, bearer: caller.bearer.as_deref().map(hash), last_post: Instant::now() };
+    let Some(id) = app.sessions.insert(session, app.options.limits.sse_sessions) else {
+        return busy("too many sessions");
+    };
+    let gauge = Gauge::new(&app.counters, |c| &c.sse_sessions);
+    let (replies, outbox) = mpsc::channel(OUTBOX);
+    let stop = app.closing.child_token();
+    let transport = SessionTransport { received, replies: Some(replies), stop: stop.clone() };
+    let stream = SessionStream {
+        first: Some(endpoint(&id)),
+        outbox,
+        stop,
+        keep_alive: app.options.limits.keep_alive,
+        idle: app.options.limits.sse_idle,
+        // Without a handshake: after a restart the TypeScript client reconnects and calls, and never
+        // initializes.
+        _service: serve_directly(app.sse_server.for_connection(), transport, None),
+        _gauge: gauge,
+        id,
+        app: Arc::clone(&app),
+    };
+    sse::response(futures_util::stream::unfold(stream, |mut stream| async move {
+        let chunk = stream.next().await?;
+        Some((chunk, stream))
+    }))
+}
+
+fn endpoint(id: &str) -> Bytes {
+    let mut frame = String::new();
+    sse::frame(&mut frame, None, "endpoint", &format!("/messages?session_id={id}"));
+    frame.into()
+}
+
+/// The query of `POST /messages`.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    session_id: Option<String>,
+}
+
+/// `POST /messages?session_id=…`.
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    target: Result<Query<Target>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(id) = target.ok().and_then(|Query(target)| target.session_id) else {
+        return refusal(StatusCode::BAD_REQUEST, "session_id is missing");
+    };
+    if !is_json(&headers) {
+        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json");
+    }
+    let mut sessions = app.sessions.0.lock();
+    let Some(session) = sessions.get_mut(&id) else {
+        return refusal(StatusCode::NOT_FOUND, "unknown session");
+    };
+    // Whoever learned the id of a session that was opened with a token still lacks the token. (blake3's
+    // comparison takes constant time.)
+    if session.bearer.is_some() && session.bearer != caller.bearer.as_deref().map(hash) {
+        return refusal(StatusCode::FORBIDDEN, "this session was opened with another token");
+    }
+    session.last_post = Instant::now();
+    let inbox = session.inbox.clone();
+    drop(sessions);
+    match decode(&body) {
+        Decoded::Nothing => accepted(),
+        Decoded::Refused(error) => (StatusCode::BAD_REQUEST, axum::Json(error)).into_response(),
+        Decoded::Message(mut message) => {
+            message.insert_extension(caller);
+            match inbox.try_send(*message) {
+                Ok(()) => accepted(),
+                Err(mpsc::error::TrySendError::Full(_)) => busy("this session has too many messages waiting"),
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    refusal(StatusCode::NOT_FOUND, "unknown session")
+                }
+            }
+        }
+    }
+}
+
+fn accepted() -> Response {
+    refusal(StatusCode::ACCEPTED, "Accepted")
+}
+
+fn busy(line: &'static str) -> Response {
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, line);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn hash(token: &str) -> blake3::Hash {
+    blake3::hash(token.as_bytes())
+}
+
+/// The body of the `GET`. Dropping it, which a lost connection does, ends the service and frees the session.
+struct SessionStream {
+    id: String,
+    app: Arc<App>,
+    first: Option<Bytes>,
+    outbox: mpsc::Receiver<Bytes>,
+    stop: CancellationToken,
+    keep_alive: Duration,
+    idle: Duration,
+    _service: RunningService<RoleServer, Server>,
+    _gauge: Gauge,
+}
+
+impl SessionStream {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        tokio::select! {
+            // Ends when the service has closed its transport: after `stop`, once replies under way are in the
+            // outbox.
+            chunk = self.outbox.recv() => chunk,
+            () = tokio::time::sleep(self.keep_alive) => {
+                if self.app.sessions.last_post(&self.id)?.elapsed() >= self.idle {
+                    self.stop.cancel();
+                }
+                Some(sse::COMMENT)
+            }
+        }
+    }
+}
+
+impl Drop for SessionStream {
+    fn drop(&mut self) {
+        self.app.sessions.0.lock().remove(&self.id);
+    }
+}
+
+/// rmcp's view of a session.
+struct SessionTransport {
+    received: mpsc::Receiver<ClientJsonRpcMessage>,
+    replies: Option<mpsc::Sender<Bytes>>,
+    stop: CancellationToken,
+}
+
+/// A reply could not be handed to the session's stream.
+#[derive(Debug, thiserror::Error)]
+#[error("the client does not read its replies")]
+struct NotRead;
+
+impl Transport<RoleServer> for SessionTransport {
+    type Error = NotRead;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), NotRead>> + Send + 'static {
+        let (replies, stop) = (self.replies.clone(), self.stop.clone());
+        async move {
+            let data = serde_json::to_string(&message).map_err(|_| NotRead)?;
+            let mut frame = String::with_capacity(data.len() + 32);
+            sse::frame(&mut frame, None, "message", &data);
+            let sent = replies.and_then(|replies| replies.try_send(frame.into()).ok());
+            sent.ok_or_else(|| {
+                stop.cancel();
+                NotRead
+            })
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            message = self.received.recv() => message,
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), NotRead> {
+        self.replies = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! The Model Context Protocol and HTTP: from bytes to [`crate::tools::Table`] calls and back.
+//!
+//! One [`server`] answers on three transports, none of which keeps anything about a caller from one request
+//! to the next: `stdio` (over `lines`), streamable HTTP at `/mcp` (rmcp's service), and the older HTTP+SSE
+//! pair (`legacy_sse`). Beside them the HTTP app has `/events/{agent}` (`event_stream`) and `health`; `guard`
+//! stands before every one of its routes.
+//!
+//! May use `tools`, `auth`, `events` and `domain`; must not know SQL, WebAssembly or any rule of the
+//! business.
+
+mod accept;
+mod caller;
+mod counters;
+mod decode;
+mod event_stream;
+mod guard;
+mod health;
+mod http;
+mod legacy_sse;
+mod lines;
+mod options;
+mod origin;
+mod server;
+mod sse;
+mod stdio;
+mod throttle;
+mod write_timeout;
+
+pub use http::serve_http;
+pub use options::{HttpLimits, HttpOptions};
+pub use stdio::serve_stdio;
+
+/// Whether a log event may be written. rmcp prints whole requests, tokens in their arguments included, at
+/// `info` and below; no configuration of ours may let that through, so this belongs in front of every log
+/// output: `layer.with_filter(filter_fn(loggable))`.
+#[must_use]
+pub fn loggable(metadata: &tracing::Metadata<'_>) -> bool {
+    let of_rmcp = metadata.target() == "rmcp" || metadata.target().starts_with("rmcp::");
+    !of_rmcp || *metadata.level() <= tracing::Level::WARN
+}

@@ -1,0 +1,116 @@
+//! Counts tokens that were presented and not valid, per address, and says when an address has had enough. It
+//! slows whoever guesses; a guess at 256 random bits is hopeless anyway, so this is about load and log noise.
+//! Must not know what a token is nor who holds it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// Addresses remembered at once. When that many are failing at the same time, new ones are let be: forgetting
+/// one who is blocked would unblock it.
+const MAX_ADDRESSES: usize = 16_384;
+
+/// Failed tokens per address within a window that starts with the first of them.
+#[derive(Debug)]
+pub(super) struct FailedTokens {
+    limit: u32,
+    window: Duration,
+    seen: Mutex<HashMap<IpAddr, Window>>,
+}
+
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    failures: u32,
+}
+
+impl FailedTokens {
+    /// `limit` failures within `window` block an address until that window ends.
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
+        Self { limit, window, seen: Mutex::default() }
+    }
+
+    /// One more invalid token came from `address`.
+    pub(super) fn record(&self, address: IpAddr, now: Instant) {
+        let mut seen = self.seen.lock();
+        let address = network(address);
+        if !seen.contains_key(&address) && seen.len() >= MAX_ADDRESSES {
+            seen.retain(|_, window| now < window.since + self.window);
+            if seen.len() >= MAX_ADDRESSES {
+                return;
+            }
+        }
+        let window = seen.entry(address).or_insert(Window { since: now, failures: 0 });
+        if now >= window.since + self.window {
+            *window = Window { since: now, failures: 0 };
+        }
+        window.failures = window.failures.saturating_add(1);
+    }
+
+    /// How long `address` has to wait, if it is blocked.
+    pub(super) fn blocked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let seen = self.seen.lock();
+        let window = seen.get(&network(address))?;
+        let end = window.since + self.window;
+        (window.failures >= self.limit && now < end).then(|| end - now)
+    }
+}
+
+/// What one customer is handed: an IPv4 address, or an IPv6 /64, within which anybody can change address at
+/// will.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn an_address_is_blocked_at_the_limit_until_its_window_ends() {
+        let failed = FailedTokens::new(3, WINDOW);
+        let (bad, good): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let start = Instant::now();
+        for _ in 0..2 {
+            failed.record(bad, start);
+        }
+        assert_eq!(failed.blocked(bad, start), None);
+        failed.record(bad, start + Duration::from_secs(50));
+        assert_eq!(failed.blocked(bad, start + Duration::from_secs(50)), Some(Duration::from_secs(10)));
+        assert_eq!(failed.blocked(good, start), None);
+        assert_eq!(failed.blocked(bad, start + WINDOW), None);
+        failed.record(bad, start + WINDOW);
+        assert_eq!(failed.blocked(bad, start + WINDOW), None, "a new window starts from nothing");
+    }
+
+    #[test]
+    fn a_whole_ipv6_64_counts_as_one_and_a_mapped_address_as_its_ipv4() {
+        let failed = FailedTokens::new(1, WINDOW);
+        let now = Instant::now();
+        failed.record("2001:db8::1".parse().unwrap(), now);
+        assert!(failed.blocked("2001:db8::ffff".parse().unwrap(), now).is_some());
+        assert!(failed.blocked("2001:db8:0:1::1".parse().unwrap(), now).is_none());
+        failed.record("::ffff:192.0.2.9".parse().unwrap(), now);
+        assert!(failed.blocked("192.0.2.9".parse().unwrap(), now).is_some());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let failed = FailedTokens::new(1, WINDOW);
+        let now = Instant::now();
+        for n in 0..20_000_u32 {
+            failed.record(std::net::Ipv4Addr::from_bits(n).into(), now);
+        }
+        assert_eq!(failed.seen.lock().len(), MAX_ADDRESSES);
+        failed.record([192, 0, 2, 1].into(), now + WINDOW);
+        assert_eq!(failed.seen.lock().len(), 1, "what has expired makes room");
+    }
+}

@@ -1,0 +1,17 @@
+//! The integration tests, one binary.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test that finds something amiss may end there and then, and takes a json!() as it is"
+)]
+
+mod mcp_events;
+mod mcp_hardening;
+mod mcp_http;
+mod mcp_sse;
+mod mcp_stdio;
+mod mcp_support;

@@ -1,0 +1,276 @@
+//! What stands between the open network and the routes, tried on all of them.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use team_table::mcp::{HttpOptions, loggable};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+
+use crate::mcp_support::{Server, call, mcp, rpc, table};
+
+const ROUTES: [&str; 10] = [
+    "POST /mcp",
+    "GET /mcp",
+    "DELETE /mcp",
+    "GET /sse",
+    "POST /messages?session_id=x",
+    "GET /events/alice",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /no/such/route",
+];
+
+#[tokio::test]
+async fn foreign_pages_are_turned_away_from_every_route() {
+    let options =
+        HttpOptions { allowed_origins: vec!["https://app.example.com".into()], ..HttpOptions::default() };
+    let server = Server::with(options).await;
+    for route in ROUTES {
+        for origin in
+            ["http://evil.example", "null", "http://localhost.evil.example", "https://app.example.com.evil"]
+        {
+            let response = server.send(route, &mcp(&[("origin", origin)]), "").await;
+            assert_eq!(response.status, 403, "{origin} at {route}");
+            assert_eq!(response.header("access-control-allow-origin"), None);
+        }
+    }
+    for origin in ["http://localhost:6274", "http://127.0.0.1", "https://app.example.com"] {
+        let response =
+            server.send("POST /mcp", &mcp(&[("origin", origin)]), &rpc(1, "ping", json!({}))).await;
+        assert_eq!((response.status, response.header("access-control-allow-origin")), (200, Some(origin)));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_rebound_name_is_turned_away_from_every_route() {
+    let server = Server::start().await;
+    for route in ROUTES {
+        for host in ["evil.example", "evil.example:8741", "localhost.evil.example"] {
+            assert_eq!(
+                server.send(route, &mcp(&[("host", host)]), "").await.status,
+                403,
+                "{host} at {route}"
+            );
+        }
+    }
+    for host in ["localhost", "localhost:1", "127.0.0.1:8741", "[::1]:8741"] {
+        assert_eq!(server.send("GET /healthz", &[("host", host)], "").await.status, 200, "{host}");
+    }
+    let mut client = server.connect().await;
+    client.write(b"GET http://evil.example/healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 403);
+    let mut client = server.connect().await;
+    client.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n").await;
+    assert_eq!(client.response().await.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn allowed_host_names_pass_and_close_an_open_bind_to_others() {
+    let options = HttpOptions { allowed_hosts: vec!["table.example.com".into()], ..HttpOptions::default() };
+    for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let server = Server::on(table().await, bind.parse().unwrap(), options.clone()).await;
+        assert_eq!(server.send("GET /healthz", &[("host", "table.example.com:8741")], "").await.status, 200);
+        assert_eq!(server.send("GET /healthz", &[("host", "evil.example")], "").await.status, 403);
+        server.stop().await;
+    }
+    let open = Server::on(table().await, "0.0.0.0:0".parse().unwrap(), HttpOptions::default()).await;
+    assert_eq!(open.send("GET /healthz", &[("host", "any.example")], "").await.status, 200);
+    open.stop().await;
+}
+
+#[tokio::test]
+async fn preflights_are_answered_for_allowed_origins_only() {
+    let server = Server::start().await;
+    let ask = async |origin| {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization, mcp-param-x"),
+        ];
+        server.send("OPTIONS /mcp", &headers, "").await
+    };
+    let yes = ask("http://localhost:6274").await;
+    assert_eq!((yes.status, yes.header("access-control-allow-origin")), (204, Some("http://localhost:6274")));
+    assert_eq!(yes.header("access-control-allow-headers"), Some("authorization, mcp-param-x"));
+    assert_eq!(yes.header("access-control-allow-methods"), Some("GET, POST, DELETE"));
+    assert_eq!(ask("http://evil.example").await.status, 403);
+    assert_eq!(server.send("OPTIONS /mcp", &[], "").await.status, 405, "not from a browser");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_over_a_mebibyte_are_refused_however_they_are_sent() {
+    let server = Server::start().await;
+    let big = "x".repeat(1024 * 1024 + 1);
+    for route in ["POST /mcp", "POST /messages?session_id=x", "POST /no/such/route"] {
+        // Announced, and refused before it is sent.
+        let mut client = server.connect().await;
+        client.send(route, &mcp(&[("content-length", "1048577")]), "").await;
+        assert_eq!(client.response().await.status, 413, "{route}");
+        // In chunks, which announce nothing.
+        let mut client = server.connect().await;
+        client.send(route, &mcp(&[("transfer-encoding", "chunked")]), "").await;
+        client.write(format!("{:x}\r\n{big}\r\n0\r\n\r\n", big.len()).as_bytes()).await;
+        assert_eq!(client.response().await.status, 413, "{route}");
+    }
+    let fits = call(1, "register", json!({"name": "alice", "pad": "x".repeat(1_000_000)}));
+    assert_eq!(server.send("POST /mcp", &mcp(&[]), &fits).await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_dawdles_is_cut_off() {
+    let mut options = HttpOptions::default();
+    options.limits.head_timeout = Duration::from_millis(200);
+    options.limits.body_timeout = Duration::from_millis(200);
+    let server = Server::with(options).await;
+    server.connect().await.closed().await;
+    let mut half_a_head = server.connect().await;
+    half_a_head.write(b"GET /healthz HTTP/1.1\r\nhost: loc").await;
+    assert!(!half_a_head.closed().await.contains("200"));
+    let mut half_a_body = server.connect().await;
+    half_a_body.send("POST /mcp", &mcp(&[("content-length", "100")]), "").await;
+    assert_eq!(half_a_body.response().await.status, 408);
+    let mut idle = server.connect().await;
+    idle.send("GET /healthz", &[], "").await;
+    assert_eq!(idle.response().await.status, 200);
+    assert_eq!(idle.closed().await, "", "kept alive, but not for ever");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn heads_and_connections_are_bounded() {
+    let mut options = HttpOptions::default();
+    options.limits.connections = 2;
+    let server = Server::with(options).await;
+    let mut one = server.connect().await;
+    let huge = "x".repeat(100_000);
+    one.send("GET /healthz", &[("x-huge", &huge)], "").await;
+    assert_eq!(one.response().await.status, 431);
+    one.closed().await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.send("GET /healthz", &[], "").await;
+        assert_eq!(client.response().await.status, 200);
+        held.push(client);
+    }
+    assert!(server.connect().await.closed().await.starts_with("HTTP/1.1 503 "));
+    drop(held.pop());
+    // As soon as the server has seen the other one close, there is room again.
+    loop {
+        let mut client = server.connect().await;
+        client.send("GET /healthz", &[], "").await;
+        if client.closed_or_ok().await {
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_presents_wrong_tokens_is_throttled_and_a_valid_token_still_passes() {
+    let mut options = HttpOptions::default();
+    options.limits.failed_tokens = 3;
+    let server = Server::with(options).await;
+    let good = format!("Bearer {}", server.register("alice").await);
+    let list = call(1, "list_members", json!({}));
+    let bad = [("authorization", "Bearer tt_wrong")];
+    // As a bearer of a call, as an argument, and on the event stream.
+    assert_eq!(server.send("POST /mcp", &mcp(&bad), &list).await.status, 200);
+    let code = server.call("list_members", json!({"token": "tt_wrong"})).await["code"].clone();
+    assert_eq!(code, "unauthenticated");
+    assert_eq!(server.send("GET /events/alice", &bad, "").await.status, 401);
+    for route in ["POST /mcp", "GET /sse", "POST /messages?session_id=x", "GET /events/alice"] {
+        let refused = server.send(route, &mcp(&bad), "").await;
+        assert_eq!(refused.status, 429, "{route}");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+    }
+    assert_eq!(server.send("POST /mcp", &mcp(&[]), &list).await.status, 429);
+    let passes = server.send("POST /mcp", &mcp(&[("authorization", &good)]), &list).await;
+    assert_eq!(passes.json()["result"]["isError"], false, "a good agent behind the same address");
+    assert_eq!(server.send("GET /healthz", &bad, "").await.status, 200, "a probe looks at no token");
+    assert!(
+        server.send("GET /metrics", &[], "").await.body.contains("\nteam_table_http_throttled_total 5\n")
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_without_any_token_does_not_count_as_a_wrong_one() {
+    let mut options = HttpOptions::default();
+    options.limits.failed_tokens = 1;
+    let server = Server::with(options).await;
+    for _ in 0..3 {
+        assert_eq!(server.call("list_members", json!({})).await["code"], "unauthenticated");
+        assert_eq!(server.send("GET /events/alice", &[], "").await.status, 401);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_machines_of_an_operator_are_answered() {
+    let server = Server::start().await;
+    for (route, body) in [("GET /healthz", "ok"), ("GET /readyz", "ready")] {
+        let response = server.send(route, &[], "").await;
+        assert_eq!((response.status, response.body.as_str()), (200, body));
+    }
+    let metrics = server.send("GET /metrics", &[], "").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    assert!(
+        metrics.body.contains("\nteam_table_http_responses_total{class=\"2xx\"} 2\n"),
+        "{}",
+        metrics.body
+    );
+    server.stop().await;
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+// On one thread, so that the subscriber set here is everybody's.
+#[tokio::test(flavor = "current_thread")]
+async fn no_level_of_logging_shows_a_token() {
+    let (safe, all) = (Log::default(), Log::default());
+    let layer = |log: &Log| {
+        let log = log.clone();
+        tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || log.clone())
+    };
+    let layers = vec![layer(&safe).with_filter(filter_fn(loggable)).boxed(), layer(&all).boxed()];
+    let subscriber = tracing_subscriber::registry().with(layers);
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = Server::start().await;
+    let bearer = [("authorization", "Bearer tt_in_the_header")];
+    let arguments = json!({"token": "tt_in_the_arguments", "name": "nobody"});
+    server.send("POST /mcp", &mcp(&bearer), &call(1, "list_members", arguments)).await;
+    server
+        .send("POST /mcp", &mcp(&bearer), &call(1, "no_such_tool", json!({"token": "tt_in_the_arguments"})))
+        .await;
+    server.send("GET /events/nobody", &bearer, "").await;
+    server.stop().await;
+    let text = |log: &Log| String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text(&all).contains("tt_in_the_arguments"), "rmcp no longer logs requests: the filter can go");
+    assert!(!text(&safe).contains("tt_in_the"), "{}", text(&safe));
+    // The header is marked sensitive, so not even rmcp's own output has it.
+    assert!(!text(&all).contains("tt_in_the_header"));
+}
