@@ -1,33 +1,60 @@
 //! Measures the rules on `cases/corpus.tsv`, and holds them to the floor of `cases/floor.txt`.
 //!
-//! Every second message of the corpus is held out: the rules were written and corrected with the other half in view only.
+//! Every second message of the corpus is held out: the rules were corrected with the other half in view only. The
+//! messages of `cases/blind.tsv` were written after the rules were finished, so that they cannot have shaped them.
 
 use regex::RegexSet;
 use team_table_policy_sdk::Policy;
 
 use crate::QuestionDetection;
 
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Part {
+    Tune,
+    HeldOut,
+    Blind,
+}
+
 #[derive(Debug)]
 struct Labelled {
     question: bool,
-    held_out: bool,
+    part: Part,
     category: &'static str,
     text: String,
 }
 
 fn corpus() -> Vec<Labelled> {
-    include_str!("../cases/corpus.tsv")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
+    let halves = read(include_str!("../cases/corpus.tsv"))
         .enumerate()
-        .map(|(number, line)| {
-            let [label, category, _language, text] = line.split('\t').collect::<Vec<_>>()[..] else {
+        .map(|(number, message)| Labelled {
+            part: if number % 2 == 1 {
+                Part::HeldOut
+            } else {
+                Part::Tune
+            },
+            ..message
+        });
+    halves
+        .chain(read(include_str!("../cases/blind.tsv")))
+        .collect()
+}
+
+fn read(file: &'static str) -> impl Iterator<Item = Labelled> {
+    file.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let [label, category, _language, text] = line.split('\t').collect::<Vec<_>>()[..]
+            else {
                 panic!("four columns: {line}")
             };
             assert!(matches!(label, "question" | "none"), "{line}");
-            Labelled { question: label == "question", held_out: number % 2 == 1, category, text: text.replace("\\n", "\n") }
+            Labelled {
+                question: label == "question",
+                part: Part::Blind,
+                category,
+                text: text.replace("\\n", "\n"),
+            }
         })
-        .collect()
 }
 
 fn policy() -> QuestionDetection {
@@ -64,9 +91,9 @@ impl Score {
     }
 }
 
-fn measure(held_out: bool, is_question: impl Fn(&str) -> bool, tell: bool) -> Score {
+fn measure(part: Part, is_question: impl Fn(&str) -> bool, tell: bool) -> Score {
     let mut score = Score::default();
-    for message in corpus().iter().filter(|message| message.held_out == held_out) {
+    for message in corpus().iter().filter(|message| message.part == part) {
         let found = is_question(&message.text);
         *match (message.question, found) {
             (true, true) => &mut score.hits,
@@ -74,9 +101,14 @@ fn measure(held_out: bool, is_question: impl Fn(&str) -> bool, tell: bool) -> Sc
             (false, true) => &mut score.false_alarms,
             (false, false) => &mut score.quiet,
         } += 1;
-        // The held-out half is never listed: what is seen is soon tuned for.
-        if tell && !held_out && message.question != found {
-            eprintln!("{:12} {}: {:?}", message.category, if found { "false alarm" } else { "missed" }, message.text);
+        // Only this half is listed: what is seen is soon tuned for.
+        if tell && part == Part::Tune && message.question != found {
+            eprintln!(
+                "{:12} {}: {:?}",
+                message.category,
+                if found { "false alarm" } else { "missed" },
+                message.text
+            );
         }
     }
     score
@@ -86,38 +118,56 @@ fn measure(held_out: bool, is_question: impl Fn(&str) -> bool, tell: bool) -> Sc
 fn precision_and_recall_on_the_corpus() {
     assert!(corpus().len() >= 320);
     let (policy, plain) = (policy(), plain_rules());
-    for held_out in [false, true] {
-        let half = if held_out { "held out" } else { "tune" };
-        for (rules, score) in [
-            ("plain rules", measure(held_out, |text| plain.is_match(text), false)),
-            ("this policy", measure(held_out, |text| policy.find(text).is_some(), true)),
-        ] {
+    for (part, name, least_precision, least_recall) in [
+        (Part::Tune, "tune", 0.97, 0.97),
+        (Part::HeldOut, "held out", 0.97, 0.97),
+        (Part::Blind, "blind", 0.90, 0.55),
+    ] {
+        let by_regexes = measure(part, |text| plain.is_match(text), false);
+        let by_policy = measure(part, |text| policy.find(text).is_some(), true);
+        for (rules, score) in [("plain rules", &by_regexes), ("this policy", &by_policy)] {
             eprintln!(
-                "{half:8}  {rules}  precision {:.3}  recall {:.3}  ({} hits, {} missed, {} false alarms, {} quiet)",
-                score.precision(), score.recall(), score.hits, score.misses, score.false_alarms, score.quiet
+                "{name:8}  {rules}  precision {:.3}  recall {:.3}  ({} hits, {} missed, {} false alarms, {} quiet)",
+                score.precision(),
+                score.recall(),
+                score.hits,
+                score.misses,
+                score.false_alarms,
+                score.quiet
             );
         }
-        let score = measure(held_out, |text| policy.find(text).is_some(), false);
-        assert!(score.precision() >= 0.90 && score.recall() >= 0.90, "{half}");
+        assert!(
+            by_policy.precision() >= least_precision && by_policy.recall() >= least_recall,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn whatever_the_plain_rules_catch_on_the_floor_list_is_caught() {
     let (policy, plain) = (policy(), plain_rules());
-    let floor: Vec<_> = include_str!("../cases/floor.txt").lines().filter(|line| !line.starts_with('#')).collect();
+    let floor: Vec<_> = include_str!("../cases/floor.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     assert!(floor.len() >= 60);
     for message in floor {
         let message = message.replace("\\n", "\n");
         assert!(plain.is_match(&message), "not on the floor: {message}");
-        assert!(policy.find(&message).is_some(), "below the floor: {message}");
+        assert!(
+            policy.find(&message).is_some(),
+            "below the floor: {message}"
+        );
     }
 }
 
 #[test]
 fn no_question_of_the_corpus_that_the_plain_rules_catch_is_missed() {
     let (policy, plain) = (policy(), plain_rules());
-    for message in corpus().iter().filter(|message| message.question && plain.is_match(&message.text)) {
+    for message in corpus()
+        .iter()
+        .filter(|message| message.question && plain.is_match(&message.text))
+    {
         assert!(policy.find(&message.text).is_some(), "{}", message.text);
     }
 }

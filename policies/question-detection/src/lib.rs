@@ -3,24 +3,21 @@
 //! A missed question costs more than a needless interruption: the sender waits, and the acknowledgement told it that all is well.
 //! So the plain rules are a floor that the finer ones add to, and an exception must be narrow to be let in.
 
+mod english;
 mod languages;
 mod marks;
+mod openers;
 mod phrases;
+mod settings;
 mod text;
 mod words;
 
-use serde::Deserialize;
 use team_table_policy_sdk::{
     Facts, Fault, InboxMessage, Policy, Reason, Review, ReviewOutcome, export_policy, glob,
 };
 
 use phrases::Phrases;
-
-/// At most so many `patterns`, and as many `ignore`: each is looked for in every line.
-const MAX_PATTERNS: usize = 32;
-
-/// Characters in one pattern, at most.
-const MAX_PATTERN_LENGTH: usize = 200;
+pub use settings::Settings;
 
 /// What makes a message a question; each can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,53 +27,6 @@ pub(crate) enum Rule {
     Opinion,
     Decision,
     Escalation,
-}
-
-/// What the operator may set.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools, reason = "one switch per rule")]
-pub struct Settings {
-    /// A sentence ends with a question mark, of whatever script.
-    pub question_mark: bool,
-    /// A sentence starts like a question: "should we", "can you", "soll ich".
-    pub opener: bool,
-    /// The message asks for an opinion: "what do you think", "your thoughts".
-    pub opinion: bool,
-    /// The message wants a decision: "decide", "approve", "waiting for your go-ahead".
-    pub decision: bool,
-    /// The message wants a person: "escalate", "ask the user", "need human".
-    pub escalation: bool,
-    /// Further texts that make a line a question: part of the line, any case, `*` for anything between.
-    pub patterns: Vec<String>,
-    /// Texts that make a line harmless, whatever else is in it; written like `patterns`, and stronger.
-    pub ignore: Vec<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            question_mark: true,
-            opener: true,
-            opinion: true,
-            decision: true,
-            escalation: true,
-            patterns: Vec::new(),
-            ignore: Vec::new(),
-        }
-    }
-}
-
-impl Settings {
-    fn enabled(&self, rule: Rule) -> bool {
-        match rule {
-            Rule::QuestionMark => self.question_mark,
-            Rule::Opener => self.opener,
-            Rule::Opinion => self.opinion,
-            Rule::Decision => self.decision,
-            Rule::Escalation => self.escalation,
-        }
-    }
 }
 
 /// The policy.
@@ -91,25 +41,15 @@ impl Policy for QuestionDetection {
 
     const NAME: &'static str = "question-detection";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a message that asks something, or wants a decision, goes to a person";
+    const SUMMARY: &'static str =
+        "a message that asks something, or wants a decision, goes to a person";
 
     fn configure(mut settings: Settings) -> Result<Self, Vec<String>> {
-        let mut errors = Vec::new();
-        for (name, patterns) in [("patterns", &mut settings.patterns), ("ignore", &mut settings.ignore)] {
-            if patterns.len() > MAX_PATTERNS {
-                errors.push(format!("{name} has {} entries, allowed are {MAX_PATTERNS}", patterns.len()));
-            }
-            for pattern in patterns {
-                let length = pattern.trim_matches(['*', ' ']).chars().count();
-                if !(1..=MAX_PATTERN_LENGTH).contains(&length) {
-                    errors.push(format!(
-                        "{name}: \"{pattern}\" has {length} characters besides *, allowed are 1 to {MAX_PATTERN_LENGTH}"
-                    ));
-                }
-                *pattern = format!("*{}*", pattern.to_lowercase());
-            }
-        }
-        if errors.is_empty() { Ok(Self { settings, phrases: Phrases::new() }) } else { Err(errors) }
+        settings.prepare()?;
+        Ok(Self {
+            settings,
+            phrases: Phrases::new(),
+        })
     }
 }
 
@@ -118,8 +58,11 @@ impl Review for QuestionDetection {
         Ok(match self.find(&message.content) {
             None => ReviewOutcome::Pass,
             Some(why) => ReviewOutcome::Escalate(
-                Reason::new("question", "the message asks something or wants a decision, so a person answers it")
-                    .note(why),
+                Reason::new(
+                    "question",
+                    "the message asks something or wants a decision, so a person answers it",
+                )
+                .note(why),
             ),
         })
     }
@@ -128,8 +71,12 @@ impl Review for QuestionDetection {
 impl QuestionDetection {
     /// Why the message is a question, if it is one.
     fn find(&self, message: &str) -> Option<String> {
-        let fits = |patterns: &[String], line: &str| patterns.iter().any(|pattern| glob::matches(pattern, line));
-        let Settings { patterns, ignore, .. } = &self.settings;
+        let fits = |patterns: &[String], line: &str| {
+            patterns.iter().any(|pattern| glob::matches(pattern, line))
+        };
+        let Settings {
+            patterns, ignore, ..
+        } = &self.settings;
         let mut kept = String::with_capacity(message.len());
         for line in message.lines() {
             // Patterns see the line as it was written; the rules see it without quotes, code and addresses.
@@ -155,7 +102,8 @@ impl QuestionDetection {
         let text = text.to_lowercase().replace('’', "'");
         text.lines().find_map(|line| {
             let found = words::sentences(line).find_map(|sentence| {
-                self.phrases.find(&sentence, |rule| self.settings.enabled(rule))
+                self.phrases
+                    .find(&sentence, |rule| self.settings.enabled(rule))
             });
             let found = found.or_else(|| {
                 languages::unspaced(line).filter(|(rule, _)| self.settings.enabled(*rule))

@@ -19,10 +19,15 @@ const QUOTES: [(char, char); 9] = [
 /// The message without code, quotations and addresses. A message that is nothing but a quotation is taken at its word.
 pub(crate) fn own_words(message: &str) -> String {
     let own = without_quotes(message);
-    if own.chars().any(|c| c.is_alphanumeric()) || !message.contains(['>', '"', '“', '„', '«', '「', '『', '‘']) {
+    if own.chars().any(|c| c.is_alphanumeric())
+        || !message.contains(['>', '"', '“', '„', '«', '「', '『', '‘'])
+    {
         return own;
     }
-    message.replace(|c| c == '>' || QUOTES.iter().any(|&(open, close)| c == open || c == close), " ")
+    message.replace(
+        |c| c == '>' || QUOTES.iter().any(|&(open, close)| c == open || c == close),
+        " ",
+    )
 }
 
 fn without_quotes(message: &str) -> String {
@@ -49,7 +54,11 @@ fn without_spans(line: &str, own: &mut String) {
     // Marks that nothing closes up to the end of the line: looked for once, not at every such mark.
     let mut open_ended = String::new();
     while let Some(c) = rest.chars().next() {
-        let quoted = if open_ended.contains(c) { None } else { span(rest, c, before) };
+        let quoted = if open_ended.contains(c) {
+            None
+        } else {
+            span(rest, c, before)
+        };
         if let Some(after) = quoted.flatten().or_else(|| address(rest, before)) {
             own.push_str(TAKEN);
             (rest, before) = (after, '_');
@@ -72,7 +81,9 @@ fn span(rest: &str, c: char, before: char) -> Option<Option<&str>> {
     }
     let inside = rest.get(open.len_utf8()..)?;
     let end = inside.match_indices(close).map(|(at, _)| at).find(|&at| {
-        let next = inside.get(at + close.len_utf8()..).and_then(|after| after.chars().next());
+        let next = inside
+            .get(at + close.len_utf8()..)
+            .and_then(|after| after.chars().next());
         !matches!(close, '\'' | '’') || !next.is_some_and(char::is_alphanumeric)
     });
     Some(end.and_then(|end| inside.get(end + close.len_utf8()..)))
@@ -80,12 +91,17 @@ fn span(rest: &str, c: char, before: char) -> Option<Option<&str>> {
 
 /// What follows the address that starts here. Punctuation at its end belongs to the sentence.
 fn address(rest: &str, before: char) -> Option<&str> {
-    let starts = ["http://", "https://", "www."].iter().any(|scheme| rest.starts_with(scheme));
+    let starts = ["http://", "https://", "www."]
+        .iter()
+        .any(|scheme| rest.starts_with(scheme));
     if !starts || before.is_alphanumeric() {
         return None;
     }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let length = rest.get(..end)?.trim_end_matches(['?', '!', '.', ',', ';', ':', ')', ']', '"']).len();
+    let length = rest
+        .get(..end)?
+        .trim_end_matches(['?', '!', '.', ',', ';', ':', ')', ']', '"'])
+        .len();
     rest.get(length..)
 }
 

@@ -1,10 +1,12 @@
 //! Cuts a line into sentences and words, the way the phrases are written.
 
-/// A sentence: its words, and at which of them a clause starts.
+/// A sentence: its words, and at which of them clauses start.
 #[derive(Debug, Default)]
 pub(crate) struct Sentence<'a> {
     pub(crate) words: Vec<&'a str>,
     pub(crate) clauses: Vec<usize>,
+    /// Ends with a question mark.
+    pub(crate) marked: bool,
 }
 
 /// The sentences of a line in lower case. Hyphens, apostrophes and dots inside a word belong to it, so that `cherry-pick`
@@ -15,7 +17,11 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
         if rest.is_empty() {
             return None;
         }
-        let mut sentence = Sentence { words: Vec::new(), clauses: vec![0] };
+        let mut sentence = Sentence {
+            words: Vec::new(),
+            clauses: vec![0],
+            marked: false,
+        };
         while let Some(c) = rest.chars().next() {
             let word = word(rest);
             if !word.is_empty() {
@@ -24,6 +30,7 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
                 continue;
             }
             rest = rest.get(c.len_utf8()..).unwrap_or("");
+            sentence.marked = c == '?';
             match c {
                 '.' | '!' | '?' | ':' | ';' | '。' | '！' => break,
                 // Whoever is addressed is not part of the clause.
@@ -31,7 +38,9 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
                     rest = rest.get(self::word(rest).len()..).unwrap_or("");
                     sentence.clauses.push(sentence.words.len());
                 }
-                ',' | '(' | '–' | '—' | '、' | '，' => sentence.clauses.push(sentence.words.len()),
+                ',' | '(' | '–' | '—' | '、' | '，' => {
+                    sentence.clauses.push(sentence.words.len())
+                }
                 _ => {}
             }
         }

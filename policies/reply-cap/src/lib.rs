@@ -38,7 +38,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_replies: None, scope: Scope::Total, max_auto_depth: 6, reply_limit: true, reply_loop: true }
+        Self {
+            max_replies: None,
+            scope: Scope::Total,
+            max_auto_depth: 6,
+            reply_limit: true,
+            reply_loop: true,
+        }
     }
 }
 
@@ -54,7 +60,8 @@ impl Policy for ReplyCap {
 
     const NAME: &'static str = "reply-cap";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a person takes over after so many automatic replies, or when agents answer in a circle";
+    const SUMMARY: &'static str =
+        "a person takes over after so many automatic replies, or when agents answer in a circle";
 
     fn configure(settings: Settings) -> Result<Self, Vec<String>> {
         if settings.max_auto_depth == 0 {
@@ -116,7 +123,10 @@ impl ReplyCap {
             Scope::Total => String::new(),
             Scope::Sender => format!(" to {}", message.sender.name),
         };
-        let text = format!("{} sent {sent} automatic replies{to}, at most {max} are allowed", message.agent);
+        let text = format!(
+            "{} sent {sent} automatic replies{to}, at most {max} are allowed",
+            message.agent
+        );
         Ok(Some(Reason::new("reply_limit", text)))
     }
 
@@ -127,8 +137,12 @@ impl ReplyCap {
             return Ok(None);
         }
         let who = facts.get(&ThreadParticipants)?.join(", ");
-        let text = format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
-        Ok(Some(Reason::new("reply_loop", text).note(format!("participants: {who}"))))
+        let text = format!(
+            "the thread ends with {depth} automatic messages in a row, at most {max} are allowed"
+        );
+        Ok(Some(
+            Reason::new("reply_loop", text).note(format!("participants: {who}")),
+        ))
     }
 }
 
