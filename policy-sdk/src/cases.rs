@@ -18,14 +18,17 @@
 //!   that nothing asked for is a mistake in the case.
 //! - `message` and `text` expect a part of the answer's text; the other fields of `expect` are compared as a whole.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome,
-    ToolCall, Verdict,
+    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall,
+    Verdict,
 };
 
 /// `now` of a case that does not say: 2026-01-01T00:00:00Z in milliseconds.
@@ -77,12 +80,7 @@ pub struct GivenPrincipal {
 
 impl Default for GivenPrincipal {
     fn default() -> Self {
-        Self {
-            name: "alice".into(),
-            role: "agent".into(),
-            capabilities: Vec::new(),
-            authenticated: true,
-        }
+        Self { name: "alice".into(), role: "agent".into(), capabilities: Vec::new(), authenticated: true }
     }
 }
 
@@ -166,10 +164,7 @@ impl From<GivenMessage> for InboxMessage {
     fn from(given: GivenMessage) -> Self {
         let id = given.id.unwrap_or(1);
         let now = given.now.unwrap_or(DEFAULT_NOW);
-        let bob = || GivenPrincipal {
-            name: "bob".into(),
-            ..GivenPrincipal::default()
-        };
+        let bob = || GivenPrincipal { name: "bob".into(), ..GivenPrincipal::default() };
         Self {
             id,
             agent: given.agent.unwrap_or_else(|| "alice".into()),
@@ -203,9 +198,7 @@ pub struct GivenFact {
 impl GivenFact {
     fn answers(&self, request: &FactRequest) -> bool {
         self.name == request.name
-            && texts(&self.params)
-                .iter()
-                .all(|(key, value)| request.params.get(key) == Some(value))
+            && texts(&self.params).iter().all(|(key, value)| request.params.get(key) == Some(value))
     }
 
     /// The value as the host would write it: a count with the fields that the case left out.
@@ -297,18 +290,9 @@ pub struct CaseResult {
 
 impl fmt::Display for CaseResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            if self.passed { "ok  " } else { "FAIL" },
-            self.name
-        )?;
+        write!(f, "{} {}", if self.passed { "ok  " } else { "FAIL" }, self.name)?;
         if !self.passed {
-            write!(
-                f,
-                "\n       expected  {}\n       got       {}",
-                self.expected, self.got
-            )?;
+            write!(f, "\n       expected  {}\n       got       {}", self.expected, self.got)?;
             for fact in &self.facts {
                 write!(f, "\n       fact      {fact}")?;
             }
@@ -325,8 +309,7 @@ impl fmt::Display for CaseResult {
 pub fn parse(toml: &str) -> Result<Vec<Case>, String> {
     let file: File = toml_edit::de::from_str(toml).map_err(|error| error.to_string())?;
     for case in &file.case {
-        case.check()
-            .map_err(|error| format!("case \"{}\": {error}", case.name))?;
+        case.check().map_err(|error| format!("case \"{}\": {error}", case.name))?;
     }
     Ok(file.case)
 }
@@ -336,10 +319,7 @@ impl Case {
         let asks = usize::from(self.call.is_some()) + usize::from(self.message.is_some());
         match (asks, &self.expect, &self.expect_config_error) {
             (1, Some(_), None) | (0, None, Some(_)) => Ok(()),
-            _ => Err(
-                "needs either one of call and message, and expect; or only expect_config_error"
-                    .into(),
-            ),
+            _ => Err("needs either one of call and message, and expect; or only expect_config_error".into()),
         }
     }
 
@@ -365,10 +345,8 @@ impl Case {
     ///
     /// When the case gives a fact that nothing asked for, or the policy asks for one that is not in the catalogue.
     pub fn facts_for(&self, requests: &[FactRequest]) -> Result<Facts, String> {
-        if let Some(idle) = self
-            .facts
-            .iter()
-            .find(|fact| !requests.iter().any(|request| fact.answers(request)))
+        if let Some(idle) =
+            self.facts.iter().find(|fact| !requests.iter().any(|request| fact.answers(request)))
         {
             let asked: Vec<_> = requests.iter().map(show_request).collect();
             return Err(format!(
@@ -411,23 +389,15 @@ impl Case {
         if let Some(part) = &self.expect_config_error {
             return matches!(answer, Answer::ConfigError(errors) if errors.iter().any(|error| error.contains(part)));
         }
-        let (Some(expect), Some((outcome, reason, text))) = (&self.expect, taken_apart(answer))
-        else {
+        let (Some(expect), Some((outcome, reason, text))) = (&self.expect, taken_apart(answer)) else {
             return false;
         };
         let contains = |part: &Option<String>, whole: Option<&str>| {
-            part.as_ref()
-                .is_none_or(|part| whole.is_some_and(|whole| whole.contains(part)))
+            part.as_ref().is_none_or(|part| whole.is_some_and(|whole| whole.contains(part)))
         };
         outcome == expect.outcome
-            && expect
-                .code
-                .as_ref()
-                .is_none_or(|code| reason.is_some_and(|reason| reason.code == *code))
-            && contains(
-                &expect.message,
-                reason.map(|reason| reason.message.as_str()),
-            )
+            && expect.code.as_ref().is_none_or(|code| reason.is_some_and(|reason| reason.code == *code))
+            && contains(&expect.message, reason.map(|reason| reason.message.as_str()))
             && contains(&expect.text, text)
     }
 
@@ -439,13 +409,9 @@ impl Case {
             return "nothing".into();
         };
         let mut shown = format!("{:?}", expect.outcome).to_lowercase();
-        for (name, value) in [
-            ("code", &expect.code),
-            ("message", &expect.message),
-            ("text", &expect.text),
-        ] {
+        for (name, value) in [("code", &expect.code), ("message", &expect.message), ("text", &expect.text)] {
             if let Some(value) = value {
-                shown += &format!(", {name} {value:?}");
+                let _ = write!(shown, ", {name} {value:?}");
             }
         }
         shown
@@ -473,12 +439,10 @@ fn run_one<P: Exported>(case: &Case) -> CaseResult {
     };
     let asked = match case.input() {
         Input::Configure => return case.judge(&Answer::Configured, &none),
-        Input::Call(call) => policy
-            .ask_authorize(&call, &facts)
-            .map(|answer| answer.map(Answer::Verdict)),
-        Input::Message(message) => policy
-            .ask_review(&message, &facts)
-            .map(|answer| answer.map(Answer::Review)),
+        Input::Call(call) => policy.ask_authorize(&call, &facts).map(|answer| answer.map(Answer::Verdict)),
+        Input::Message(message) => {
+            policy.ask_review(&message, &facts).map(|answer| answer.map(Answer::Review))
+        }
     };
     let answer = match asked {
         Some(Ok(answer)) => answer,
@@ -496,16 +460,8 @@ fn run_one<P: Exported>(case: &Case) -> CaseResult {
 #[allow(clippy::panic, reason = "the body of a test")]
 pub fn assert_native<P: Exported>() {
     let results = run_native::<P>(P::CASES).unwrap_or_else(|error| panic!("{}: {error}", P::NAME));
-    assert!(
-        !results.is_empty(),
-        "{} has no cases: name their file in export_policy!",
-        P::NAME
-    );
-    let failed: Vec<_> = results
-        .iter()
-        .filter(|result| !result.passed)
-        .map(ToString::to_string)
-        .collect();
+    assert!(!results.is_empty(), "{} has no cases: name their file in export_policy!", P::NAME);
+    let failed: Vec<_> = results.iter().filter(|result| !result.passed).map(ToString::to_string).collect();
     assert!(
         failed.is_empty(),
         "{}: {} of {} cases fail\n\n{}\n",
@@ -545,18 +501,11 @@ fn quiet(name: &str) -> Option<Value> {
 }
 
 fn texts(values: &Map<String, Value>) -> BTreeMap<String, String> {
-    values
-        .iter()
-        .map(|(key, value)| (key.clone(), value.to_string()))
-        .collect()
+    values.iter().map(|(key, value)| (key.clone(), value.to_string())).collect()
 }
 
 fn show_request(request: &FactRequest) -> String {
-    let params: Vec<_> = request
-        .params
-        .iter()
-        .map(|(key, value)| format!("{key}: {value}"))
-        .collect();
+    let params: Vec<_> = request.params.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     format!("{} {{{}}}", request.name, params.join(", "))
 }
 
@@ -589,13 +538,13 @@ fn show_answer(answer: &Answer) -> String {
             };
             let mut shown = format!("{outcome:?}").to_lowercase();
             if let Some(reason) = reason {
-                shown += &format!(", code {:?}, message {:?}", reason.code, reason.message);
+                let _ = write!(shown, ", code {:?}, message {:?}", reason.code, reason.message);
                 for note in &reason.notes {
-                    shown += &format!(", note {note:?}");
+                    let _ = write!(shown, ", note {note:?}");
                 }
             }
             if let Some(text) = text {
-                shown += &format!(", text {text:?}");
+                let _ = write!(shown, ", text {text:?}");
             }
             shown
         }

@@ -23,10 +23,7 @@ impl FactRequest {
     /// A request without parameters.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            params: BTreeMap::new(),
-        }
+        Self { name: name.to_owned(), params: BTreeMap::new() }
     }
 
     /// Adds a parameter.
@@ -66,17 +63,13 @@ impl Facts {
             .iter()
             .find(|(given, _)| *given == request)
             .ok_or_else(|| Fault::MissingFact(request.name.clone()))?;
-        serde_json::from_str(value).map_err(|error| Fault::MalformedFact {
-            name: request.name,
-            error: error.to_string(),
-        })
+        serde_json::from_str(value)
+            .map_err(|error| Fault::MalformedFact { name: request.name, error: error.to_string() })
     }
 
     /// Requests and the JSON text of their answers.
     pub fn iter(&self) -> impl Iterator<Item = (&FactRequest, &str)> {
-        self.0
-            .iter()
-            .map(|(request, value)| (request, value.as_str()))
+        self.0.iter().map(|(request, value)| (request, value.as_str()))
     }
 }
 
@@ -99,10 +92,7 @@ impl Count {
     /// Seconds, at least 1, until the oldest one counted has left a window of `window_seconds`.
     #[must_use]
     pub fn seconds_until_one_leaves(&self, window_seconds: u32, now: u64) -> u64 {
-        let leaves = self
-            .oldest
-            .unwrap_or(now)
-            .saturating_add(u64::from(window_seconds) * 1000);
+        let leaves = self.oldest.unwrap_or(now).saturating_add(u64::from(window_seconds) * 1000);
         leaves.saturating_sub(now).div_ceil(1000).max(1)
     }
 }
@@ -136,11 +126,7 @@ impl Calls {
 
     fn new(name: &'static str, tools: &[&str], window_seconds: u32) -> Self {
         let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-        Self {
-            name,
-            tools,
-            window_seconds,
-        }
+        Self { name, tools, window_seconds }
     }
 }
 
@@ -149,11 +135,7 @@ impl Fact for Calls {
 
     fn request(&self) -> FactRequest {
         let request = FactRequest::new(self.name).with("window_seconds", &self.window_seconds);
-        if self.tools.is_empty() {
-            request
-        } else {
-            request.with("tools", &self.tools)
-        }
+        if self.tools.is_empty() { request } else { request.with("tools", &self.tools) }
     }
 }
 
@@ -170,10 +152,7 @@ impl MessagesSent {
     /// Messages to anybody in the last `window_seconds`.
     #[must_use]
     pub fn within(window_seconds: u32) -> Self {
-        Self {
-            window_seconds,
-            recipient: None,
-        }
+        Self { window_seconds, recipient: None }
     }
 }
 
@@ -181,8 +160,7 @@ impl Fact for MessagesSent {
     type Value = Count;
 
     fn request(&self) -> FactRequest {
-        let request =
-            FactRequest::new("messages.sent").with("window_seconds", &self.window_seconds);
+        let request = FactRequest::new("messages.sent").with("window_seconds", &self.window_seconds);
         match &self.recipient {
             Some(recipient) => request.with("recipient", recipient),
             None => request,
@@ -212,19 +190,13 @@ impl Replies {
     /// `replies.sent`: to anybody.
     #[must_use]
     pub fn sent(since: Since) -> Self {
-        Self {
-            name: "replies.sent",
-            since,
-        }
+        Self { name: "replies.sent", since }
     }
 
     /// `replies.sent_to_sender`: to the sender of the message under review.
     #[must_use]
     pub fn sent_to_sender(since: Since) -> Self {
-        Self {
-            name: "replies.sent_to_sender",
-            since,
-        }
+        Self { name: "replies.sent_to_sender", since }
     }
 }
 
@@ -236,9 +208,7 @@ impl Fact for Replies {
         match self.since {
             Since::Run => request.with("since", "run"),
             Since::Escalation => request.with("since", "escalation"),
-            Since::Window(seconds) => request
-                .with("since", "window")
-                .with("window_seconds", &seconds),
+            Since::Window(seconds) => request.with("since", "window").with("window_seconds", &seconds),
         }
     }
 }

@@ -90,11 +90,7 @@ pub trait Exported: Policy {
     }
 
     /// `None`: the policy does not export this hook.
-    fn ask_review(
-        &self,
-        _message: &InboxMessage,
-        _facts: &Facts,
-    ) -> Option<Result<ReviewOutcome, Fault>> {
+    fn ask_review(&self, _message: &InboxMessage, _facts: &Facts) -> Option<Result<ReviewOutcome, Fault>> {
         None
     }
 }
@@ -108,12 +104,7 @@ pub fn configure<P: Policy>(settings: &str) -> Result<P, Vec<String>> {
     let settings = serde_json::from_str(settings).map_err(|error| {
         // The text was written by the host: a line and a column in it would only puzzle the operator.
         let error = error.to_string();
-        vec![
-            error
-                .rsplit_once(" at line ")
-                .map_or(error.as_str(), |(what, _)| what)
-                .to_owned(),
-        ]
+        vec![error.rsplit_once(" at line ").map_or(error.as_str(), |(what, _)| what).to_owned()]
     })?;
     P::configure(settings)
 }

@@ -126,11 +126,7 @@ impl Reason {
     /// A reason without notes.
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            notes: Vec::new(),
-        }
+        Self { code: code.into(), message: message.into(), notes: Vec::new() }
     }
 
     /// Adds a note for the decision log.

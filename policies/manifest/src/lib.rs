@@ -11,12 +11,7 @@ use std::{
 };
 
 /// The built-in policies.
-pub const POLICIES: [&str; 4] = [
-    "question-detection",
-    "rate-limit",
-    "reply-cap",
-    "tool-authorization",
-];
+pub const POLICIES: [&str; 4] = ["question-detection", "rate-limit", "reply-cap", "tool-authorization"];
 
 /// The manifest of the components in `dist`, built by `rustc` (its version line).
 ///
@@ -31,10 +26,7 @@ pub fn manifest(root: &Path, dist: &Path, rustc: &str) -> io::Result<String> {
     for policy in POLICIES {
         let component = blake3::hash(&fs::read(dist.join(policy).with_extension("wasm"))?);
         let sources = sources(root, policy)?;
-        let _ = write!(
-            text,
-            "\n[{policy}]\ncomponent = \"{component}\"\nsources = \"{sources}\"\n"
-        );
+        let _ = write!(text, "\n[{policy}]\ncomponent = \"{component}\"\nsources = \"{sources}\"\n");
     }
     Ok(text)
 }

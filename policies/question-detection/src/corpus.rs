@@ -24,37 +24,26 @@ struct Labelled {
 }
 
 fn corpus() -> Vec<Labelled> {
-    let halves = read(include_str!("../cases/corpus.tsv"))
-        .enumerate()
-        .map(|(number, message)| Labelled {
-            part: if number % 2 == 1 {
-                Part::HeldOut
-            } else {
-                Part::Tune
-            },
-            ..message
-        });
-    halves
-        .chain(read(include_str!("../cases/blind.tsv")))
-        .collect()
+    let halves = read(include_str!("../cases/corpus.tsv")).enumerate().map(|(number, message)| Labelled {
+        part: if number % 2 == 1 { Part::HeldOut } else { Part::Tune },
+        ..message
+    });
+    halves.chain(read(include_str!("../cases/blind.tsv"))).collect()
 }
 
 fn read(file: &'static str) -> impl Iterator<Item = Labelled> {
-    file.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            let [label, category, _language, text] = line.split('\t').collect::<Vec<_>>()[..]
-            else {
-                panic!("four columns: {line}")
-            };
-            assert!(matches!(label, "question" | "none"), "{line}");
-            Labelled {
-                question: label == "question",
-                part: Part::Blind,
-                category,
-                text: text.replace("\\n", "\n"),
-            }
-        })
+    file.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let [label, category, _language, text] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("four columns: {line}")
+        };
+        assert!(matches!(label, "question" | "none"), "{line}");
+        Labelled {
+            question: label == "question",
+            part: Part::Blind,
+            category,
+            text: text.replace("\\n", "\n"),
+        }
+    })
 }
 
 fn policy() -> QuestionDetection {
@@ -136,38 +125,27 @@ fn precision_and_recall_on_the_corpus() {
                 score.quiet
             );
         }
-        assert!(
-            by_policy.precision() >= least_precision && by_policy.recall() >= least_recall,
-            "{name}"
-        );
+        assert!(by_policy.precision() >= least_precision && by_policy.recall() >= least_recall, "{name}");
     }
 }
 
 #[test]
 fn whatever_the_plain_rules_catch_on_the_floor_list_is_caught() {
     let (policy, plain) = (policy(), plain_rules());
-    let floor: Vec<_> = include_str!("../cases/floor.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
+    let floor: Vec<_> =
+        include_str!("../cases/floor.txt").lines().filter(|line| !line.starts_with('#')).collect();
     assert!(floor.len() >= 60);
     for message in floor {
         let message = message.replace("\\n", "\n");
         assert!(plain.is_match(&message), "not on the floor: {message}");
-        assert!(
-            policy.find(&message).is_some(),
-            "below the floor: {message}"
-        );
+        assert!(policy.find(&message).is_some(), "below the floor: {message}");
     }
 }
 
 #[test]
 fn no_question_of_the_corpus_that_the_plain_rules_catch_is_missed() {
     let (policy, plain) = (policy(), plain_rules());
-    for message in corpus()
-        .iter()
-        .filter(|message| message.question && plain.is_match(&message.text))
-    {
+    for message in corpus().iter().filter(|message| message.question && plain.is_match(&message.text)) {
         assert!(policy.find(&message.text).is_some(), "{}", message.text);
     }
 }

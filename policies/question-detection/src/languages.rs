@@ -4,11 +4,8 @@
 use crate::Rule;
 
 /// By rule, as in `phrases`.
-pub(crate) const TABLES: [(Rule, &str); 3] = [
-    (Rule::Opener, OPENERS),
-    (Rule::Opinion, OPINION),
-    (Rule::Decision, DECISION),
-];
+pub(crate) const TABLES: [(Rule, &str); 3] =
+    [(Rule::Opener, OPENERS), (Rule::Opinion, OPINION), (Rule::Decision, DECISION)];
 
 const OPENERS: &str = "\
     passt dir|passt euch|passt das|magst du|weißt du|meinst du|findest du|brauchst du|bist du|ist das|ist es|gibt es|geht das|\
@@ -52,18 +49,12 @@ const DECISION: &str = "\
 
 /// Where words are not set apart, the phrase is looked for in the whole line.
 const UNSPACED: [(Rule, &str); 5] = [
-    (
-        Rule::Opener,
-        "吗|嗎|ですか|ますか|でしょうか|ませんか|ましょうか|까요|나요|습니까",
-    ),
+    (Rule::Opener, "吗|嗎|ですか|ますか|でしょうか|ませんか|ましょうか|까요|나요|습니까"),
     (
         Rule::Opinion,
         "怎么样|怎麼樣|你觉得|你覺得|你认为|您觉得|どう思い|ご意見をお|어떻게 생각|의견 부탁|의견을 주",
     ),
-    (
-        Rule::Decision,
-        "请确认|請確認|请决定|請決定|请选择|請選擇|请批准|请审批|由你决定|你来决定|请告诉我",
-    ),
+    (Rule::Decision, "请确认|請確認|请决定|請決定|请选择|請選擇|请批准|请审批|由你决定|你来决定|请告诉我"),
     (
         Rule::Decision,
         "決めてください|確認してください|ご確認ください|選んでください|承認してください|教えてください|判断してください",
@@ -79,15 +70,11 @@ pub(crate) fn unspaced(line: &str) -> Option<(Rule, &'static str)> {
     if line.is_ascii() {
         return None;
     }
-    UNSPACED
-        .into_iter()
-        .flat_map(|(rule, table)| table.split('|').map(move |phrase| (rule, phrase)))
-        .find(|(_, phrase)| {
+    UNSPACED.into_iter().flat_map(|(rule, table)| table.split('|').map(move |phrase| (rule, phrase))).find(
+        |(_, phrase)| {
             // In Japanese, か asks, but から gives a reason.
-            line.match_indices(phrase).any(|(at, _)| {
-                !line
-                    .get(at + phrase.len()..)
-                    .is_some_and(|after| after.starts_with('ら'))
-            })
-        })
+            line.match_indices(phrase)
+                .any(|(at, _)| !line.get(at + phrase.len()..).is_some_and(|after| after.starts_with('ら')))
+        },
+    )
 }

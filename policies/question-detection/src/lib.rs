@@ -41,15 +41,11 @@ impl Policy for QuestionDetection {
 
     const NAME: &'static str = "question-detection";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str =
-        "a message that asks something, or wants a decision, goes to a person";
+    const SUMMARY: &'static str = "a message that asks something, or wants a decision, goes to a person";
 
     fn configure(mut settings: Settings) -> Result<Self, Vec<String>> {
         settings.prepare()?;
-        Ok(Self {
-            settings,
-            phrases: Phrases::new(),
-        })
+        Ok(Self { settings, phrases: Phrases::new() })
     }
 }
 
@@ -71,12 +67,9 @@ impl Review for QuestionDetection {
 impl QuestionDetection {
     /// Why the message is a question, if it is one.
     fn find(&self, message: &str) -> Option<String> {
-        let fits = |patterns: &[String], line: &str| {
-            patterns.iter().any(|pattern| glob::matches(pattern, line))
-        };
-        let Settings {
-            patterns, ignore, ..
-        } = &self.settings;
+        let fits =
+            |patterns: &[String], line: &str| patterns.iter().any(|pattern| glob::matches(pattern, line));
+        let Settings { patterns, ignore, .. } = &self.settings;
         let mut kept = String::with_capacity(message.len());
         for line in message.lines() {
             // Patterns see the line as it was written; the rules see it without quotes, code and addresses.
@@ -101,13 +94,10 @@ impl QuestionDetection {
         }
         let text = text.to_lowercase().replace('’', "'");
         text.lines().find_map(|line| {
-            let found = words::sentences(line).find_map(|sentence| {
-                self.phrases
-                    .find(&sentence, |rule| self.settings.enabled(rule))
-            });
-            let found = found.or_else(|| {
-                languages::unspaced(line).filter(|(rule, _)| self.settings.enabled(*rule))
-            });
+            let found = words::sentences(line)
+                .find_map(|sentence| self.phrases.find(&sentence, |rule| self.settings.enabled(rule)));
+            let found =
+                found.or_else(|| languages::unspaced(line).filter(|(rule, _)| self.settings.enabled(*rule)));
             found.map(|(rule, phrase)| format!("{}: \"{phrase}\"", rule.name()))
         })
     }

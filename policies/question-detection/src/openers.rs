@@ -5,8 +5,8 @@ use crate::words::Sentence;
 
 /// Auxiliaries before a subject make a question.
 const AUXILIARIES: [&str; 22] = [
-    "am", "are", "can", "could", "did", "do", "does", "had", "has", "have", "is", "may", "might",
-    "shall", "should", "was", "were", "will", "would", "aren't", "isn't", "won't",
+    "am", "are", "can", "could", "did", "do", "does", "had", "has", "have", "is", "may", "might", "shall",
+    "should", "was", "were", "will", "would", "aren't", "isn't", "won't",
 ];
 
 /// Auxiliaries that are commands as well ("do the import", "have the report ready"): only a pronoun makes them a question.
@@ -24,9 +24,7 @@ const SUBJECTS: [&str; 20] = [
 const TO_BE: [&str; 4] = ["is", "are", "was", "were"];
 
 /// What one says before coming to the point.
-const FILLERS: [&str; 11] = [
-    "ok", "okay", "so", "and", "but", "also", "then", "please", "well", "now", "or",
-];
+const FILLERS: [&str; 11] = ["ok", "okay", "so", "and", "but", "also", "then", "please", "well", "now", "or"];
 
 /// Whether a question starts at this word.
 pub(crate) fn asks(sentence: &Sentence, at: usize) -> bool {
@@ -38,13 +36,7 @@ pub(crate) fn asks(sentence: &Sentence, at: usize) -> bool {
 
 /// Whether a clause starts at this word.
 pub(crate) fn starts(sentence: &Sentence, at: usize) -> bool {
-    let clause = sentence
-        .clauses
-        .iter()
-        .rev()
-        .find(|&&start| start <= at)
-        .copied()
-        .unwrap_or(0);
+    let clause = sentence.clauses.iter().rev().find(|&&start| start <= at).copied().unwrap_or(0);
     only_fillers(sentence, clause, at)
 }
 
@@ -67,37 +59,22 @@ fn inverted(words: &[&str]) -> bool {
         return false;
     };
     AUXILIARIES.contains(auxiliary)
-        && (PRONOUNS.contains(subject)
-            || SUBJECTS.contains(subject) && !COMMANDS.contains(auxiliary))
+        && (PRONOUNS.contains(subject) || SUBJECTS.contains(subject) && !COMMANDS.contains(auxiliary))
 }
 
 fn question_word(words: &[&str]) -> bool {
     match words {
-        // "Which should fix it", "which is why": a report goes on.
+        // Only these, because in "which should fix it" and "which is why" a report goes on.
         ["which", "one" | "of", ..]
-        | ["what", "next"]
-        | ["what" | "how", "about", ..]
-        | ["what", "if", ..] => true,
-        [
-            "which",
-            "is",
-            "right" | "correct" | "better" | "preferred",
-            ..,
-        ] => true,
-        [
-            "what" | "who" | "where" | "why" | "how" | "when",
-            auxiliary,
-            ..,
-        ] if AUXILIARIES.contains(auxiliary) => true,
-        ["what's" | "who's" | "where's" | "how's", ..]
-        | ["how", "many" | "much" | "long" | "often", ..] => true,
+        | ["which", "is", "right" | "correct" | "better" | "preferred", ..]
+        | ["what", "next" | "about" | "if", ..]
+        | ["how", "about" | "many" | "much" | "long" | "often", ..]
+        | ["what's" | "who's" | "where's" | "how's", ..] => true,
+        ["what" | "who" | "where" | "why" | "how" | "when", next, ..] if AUXILIARIES.contains(next) => true,
         // "which version will it be in", "what port do we use"
         ["which" | "what" | "whose" | "how", rest @ ..] => (1..=3).any(|gap| {
             rest.get(gap..).is_some_and(|rest| {
-                inverted(rest)
-                    && rest
-                        .first()
-                        .is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
+                inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
             })
         }),
         _ => false,

@@ -22,11 +22,7 @@ impl Phrases {
             .into_iter()
             .chain(languages::TABLES)
             .flat_map(|(rule, table)| table.split('|').map(move |text| (rule, text)))
-            .map(|(rule, text)| Phrase {
-                rule,
-                text,
-                words: text.split(' ').collect(),
-            })
+            .map(|(rule, text)| Phrase { rule, text, words: text.split(' ').collect() })
             .collect();
         all.sort_by_key(|phrase| phrase.words.first().copied());
         Self(all)
@@ -57,9 +53,7 @@ impl Phrases {
     }
 
     fn starting_with(&self, word: &str) -> impl Iterator<Item = &Phrase> {
-        let from = self
-            .0
-            .partition_point(|phrase| phrase.words.first().is_some_and(|first| *first < word));
+        let from = self.0.partition_point(|phrase| phrase.words.first().is_some_and(|first| *first < word));
         self.0
             .iter()
             .skip(from)
@@ -82,12 +76,9 @@ fn fits(phrase: &[&str], words: &[&str]) -> bool {
 /// Whether the phrase is part of a report and asks for nothing.
 fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
     let denied = match before {
-        [.., "to"] => before
-            .iter()
-            .rev()
-            .skip(1)
-            .take(4)
-            .any(|word| matches!(*word, "no" | "nothing" | "needn't")),
+        [.., "to"] => {
+            before.iter().rev().skip(1).take(4).any(|word| matches!(*word, "no" | "nothing" | "needn't"))
+        }
         [.., last] => *last == "no",
         [] => false,
     };
@@ -108,25 +99,21 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
             .take(2)
             .any(|word| matches!(*word, "thanks" | "appreciate" | "got" | "received" | "per"))
             || before.ends_with(&["thank", "you", "for"])
-            || here
-                .get(2)
-                .is_some_and(|word| matches!(*word, "was" | "were"));
+            || here.get(2).is_some_and(|word| matches!(*word, "was" | "were"));
     }
     if let [.., who, "will"] = before {
         // "QA will confirm", but not "who will decide".
-        return VERBS.contains(&phrase)
-            && !matches!(*who, "who" | "you" | "which" | "someone" | "somebody");
+        return VERBS.contains(&phrase) && !matches!(*who, "who" | "you" | "which" | "someone" | "somebody");
     }
     VERBS.contains(&phrase)
-        && matches!(
-            (before, here),
-            // "I'll pick", "I can confirm", "users can choose": the sender's own doing, or a fact.
-            ([.., "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll"], _)
-            | ([.., "i" | "they" | "he" | "she" | "users" | "customers", "can" | "could" | "would"], _)
-            | (["i" | "they" | "he" | "she" | "users"], _)
+        && match before {
+            // "I'll pick", "I can confirm", "users choose": the sender's own doing, or a fact.
+            [.., "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll"]
+            | [.., "i" | "they" | "he" | "she" | "users" | "customers", "can" | "could" | "would"]
+            | ["i" | "they" | "he" | "she" | "users"]
             // "the confirm dialog"
-            | ([.., "the" | "a" | "an" | "this"], _)
+            | [.., "the" | "a" | "an" | "this"] => true,
             // "pick up", "pick it up"
-            | (_, ["pick", "up", ..] | ["pick", _, "up", ..])
-        )
+            _ => matches!(here, ["pick", "up", ..] | ["pick", _, "up", ..]),
+        }
 }

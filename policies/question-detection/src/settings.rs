@@ -49,15 +49,9 @@ impl Settings {
     /// Checks the patterns and makes each fit a part of a line in lower case.
     pub(crate) fn prepare(&mut self) -> Result<(), Vec<String>> {
         let mut errors = Vec::new();
-        for (name, patterns) in [
-            ("patterns", &mut self.patterns),
-            ("ignore", &mut self.ignore),
-        ] {
+        for (name, patterns) in [("patterns", &mut self.patterns), ("ignore", &mut self.ignore)] {
             if patterns.len() > MAX_PATTERNS {
-                errors.push(format!(
-                    "{name} has {} entries, allowed are {MAX_PATTERNS}",
-                    patterns.len()
-                ));
+                errors.push(format!("{name} has {} entries, allowed are {MAX_PATTERNS}", patterns.len()));
             }
             for pattern in patterns {
                 let length = pattern.trim_matches(['*', ' ']).chars().count();
@@ -69,11 +63,7 @@ impl Settings {
                 *pattern = format!("*{}*", pattern.to_lowercase());
             }
         }
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     pub(crate) fn enabled(&self, rule: Rule) -> bool {

@@ -19,15 +19,11 @@ const QUOTES: [(char, char); 9] = [
 /// The message without code, quotations and addresses. A message that is nothing but a quotation is taken at its word.
 pub(crate) fn own_words(message: &str) -> String {
     let own = without_quotes(message);
-    if own.chars().any(|c| c.is_alphanumeric())
-        || !message.contains(['>', '"', '“', '„', '«', '「', '『', '‘'])
+    if own.chars().any(char::is_alphanumeric) || !message.contains(['>', '"', '“', '„', '«', '「', '『', '‘'])
     {
         return own;
     }
-    message.replace(
-        |c| c == '>' || QUOTES.iter().any(|&(open, close)| c == open || c == close),
-        " ",
-    )
+    message.replace(|c| c == '>' || QUOTES.iter().any(|&(open, close)| c == open || c == close), " ")
 }
 
 fn without_quotes(message: &str) -> String {
@@ -54,54 +50,53 @@ fn without_spans(line: &str, own: &mut String) {
     // Marks that nothing closes up to the end of the line: looked for once, not at every such mark.
     let mut open_ended = String::new();
     while let Some(c) = rest.chars().next() {
-        let quoted = if open_ended.contains(c) {
-            None
-        } else {
-            span(rest, c, before)
-        };
-        if let Some(after) = quoted.flatten().or_else(|| address(rest, before)) {
+        let quoted = if open_ended.contains(c) { Span::None } else { span(rest, c, before) };
+        if let Span::Open = quoted {
+            open_ended.push(c);
+        }
+        let after = if let Span::Closed(after) = quoted { Some(after) } else { address(rest, before) };
+        if let Some(after) = after {
             own.push_str(TAKEN);
             (rest, before) = (after, '_');
         } else {
-            if quoted == Some(None) {
-                open_ended.push(c);
-            }
             own.push(c);
             (rest, before) = (rest.get(c.len_utf8()..).unwrap_or(""), c);
         }
     }
 }
 
-/// What follows the quotation that starts here: `None` when none starts, `Some(None)` when this line does not close it.
-fn span(rest: &str, c: char, before: char) -> Option<Option<&str>> {
-    let (open, close) = QUOTES.iter().copied().find(|(open, _)| *open == c)?;
+/// A quotation at some place of a line.
+enum Span<'a> {
+    /// None starts here.
+    None,
+    /// One starts here, and the line does not close it.
+    Open,
+    /// One starts here, and this follows it.
+    Closed(&'a str),
+}
+
+fn span(rest: &str, c: char, before: char) -> Span<'_> {
+    let Some((open, close)) = QUOTES.iter().copied().find(|(open, _)| *open == c) else { return Span::None };
     // An apostrophe opens nothing in the middle of a word, and the end of one closes nothing.
     if before.is_alphanumeric() && open != '`' && !matches!(open, '「' | '『') {
-        return None;
+        return Span::None;
     }
-    let inside = rest.get(open.len_utf8()..)?;
-    let end = inside.match_indices(close).map(|(at, _)| at).find(|&at| {
-        let next = inside
-            .get(at + close.len_utf8()..)
-            .and_then(|after| after.chars().next());
-        !matches!(close, '\'' | '’') || !next.is_some_and(char::is_alphanumeric)
-    });
-    Some(end.and_then(|end| inside.get(end + close.len_utf8()..)))
+    let inside = rest.get(open.len_utf8()..).unwrap_or("");
+    inside
+        .match_indices(close)
+        .filter_map(|(at, _)| inside.get(at + close.len_utf8()..))
+        .find(|after| !matches!(close, '\'' | '’') || !after.starts_with(char::is_alphanumeric))
+        .map_or(Span::Open, Span::Closed)
 }
 
 /// What follows the address that starts here. Punctuation at its end belongs to the sentence.
 fn address(rest: &str, before: char) -> Option<&str> {
-    let starts = ["http://", "https://", "www."]
-        .iter()
-        .any(|scheme| rest.starts_with(scheme));
+    let starts = ["http://", "https://", "www."].iter().any(|scheme| rest.starts_with(scheme));
     if !starts || before.is_alphanumeric() {
         return None;
     }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let length = rest
-        .get(..end)?
-        .trim_end_matches(['?', '!', '.', ',', ';', ':', ')', ']', '"'])
-        .len();
+    let length = rest.get(..end)?.trim_end_matches(['?', '!', '.', ',', ';', ':', ')', ']', '"']).len();
     rest.get(length..)
 }
 

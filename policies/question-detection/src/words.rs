@@ -17,11 +17,7 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
         if rest.is_empty() {
             return None;
         }
-        let mut sentence = Sentence {
-            words: Vec::new(),
-            clauses: vec![0],
-            marked: false,
-        };
+        let mut sentence = Sentence { words: Vec::new(), clauses: vec![0], marked: false };
         while let Some(c) = rest.chars().next() {
             let word = word(rest);
             if !word.is_empty() {
@@ -38,9 +34,7 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
                     rest = rest.get(self::word(rest).len()..).unwrap_or("");
                     sentence.clauses.push(sentence.words.len());
                 }
-                ',' | '(' | '–' | '—' | '、' | '，' => {
-                    sentence.clauses.push(sentence.words.len())
-                }
+                ',' | '(' | '–' | '—' | '、' | '，' => sentence.clauses.push(sentence.words.len()),
                 _ => {}
             }
         }

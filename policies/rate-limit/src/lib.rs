@@ -74,14 +74,9 @@ impl Policy for RateLimit {
         let window = settings.window_seconds;
         let mut errors = Vec::new();
         if !(1..=MAX_WINDOW_SECONDS).contains(&window) {
-            errors.push(format!(
-                "window_seconds is {window}, allowed are 1 to {MAX_WINDOW_SECONDS}"
-            ));
+            errors.push(format!("window_seconds is {window}, allowed are 1 to {MAX_WINDOW_SECONDS}"));
         }
-        for (max, what) in [
-            (settings.max_messages, "messages"),
-            (settings.max_changes, "changes"),
-        ] {
+        for (max, what) in [(settings.max_messages, "messages"), (settings.max_changes, "changes")] {
             if max == 0 {
                 errors.push(format!(
                     "max_{what} is 0, allowed is at least 1; limit_{what} = false switches the limit off"
@@ -112,13 +107,7 @@ impl Policy for RateLimit {
 
 impl Authorize for RateLimit {
     fn authorize(&self, call: &ToolCall, facts: &Facts) -> Result<Verdict, Fault> {
-        let Settings {
-            max_messages,
-            max_changes,
-            limit_messages,
-            limit_changes,
-            ..
-        } = self.settings;
+        let Settings { max_messages, max_changes, limit_messages, limit_changes, .. } = self.settings;
         let tool = call.tool.as_str();
         if limit_messages && MESSAGES.contains(&tool) {
             let sent = facts.get(&self.messages)?;
@@ -143,9 +132,7 @@ impl RateLimit {
         let seconds = if wait == 1 { "second" } else { "seconds" };
         let reason = Reason::new(
             "rate_limited",
-            format!(
-                "at most {max} {what} in {window} seconds are allowed; try again in {wait} {seconds}"
-            ),
+            format!("at most {max} {what} in {window} seconds are allowed; try again in {wait} {seconds}"),
         );
         Verdict::Deny(reason.note(format!("{} {what} in the window", made.count)))
     }

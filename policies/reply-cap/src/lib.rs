@@ -66,7 +66,8 @@ impl Policy for ReplyCap {
     fn configure(settings: Settings) -> Result<Self, Vec<String>> {
         if settings.max_auto_depth == 0 {
             return Err(vec![
-                "max_auto_depth is 0, allowed is at least 1; reply_loop = false switches the rule off".to_owned(),
+                "max_auto_depth is 0, allowed is at least 1; reply_loop = false switches the rule off"
+                    .to_owned(),
             ]);
         }
         let replies = match settings.scope {
@@ -123,10 +124,7 @@ impl ReplyCap {
             Scope::Total => String::new(),
             Scope::Sender => format!(" to {}", message.sender.name),
         };
-        let text = format!(
-            "{} sent {sent} automatic replies{to}, at most {max} are allowed",
-            message.agent
-        );
+        let text = format!("{} sent {sent} automatic replies{to}, at most {max} are allowed", message.agent);
         Ok(Some(Reason::new("reply_limit", text)))
     }
 
@@ -137,12 +135,9 @@ impl ReplyCap {
             return Ok(None);
         }
         let who = facts.get(&ThreadParticipants)?.join(", ");
-        let text = format!(
-            "the thread ends with {depth} automatic messages in a row, at most {max} are allowed"
-        );
-        Ok(Some(
-            Reason::new("reply_loop", text).note(format!("participants: {who}")),
-        ))
+        let text =
+            format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
+        Ok(Some(Reason::new("reply_loop", text).note(format!("participants: {who}"))))
     }
 }
 

@@ -8,16 +8,13 @@ mod rule;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use team_table_policy_sdk::{
-    Authorize, Facts, Fault, Policy, Reason, ToolCall, Verdict, export_policy,
-};
+use team_table_policy_sdk::{Authorize, Facts, Fault, Policy, Reason, ToolCall, Verdict, export_policy};
 
 use rule::Rule;
 
 /// The roles known without any setting.
-const ROLES: [&str; 10] = [
-    "admin", "agent", "coder", "design", "designer", "lead", "ops", "qa", "reviewer", "tester",
-];
+const ROLES: [&str; 10] =
+    ["admin", "agent", "coder", "design", "designer", "lead", "ops", "qa", "reviewer", "tester"];
 
 /// The key of the rules that hold for every role.
 const EVERY_ROLE: &str = "*";
@@ -77,29 +74,24 @@ impl Policy for ToolAuthorization {
                     known.join(", ")
                 ));
             }
-            let mut read = |list: &str, rules: Vec<String>| -> Vec<Rule> {
-                let read = rules.iter().map(|rule| Rule::parse(rule));
-                let mut good = Vec::new();
-                for rule in read {
-                    match rule {
-                        Ok(rule) => good.push(rule),
+            let mut parse = |list: &str, texts: Vec<String>| -> Vec<Rule> {
+                let mut rules = Vec::new();
+                for text in texts {
+                    match Rule::parse(&text) {
+                        Ok(rule) => rules.push(rule),
                         Err(error) => errors.push(format!("roles.{role}.{list}: {error}")),
                     }
                 }
-                good
+                rules
             };
             let rules = RoleRules {
-                allow: given.allow.map(|rules| read("allow", rules)),
-                deny: read("deny", given.deny),
-                escalate: read("escalate", given.escalate),
+                allow: given.allow.map(|texts| parse("allow", texts)),
+                deny: parse("deny", given.deny),
+                escalate: parse("escalate", given.escalate),
             };
             roles.insert(role, rules);
         }
-        if errors.is_empty() {
-            Ok(Self { known, roles })
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(Self { known, roles }) } else { Err(errors) }
     }
 }
 
@@ -108,46 +100,28 @@ impl Authorize for ToolAuthorization {
         let role = call.principal.role.as_str();
         let tool = call.tool.as_str();
         if tool == "register" && !self.known.iter().any(|known| known == role) {
-            let message = format!(
-                "the role \"{role}\" is not known, allowed are {}",
-                self.known.join(", ")
-            );
+            let message = format!("the role \"{role}\" is not known, allowed are {}", self.known.join(", "));
             return Ok(Verdict::deny("unknown_role", message));
         }
-        let rules: Vec<&RoleRules> = [role, EVERY_ROLE]
-            .iter()
-            .filter_map(|role| self.roles.get(*role))
-            .collect();
+        let rules: Vec<&RoleRules> =
+            [role, EVERY_ROLE].iter().filter_map(|role| self.roles.get(*role)).collect();
         if rules.is_empty() {
             return Ok(Verdict::Abstain);
         }
         let arguments = rule::arguments(call)?;
-        let first = |list: &'_ [Rule]| {
-            list.iter()
-                .find(|rule| rule.fits(tool, &arguments))
-                .map(Rule::to_string)
-        };
+        let first =
+            |list: &'_ [Rule]| list.iter().find(|rule| rule.fits(tool, &arguments)).map(Rule::to_string);
 
-        let refused = || {
-            Reason::new(
-                "tool_not_allowed",
-                format!("the role \"{role}\" may not use {tool} like this"),
-            )
-        };
+        let refused =
+            || Reason::new("tool_not_allowed", format!("the role \"{role}\" may not use {tool} like this"));
         if let Some(rule) = rules.iter().find_map(|rules| first(&rules.deny)) {
             return Ok(Verdict::Deny(refused().note(format!("denied by {rule}"))));
         }
-        if rules.iter().any(|rules| {
-            rules
-                .allow
-                .as_ref()
-                .is_some_and(|allow| first(allow).is_none())
-        }) {
+        if rules.iter().any(|rules| rules.allow.as_ref().is_some_and(|allow| first(allow).is_none())) {
             return Ok(Verdict::Deny(refused().note("no allow rule fits")));
         }
         if let Some(rule) = rules.iter().find_map(|rules| first(&rules.escalate)) {
-            let message =
-                format!("a person must approve that the role \"{role}\" uses {tool} like this");
+            let message = format!("a person must approve that the role \"{role}\" uses {tool} like this");
             let reason = Reason::new("tool_needs_approval", message);
             return Ok(Verdict::Escalate(reason.note(format!("held by {rule}"))));
         }

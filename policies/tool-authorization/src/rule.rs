@@ -73,16 +73,12 @@ impl Rule {
             }
         };
         if !TOOLS.iter().any(|known| glob::matches(tool, known)) {
-            return Err(format!(
-                "\"{tool}\" is no tool, there are {}",
-                TOOLS.join(", ")
-            ));
+            return Err(format!("\"{tool}\" is no tool, there are {}", TOOLS.join(", ")));
         }
         let mut read = BTreeMap::new();
         for pair in arguments.into_iter().flat_map(|inside| inside.split(',')) {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| format!("\"{}\" is not argument=value", pair.trim()))?;
+            let (name, value) =
+                pair.split_once('=').ok_or_else(|| format!("\"{}\" is not argument=value", pair.trim()))?;
             let name = name.trim();
             if !ARGUMENTS.contains(&name) {
                 return Err(format!(
@@ -92,35 +88,21 @@ impl Rule {
             }
             read.insert(name.to_owned(), value.trim().to_owned());
         }
-        Ok(Self {
-            tool: tool.to_owned(),
-            arguments: read,
-        })
+        Ok(Self { tool: tool.to_owned(), arguments: read })
     }
 
     /// Whether the rule is about this call: the tool and all named arguments fit.
     pub(crate) fn fits(&self, tool: &str, arguments: &Arguments) -> bool {
         glob::matches(&self.tool, tool)
-            && self
-                .arguments
-                .iter()
-                .all(|(name, pattern)| glob::matches(pattern, arguments.value(name)))
+            && self.arguments.iter().all(|(name, pattern)| glob::matches(pattern, arguments.value(name)))
     }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.tool)?;
-        let pairs: Vec<_> = self
-            .arguments
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        if pairs.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "({})", pairs.join(", "))
-        }
+        let pairs: Vec<_> = self.arguments.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if pairs.is_empty() { Ok(()) } else { write!(f, "({})", pairs.join(", ")) }
     }
 }
 
@@ -130,12 +112,9 @@ mod tests {
 
     #[test]
     fn a_rule_reads_as_it_is_written() {
-        for text in [
-            "heartbeat",
-            "list_*",
-            "create_task(assignee=bob, priority=high)",
-            "share_context(key=alice/*)",
-        ] {
+        for text in
+            ["heartbeat", "list_*", "create_task(assignee=bob, priority=high)", "share_context(key=alice/*)"]
+        {
             assert_eq!(Rule::parse(text).unwrap().to_string(), text);
         }
     }

@@ -13,8 +13,8 @@ pub mod bindings;
 use bindings::exports::team_table::policy::types as wit;
 
 use crate::{
-    Arguments, FactRequest, Facts, Fault, InboxMessage, Policy, Principal, Reason, ReviewOutcome,
-    ToolCall, Verdict,
+    Arguments, FactRequest, Facts, Fault, InboxMessage, Policy, Principal, Reason, ReviewOutcome, ToolCall,
+    Verdict,
 };
 
 /// The types of each world, for the component linker.
@@ -34,19 +34,10 @@ pub const fn section<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 /// `metadata.configure`.
-pub fn configure<P: Policy>(
-    state: &OnceLock<P>,
-    settings: &str,
-) -> Result<wit::Description, Vec<String>> {
+pub fn configure<P: Policy>(state: &OnceLock<P>, settings: &str) -> Result<wit::Description, Vec<String>> {
     let policy = crate::configure::<P>(settings)?;
-    let facts = policy
-        .facts()
-        .into_iter()
-        .map(wit::FactRequest::from)
-        .collect();
-    state
-        .set(policy)
-        .map_err(|_| vec!["an instance is configured only once".to_owned()])?;
+    let facts = policy.facts().into_iter().map(wit::FactRequest::from).collect();
+    state.set(policy).map_err(|_| vec!["an instance is configured only once".to_owned()])?;
     Ok(wit::Description {
         name: P::NAME.to_owned(),
         version: P::VERSION.to_owned(),
@@ -62,12 +53,7 @@ pub fn authorize<P: Policy>(
     facts: Vec<wit::Fact>,
     ask: fn(&P, &ToolCall, &Facts) -> Option<Result<Verdict, Fault>>,
 ) -> wit::Verdict {
-    answer(
-        state
-            .get()
-            .and_then(|policy| ask(policy, &call.into(), &read(facts))),
-    )
-    .into()
+    answer(state.get().and_then(|policy| ask(policy, &call.into(), &read(facts)))).into()
 }
 
 /// `escalator.review`.
@@ -77,12 +63,7 @@ pub fn review<P: Policy>(
     facts: Vec<wit::Fact>,
     ask: fn(&P, &InboxMessage, &Facts) -> Option<Result<ReviewOutcome, Fault>>,
 ) -> wit::ReviewOutcome {
-    answer(
-        state
-            .get()
-            .and_then(|policy| ask(policy, &message.into(), &read(facts))),
-    )
-    .into()
+    answer(state.get().and_then(|policy| ask(policy, &message.into(), &read(facts)))).into()
 }
 
 /// Traps on a fault, and on an evaluation before `configure`: the interface has no other word for "no answer", and the
@@ -97,15 +78,7 @@ fn answer<T>(answer: Option<Result<T, Fault>>) -> T {
 fn read(facts: Vec<wit::Fact>) -> Facts {
     facts
         .into_iter()
-        .map(|fact| {
-            (
-                FactRequest {
-                    name: fact.name,
-                    params: entries(fact.params),
-                },
-                fact.value,
-            )
-        })
+        .map(|fact| (FactRequest { name: fact.name, params: entries(fact.params) }, fact.value))
         .collect()
 }
 
@@ -118,15 +91,8 @@ fn entries(entries: Vec<wit::Entry>) -> BTreeMap<String, String> {
 
 impl From<FactRequest> for wit::FactRequest {
     fn from(request: FactRequest) -> Self {
-        let params = request
-            .params
-            .into_iter()
-            .map(|(key, value)| wit::Entry { key, value })
-            .collect();
-        Self {
-            name: request.name,
-            params,
-        }
+        let params = request.params.into_iter().map(|(key, value)| wit::Entry { key, value }).collect();
+        Self { name: request.name, params }
     }
 }
 
@@ -174,11 +140,7 @@ impl From<wit::InboxMessage> for InboxMessage {
 
 impl From<Reason> for wit::Reason {
     fn from(reason: Reason) -> Self {
-        Self {
-            code: reason.code,
-            message: reason.message,
-            notes: reason.notes,
-        }
+        Self { code: reason.code, message: reason.message, notes: reason.notes }
     }
 }
 
