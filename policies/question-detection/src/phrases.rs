@@ -5,6 +5,9 @@ use crate::{Rule, english, languages, openers, words::Sentence};
 /// Phrases that are also plain verbs of a report, so that what stands around them counts.
 const VERBS: [&str; 5] = ["decide", "choose", "pick", "approve", "confirm"];
 
+/// Those of whose doings one reports.
+const REPORTERS: [&str; 6] = ["i", "they", "he", "she", "users", "customers"];
+
 /// The phrases of all languages, sorted by their first word.
 #[derive(Debug)]
 pub(crate) struct Phrases(Vec<Phrase>);
@@ -107,12 +110,11 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
     }
     VERBS.contains(&phrase)
         && match before {
-            // "I'll pick", "I can confirm", "users choose": the sender's own doing, or a fact.
-            [.., "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll"]
-            | [.., "i" | "they" | "he" | "she" | "users" | "customers", "can" | "could" | "would"]
-            | ["i" | "they" | "he" | "she" | "users"]
-            // "the confirm dialog"
-            | [.., "the" | "a" | "an" | "this"] => true,
+            // "I'll pick": the sender's own doing. "The confirm dialog": no verb at all.
+            [.., last] if matches!(*last, "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll") => true,
+            [.., last] if matches!(*last, "the" | "a" | "an" | "this") => true,
+            // "I can confirm", "users choose"
+            [.., who, "can" | "could" | "would"] | [who] if REPORTERS.contains(who) => true,
             // "pick up", "pick it up"
             _ => matches!(here, ["pick", "up", ..] | ["pick", _, "up", ..]),
         }

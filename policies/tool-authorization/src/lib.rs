@@ -52,7 +52,7 @@ struct RoleRules {
 #[derive(Debug)]
 pub struct ToolAuthorization {
     known: Vec<String>,
-    roles: BTreeMap<String, RoleRules>,
+    by_role: BTreeMap<String, RoleRules>,
 }
 
 impl Policy for ToolAuthorization {
@@ -66,7 +66,7 @@ impl Policy for ToolAuthorization {
         let mut known: Vec<String> = ROLES.iter().map(|&role| role.to_owned()).collect();
         known.extend(settings.extra_roles);
         let mut errors = Vec::new();
-        let mut roles = BTreeMap::new();
+        let mut by_role = BTreeMap::new();
         for (role, given) in settings.roles {
             if role != EVERY_ROLE && !known.contains(&role) {
                 errors.push(format!(
@@ -89,9 +89,9 @@ impl Policy for ToolAuthorization {
                 deny: parse("deny", given.deny),
                 escalate: parse("escalate", given.escalate),
             };
-            roles.insert(role, rules);
+            by_role.insert(role, rules);
         }
-        if errors.is_empty() { Ok(Self { known, roles }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { known, by_role }) } else { Err(errors) }
     }
 }
 
@@ -104,7 +104,7 @@ impl Authorize for ToolAuthorization {
             return Ok(Verdict::deny("unknown_role", message));
         }
         let rules: Vec<&RoleRules> =
-            [role, EVERY_ROLE].iter().filter_map(|role| self.roles.get(*role)).collect();
+            [role, EVERY_ROLE].iter().filter_map(|role| self.by_role.get(*role)).collect();
         if rules.is_empty() {
             return Ok(Verdict::Abstain);
         }
