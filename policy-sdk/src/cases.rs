@@ -18,7 +18,10 @@
 //!   that nothing asked for is a mistake in the case.
 //! - `message` and `text` expect a part of the answer's text; the other fields of `expect` are compared as a whole.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -402,11 +405,13 @@ impl Case {
         if let Some(part) = &self.expect_config_error {
             return format!("settings refused: …{part}…");
         }
-        let Some(expect) = &self.expect else { return "nothing".into() };
+        let Some(expect) = &self.expect else {
+            return "nothing".into();
+        };
         let mut shown = format!("{:?}", expect.outcome).to_lowercase();
         for (name, value) in [("code", &expect.code), ("message", &expect.message), ("text", &expect.text)] {
             if let Some(value) = value {
-                shown += &format!(", {name} {value:?}");
+                let _ = write!(shown, ", {name} {value:?}");
             }
         }
         shown
@@ -528,16 +533,18 @@ fn show_answer(answer: &Answer) -> String {
         Answer::ConfigError(errors) => format!("settings refused: {}", errors.join("; ")),
         Answer::Failed(error) => format!("no answer: {error}"),
         Answer::Verdict(_) | Answer::Review(_) => {
-            let Some((outcome, reason, text)) = taken_apart(answer) else { return String::new() };
+            let Some((outcome, reason, text)) = taken_apart(answer) else {
+                return String::new();
+            };
             let mut shown = format!("{outcome:?}").to_lowercase();
             if let Some(reason) = reason {
-                shown += &format!(", code {:?}, message {:?}", reason.code, reason.message);
+                let _ = write!(shown, ", code {:?}, message {:?}", reason.code, reason.message);
                 for note in &reason.notes {
-                    shown += &format!(", note {note:?}");
+                    let _ = write!(shown, ", note {note:?}");
                 }
             }
             if let Some(text) = text {
-                shown += &format!(", text {text:?}");
+                let _ = write!(shown, ", text {text:?}");
             }
             shown
         }

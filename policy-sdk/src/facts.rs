@@ -319,3 +319,50 @@ pub struct Member {
     /// `online` or `away`.
     pub presence: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(fact: &impl Fact) -> String {
+        let request = fact.request();
+        let params: Vec<_> = request.params.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{} {}", request.name, params.join(" "))
+    }
+
+    #[test]
+    fn requests_are_written_in_the_words_of_the_catalogue() {
+        assert_eq!(shown(&Calls::allowed(&[], 60)), "calls.allowed window_seconds=60");
+        assert_eq!(
+            shown(&Calls::denied(&["register", "broadcast"], 5)),
+            r#"calls.denied tools=["register","broadcast"] window_seconds=5"#
+        );
+        assert_eq!(shown(&MessagesSent::within(60)), "messages.sent window_seconds=60");
+        let to_bob = MessagesSent { window_seconds: 60, recipient: Some("bob \"b\"".to_owned()) };
+        assert_eq!(shown(&to_bob), r#"messages.sent recipient="bob \"b\"" window_seconds=60"#);
+        assert_eq!(shown(&Replies::sent(Since::Escalation)), r#"replies.sent since="escalation""#);
+        assert_eq!(
+            shown(&Replies::sent_to_sender(Since::Window(9))),
+            r#"replies.sent_to_sender since="window" window_seconds=9"#
+        );
+        assert_eq!(shown(&MemberRole { name: "bob".to_owned() }), r#"member.role name="bob""#);
+    }
+
+    #[test]
+    fn only_the_fact_that_was_asked_for_is_read() {
+        let asked = MessagesSent::within(60);
+        let facts: Facts =
+            [(asked.request(), r#"{"count":3,"oldest":null}"#.to_owned())].into_iter().collect();
+        assert_eq!(facts.get(&asked), Ok(Count { count: 3, oldest: None }));
+        assert_eq!(facts.get(&MessagesSent::within(61)), Err(Fault::MissingFact("messages.sent".to_owned())));
+    }
+
+    #[test]
+    fn the_wait_is_rounded_up_and_never_nothing() {
+        let since = |oldest| Count { count: 1, oldest };
+        assert_eq!(since(Some(52_500)).seconds_until_one_leaves(60, 100_000), 13);
+        assert_eq!(since(Some(0)).seconds_until_one_leaves(60, 100_000), 1);
+        assert_eq!(since(None).seconds_until_one_leaves(60, 100_000), 60);
+        assert_eq!(since(Some(u64::MAX)).seconds_until_one_leaves(60, 0), u64::MAX.div_ceil(1000));
+    }
+}

@@ -25,7 +25,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
             ([], []) => return true,
             _ => {
-                let Some((after, [_, rest @ ..])) = resume else { return false };
+                let Some((after, [_, rest @ ..])) = resume else {
+                    return false;
+                };
                 resume = Some((after, rest));
                 (pattern, text) = (after, rest);
             }

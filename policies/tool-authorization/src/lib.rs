@@ -52,7 +52,7 @@ struct RoleRules {
 #[derive(Debug)]
 pub struct ToolAuthorization {
     known: Vec<String>,
-    roles: BTreeMap<String, RoleRules>,
+    by_role: BTreeMap<String, RoleRules>,
 }
 
 impl Policy for ToolAuthorization {
@@ -66,7 +66,7 @@ impl Policy for ToolAuthorization {
         let mut known: Vec<String> = ROLES.iter().map(|&role| role.to_owned()).collect();
         known.extend(settings.extra_roles);
         let mut errors = Vec::new();
-        let mut roles = BTreeMap::new();
+        let mut by_role = BTreeMap::new();
         for (role, given) in settings.roles {
             if role != EVERY_ROLE && !known.contains(&role) {
                 errors.push(format!(
@@ -74,25 +74,24 @@ impl Policy for ToolAuthorization {
                     known.join(", ")
                 ));
             }
-            let mut read = |list: &str, rules: Vec<String>| -> Vec<Rule> {
-                let read = rules.iter().map(|rule| Rule::parse(rule));
-                let mut good = Vec::new();
-                for rule in read {
-                    match rule {
-                        Ok(rule) => good.push(rule),
+            let mut parse = |list: &str, texts: Vec<String>| -> Vec<Rule> {
+                let mut rules = Vec::new();
+                for text in texts {
+                    match Rule::parse(&text) {
+                        Ok(rule) => rules.push(rule),
                         Err(error) => errors.push(format!("roles.{role}.{list}: {error}")),
                     }
                 }
-                good
+                rules
             };
             let rules = RoleRules {
-                allow: given.allow.map(|rules| read("allow", rules)),
-                deny: read("deny", given.deny),
-                escalate: read("escalate", given.escalate),
+                allow: given.allow.map(|texts| parse("allow", texts)),
+                deny: parse("deny", given.deny),
+                escalate: parse("escalate", given.escalate),
             };
-            roles.insert(role, rules);
+            by_role.insert(role, rules);
         }
-        if errors.is_empty() { Ok(Self { known, roles }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { known, by_role }) } else { Err(errors) }
     }
 }
 
@@ -105,7 +104,7 @@ impl Authorize for ToolAuthorization {
             return Ok(Verdict::deny("unknown_role", message));
         }
         let rules: Vec<&RoleRules> =
-            [role, EVERY_ROLE].iter().filter_map(|role| self.roles.get(*role)).collect();
+            [role, EVERY_ROLE].iter().filter_map(|role| self.by_role.get(*role)).collect();
         if rules.is_empty() {
             return Ok(Verdict::Abstain);
         }
