@@ -40,3 +40,5 @@ pub use module::{CheckReport, Loader, Module};
 pub use set::{Policy, PolicySet};
 pub use state::{Quarantine, State};
 
+#[cfg(test)]
+mod tests;
