@@ -18,13 +18,17 @@
 //!   that nothing asked for is a mistake in the case.
 //! - `message` and `text` expect a part of the answer's text; the other fields of `expect` are compared as a whole.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall, Verdict,
+    Arguments, Exported, FactRequest, Facts, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall,
+    Verdict,
 };
 
 /// `now` of a case that does not say: 2026-01-01T00:00:00Z in milliseconds.
@@ -374,7 +378,10 @@ impl Case {
             passed: self.expects(answer),
             expected: self.expected(),
             got: show_answer(answer),
-            facts: facts.iter().map(|(request, value)| format!("{} = {value}", show_request(request))).collect(),
+            facts: facts
+                .iter()
+                .map(|(request, value)| format!("{} = {value}", show_request(request)))
+                .collect(),
         }
     }
 
@@ -398,11 +405,13 @@ impl Case {
         if let Some(part) = &self.expect_config_error {
             return format!("settings refused: …{part}…");
         }
-        let Some(expect) = &self.expect else { return "nothing".into() };
+        let Some(expect) = &self.expect else {
+            return "nothing".into();
+        };
         let mut shown = format!("{:?}", expect.outcome).to_lowercase();
         for (name, value) in [("code", &expect.code), ("message", &expect.message), ("text", &expect.text)] {
             if let Some(value) = value {
-                shown += &format!(", {name} {value:?}");
+                let _ = write!(shown, ", {name} {value:?}");
             }
         }
         shown
@@ -431,7 +440,9 @@ fn run_one<P: Exported>(case: &Case) -> CaseResult {
     let asked = match case.input() {
         Input::Configure => return case.judge(&Answer::Configured, &none),
         Input::Call(call) => policy.ask_authorize(&call, &facts).map(|answer| answer.map(Answer::Verdict)),
-        Input::Message(message) => policy.ask_review(&message, &facts).map(|answer| answer.map(Answer::Review)),
+        Input::Message(message) => {
+            policy.ask_review(&message, &facts).map(|answer| answer.map(Answer::Review))
+        }
     };
     let answer = match asked {
         Some(Ok(answer)) => answer,
@@ -475,7 +486,11 @@ macro_rules! test_cases {
 /// The value of a fact when nothing has happened; `None` for a name that is not in the catalogue.
 fn quiet(name: &str) -> Option<Value> {
     match name {
-        "calls.attempted" | "calls.allowed" | "calls.denied" | "messages.sent" | "replies.sent"
+        "calls.attempted"
+        | "calls.allowed"
+        | "calls.denied"
+        | "messages.sent"
+        | "replies.sent"
         | "replies.sent_to_sender" => Some(json!({ "count": 0, "oldest": null })),
         "thread.auto_depth" => Some(json!(0)),
         "thread.participants" => Some(json!([])),
@@ -518,16 +533,18 @@ fn show_answer(answer: &Answer) -> String {
         Answer::ConfigError(errors) => format!("settings refused: {}", errors.join("; ")),
         Answer::Failed(error) => format!("no answer: {error}"),
         Answer::Verdict(_) | Answer::Review(_) => {
-            let Some((outcome, reason, text)) = taken_apart(answer) else { return String::new() };
+            let Some((outcome, reason, text)) = taken_apart(answer) else {
+                return String::new();
+            };
             let mut shown = format!("{outcome:?}").to_lowercase();
             if let Some(reason) = reason {
-                shown += &format!(", code {:?}, message {:?}", reason.code, reason.message);
+                let _ = write!(shown, ", code {:?}, message {:?}", reason.code, reason.message);
                 for note in &reason.notes {
-                    shown += &format!(", note {note:?}");
+                    let _ = write!(shown, ", note {note:?}");
                 }
             }
             if let Some(text) = text {
-                shown += &format!(", text {text:?}");
+                let _ = write!(shown, ", text {text:?}");
             }
             shown
         }

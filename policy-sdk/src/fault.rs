@@ -22,7 +22,9 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingFact(name) => write!(f, "fact {name} is missing: does facts() ask for it?"),
+            Self::MissingFact(name) => {
+                write!(f, "fact {name} is missing: does facts() ask for it?")
+            }
             Self::MalformedFact { name, error } => write!(f, "fact {name} is malformed: {error}"),
             Self::Arguments(error) => write!(f, "arguments are malformed: {error}"),
         }

@@ -25,7 +25,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
             ([], []) => return true,
             _ => {
-                let Some((after, [_, rest @ ..])) = resume else { return false };
+                let Some((after, [_, rest @ ..])) = resume else {
+                    return false;
+                };
                 resume = Some((after, rest));
                 (pattern, text) = (after, rest);
             }
@@ -39,12 +41,20 @@ mod tests {
 
     #[test]
     fn a_star_is_any_run_and_all_else_is_itself() {
-        for (pattern, text) in
-            [("", ""), ("*", ""), ("*", "x"), ("a*", "a"), ("*b", "aab"), ("a*b*c", "axxbyyc"), ("**", "ab"), ("é*?", "été?")]
-        {
+        for (pattern, text) in [
+            ("", ""),
+            ("*", ""),
+            ("*", "x"),
+            ("a*", "a"),
+            ("*b", "aab"),
+            ("a*b*c", "axxbyyc"),
+            ("**", "ab"),
+            ("é*?", "été?"),
+        ] {
             assert!(matches(pattern, text), "{pattern} should fit {text}");
         }
-        for (pattern, text) in [("", "a"), ("a", ""), ("a*b", "abc"), ("?", "a"), ("A", "a"), ("*ab", "aba")] {
+        for (pattern, text) in [("", "a"), ("a", ""), ("a*b", "abc"), ("?", "a"), ("A", "a"), ("*ab", "aba")]
+        {
             assert!(!matches(pattern, text), "{pattern} should not fit {text}");
         }
     }

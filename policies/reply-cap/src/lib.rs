@@ -38,7 +38,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_replies: None, scope: Scope::Total, max_auto_depth: 6, reply_limit: true, reply_loop: true }
+        Self {
+            max_replies: None,
+            scope: Scope::Total,
+            max_auto_depth: 6,
+            reply_limit: true,
+            reply_loop: true,
+        }
     }
 }
 
@@ -54,12 +60,14 @@ impl Policy for ReplyCap {
 
     const NAME: &'static str = "reply-cap";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a person takes over after so many automatic replies, or when agents answer in a circle";
+    const SUMMARY: &'static str =
+        "a person takes over after so many automatic replies, or when agents answer in a circle";
 
     fn configure(settings: Settings) -> Result<Self, Vec<String>> {
         if settings.max_auto_depth == 0 {
             return Err(vec![
-                "max_auto_depth is 0, allowed is at least 1; reply_loop = false switches the rule off".to_owned(),
+                "max_auto_depth is 0, allowed is at least 1; reply_loop = false switches the rule off"
+                    .to_owned(),
             ]);
         }
         let replies = match settings.scope {
@@ -127,7 +135,8 @@ impl ReplyCap {
             return Ok(None);
         }
         let who = facts.get(&ThreadParticipants)?.join(", ");
-        let text = format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
+        let text =
+            format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
         Ok(Some(Reason::new("reply_loop", text).note(format!("participants: {who}"))))
     }
 }

@@ -74,21 +74,20 @@ impl Policy for ToolAuthorization {
                     known.join(", ")
                 ));
             }
-            let mut read = |list: &str, rules: Vec<String>| -> Vec<Rule> {
-                let read = rules.iter().map(|rule| Rule::parse(rule));
-                let mut good = Vec::new();
-                for rule in read {
-                    match rule {
-                        Ok(rule) => good.push(rule),
+            let mut parse = |list: &str, texts: Vec<String>| -> Vec<Rule> {
+                let mut rules = Vec::new();
+                for text in texts {
+                    match Rule::parse(&text) {
+                        Ok(rule) => rules.push(rule),
                         Err(error) => errors.push(format!("roles.{role}.{list}: {error}")),
                     }
                 }
-                good
+                rules
             };
             let rules = RoleRules {
-                allow: given.allow.map(|rules| read("allow", rules)),
-                deny: read("deny", given.deny),
-                escalate: read("escalate", given.escalate),
+                allow: given.allow.map(|texts| parse("allow", texts)),
+                deny: parse("deny", given.deny),
+                escalate: parse("escalate", given.escalate),
             };
             roles.insert(role, rules);
         }
@@ -110,9 +109,11 @@ impl Authorize for ToolAuthorization {
             return Ok(Verdict::Abstain);
         }
         let arguments = rule::arguments(call)?;
-        let first = |list: &'_ [Rule]| list.iter().find(|rule| rule.fits(tool, &arguments)).map(Rule::to_string);
+        let first =
+            |list: &'_ [Rule]| list.iter().find(|rule| rule.fits(tool, &arguments)).map(Rule::to_string);
 
-        let refused = || Reason::new("tool_not_allowed", format!("the role \"{role}\" may not use {tool} like this"));
+        let refused =
+            || Reason::new("tool_not_allowed", format!("the role \"{role}\" may not use {tool} like this"));
         if let Some(rule) = rules.iter().find_map(|rules| first(&rules.deny)) {
             return Ok(Verdict::Deny(refused().note(format!("denied by {rule}"))));
         }

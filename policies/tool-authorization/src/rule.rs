@@ -66,7 +66,9 @@ impl Rule {
         let (tool, arguments) = match text.trim().split_once('(') {
             None => (text.trim(), None),
             Some((tool, rest)) => {
-                let inside = rest.strip_suffix(')').ok_or_else(|| format!("\"{text}\" lacks a closing parenthesis"))?;
+                let inside = rest
+                    .strip_suffix(')')
+                    .ok_or_else(|| format!("\"{text}\" lacks a closing parenthesis"))?;
                 (tool.trim(), Some(inside))
             }
         };
@@ -79,7 +81,10 @@ impl Rule {
                 pair.split_once('=').ok_or_else(|| format!("\"{}\" is not argument=value", pair.trim()))?;
             let name = name.trim();
             if !ARGUMENTS.contains(&name) {
-                return Err(format!("\"{name}\" is no argument that a rule can look at, these are {}", ARGUMENTS.join(", ")));
+                return Err(format!(
+                    "\"{name}\" is no argument that a rule can look at, these are {}",
+                    ARGUMENTS.join(", ")
+                ));
             }
             read.insert(name.to_owned(), value.trim().to_owned());
         }
@@ -107,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_rule_reads_as_it_is_written() {
-        for text in ["heartbeat", "list_*", "create_task(assignee=bob, priority=high)", "share_context(key=alice/*)"] {
+        for text in
+            ["heartbeat", "list_*", "create_task(assignee=bob, priority=high)", "share_context(key=alice/*)"]
+        {
             assert_eq!(Rule::parse(text).unwrap().to_string(), text);
         }
     }

@@ -24,8 +24,13 @@ fn main() -> Result<()> {
     for name in WORLDS {
         let world = resolve.select_world(&[package], Some(name))?;
         ensure!(resolve.worlds[world].imports.is_empty(), "world {name} imports something");
-        let section =
-            wit_component::metadata::encode(&resolve, world, wit_component::StringEncoding::UTF8, None, false)?;
+        let section = wit_component::metadata::encode(
+            &resolve,
+            world,
+            wit_component::StringEncoding::UTF8,
+            None,
+            false,
+        )?;
         fs::write(guest.join(format!("{name}.bin")), section)?;
     }
 

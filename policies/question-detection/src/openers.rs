@@ -1,0 +1,82 @@
+//! The English question by its word order, for those who leave the mark out: an auxiliary before its subject ("is the
+//! demo on Tuesday"), or a question word before an auxiliary ("where should generated files go").
+
+use crate::words::Sentence;
+
+/// Auxiliaries before a subject make a question.
+const AUXILIARIES: [&str; 22] = [
+    "am", "are", "can", "could", "did", "do", "does", "had", "has", "have", "is", "may", "might", "shall",
+    "should", "was", "were", "will", "would", "aren't", "isn't", "won't",
+];
+
+/// Auxiliaries that are commands as well ("do the import", "have the report ready"): only a pronoun makes them a question.
+const COMMANDS: [&str; 2] = ["do", "have"];
+
+const PRONOUNS: [&str; 8] = ["i", "you", "we", "they", "he", "she", "it", "anyone"];
+
+/// Other words that a subject starts with.
+const SUBJECTS: [&str; 20] = [
+    "the", "this", "that", "these", "those", "there", "your", "my", "our", "a", "an", "one", "any",
+    "anybody", "someone", "somebody", "everyone", "anything", "both", "it's",
+];
+
+/// Auxiliaries that need a subject after them even behind a question word: "what you see is the log" is a statement.
+const TO_BE: [&str; 4] = ["is", "are", "was", "were"];
+
+/// What one says before coming to the point.
+const FILLERS: [&str; 11] = ["ok", "okay", "so", "and", "but", "also", "then", "please", "well", "now", "or"];
+
+/// Whether a question starts at this word.
+pub(crate) fn asks(sentence: &Sentence, at: usize) -> bool {
+    let Some(words) = sentence.words.get(at..) else {
+        return false;
+    };
+    inverted(words) && starts(sentence, at) || question_word(words) && starts_sentence(sentence, at)
+}
+
+/// Whether a clause starts at this word.
+pub(crate) fn starts(sentence: &Sentence, at: usize) -> bool {
+    let clause = sentence.clauses.iter().rev().find(|&&start| start <= at).copied().unwrap_or(0);
+    only_fillers(sentence, clause, at)
+}
+
+/// Whether the sentence starts at this word. After a comma, "which" and the like go on about something: "carol, who
+/// owns it".
+pub(crate) fn starts_sentence(sentence: &Sentence, at: usize) -> bool {
+    only_fillers(sentence, 0, at)
+}
+
+fn only_fillers(sentence: &Sentence, from: usize, to: usize) -> bool {
+    match sentence.words.get(from..to).unwrap_or(&[]) {
+        // A greeting may be followed by a name.
+        ["hi" | "hey" | "hello" | "dear", rest @ ..] if rest.len() < 2 => true,
+        before => before.iter().all(|word| FILLERS.contains(word)),
+    }
+}
+
+fn inverted(words: &[&str]) -> bool {
+    let [auxiliary, subject, ..] = words else {
+        return false;
+    };
+    AUXILIARIES.contains(auxiliary)
+        && (PRONOUNS.contains(subject) || SUBJECTS.contains(subject) && !COMMANDS.contains(auxiliary))
+}
+
+fn question_word(words: &[&str]) -> bool {
+    match words {
+        // Only these, because in "which should fix it" and "which is why" a report goes on.
+        ["which", "one" | "of", ..]
+        | ["which", "is", "right" | "correct" | "better" | "preferred", ..]
+        | ["what", "next" | "about" | "if", ..]
+        | ["how", "about" | "many" | "much" | "long" | "often", ..]
+        | ["what's" | "who's" | "where's" | "how's", ..] => true,
+        ["what" | "who" | "where" | "why" | "how" | "when", next, ..] if AUXILIARIES.contains(next) => true,
+        // "which version will it be in", "what port do we use"
+        ["which" | "what" | "whose" | "how", rest @ ..] => (1..=3).any(|gap| {
+            rest.get(gap..).is_some_and(|rest| {
+                inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
+            })
+        }),
+        _ => false,
+    }
+}
