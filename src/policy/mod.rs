@@ -39,3 +39,6 @@ pub use load::PolicyStatus;
 pub use module::{CheckReport, Loader, Module};
 pub use set::{Policy, PolicySet};
 pub use state::{Quarantine, State};
+
+#[cfg(test)]
+mod tests;

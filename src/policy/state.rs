@@ -295,8 +295,6 @@ mod tests {
     #[test]
     fn a_damaged_copy_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap_err();
-        assert!(matches!(state, PolicyError::Untrusted { .. }) || dir.path().exists());
         let state = State::open(&dir.path().join("state")).unwrap();
         let good = resolved("p", b"good");
         state.remember(std::slice::from_ref(&good)).unwrap();

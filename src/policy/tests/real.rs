@@ -1,0 +1,190 @@
+//! The built-in policies, through the same gate as everybody's, with and without the cache.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::guests::call;
+use crate::domain::decision::{Fact, Hook, Mode, Outcome};
+use crate::policy::builtin::{BUILTINS, builtin};
+use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
+
+fn rate_limit(loader: &Loader) -> PolicySet {
+    let bytes = builtin("rate-limit").unwrap().bytes;
+    let module = Arc::new(loader.load(bytes, &json!({}), Limits::default()).unwrap());
+    PolicySet::new(loader, vec![Policy { name: "rate-limit".into(), mode: Mode::Enforce, module }], 1)
+}
+
+fn sent(set: &PolicySet, count: u64) -> Vec<Fact> {
+    set.fact_requests(Hook::Authorization)
+        .iter()
+        .map(|request| Fact {
+            request: request.clone(),
+            value: json!({ "count": count, "oldest": call().now }),
+        })
+        .collect()
+}
+
+#[test]
+fn every_built_in_policy_holds_its_own_cases() {
+    let loader = Loader::new(None).unwrap();
+    for builtin in BUILTINS {
+        let report = loader.check(builtin.bytes, &json!({}), Limits::default()).unwrap();
+        assert!(report.passed(), "{}: {:#?}", builtin.name, report.cases);
+        assert!(!report.cases.is_empty(), "{} has no cases", builtin.name);
+        assert_eq!(report.name, builtin.name);
+        assert_eq!(report.sdk.as_deref(), Some("1.0.0"));
+    }
+}
+
+#[test]
+fn decides_by_facts_and_repeats_itself() {
+    let loader = Loader::new(None).unwrap();
+    let set = rate_limit(&loader);
+    assert_eq!(set.authorize(&call(), &sent(&set, 3)).outcome, Outcome::Allow);
+    let facts = sent(&set, 30);
+    let first = set.authorize(&call(), &facts);
+    assert_eq!(first.outcome, Outcome::Deny);
+    assert_eq!(first.reason.as_ref().unwrap().code, "rate_limited");
+    assert_eq!(first.policy.as_deref(), Some("rate-limit"));
+    let again = set.authorize(&call(), &facts);
+    assert_eq!(
+        (&again.verdicts[0].answer, again.verdicts[0].fuel),
+        (&first.verdicts[0].answer, first.verdicts[0].fuel)
+    );
+}
+
+#[test]
+fn shadow_is_asked_and_affects_nothing() {
+    let loader = Loader::new(None).unwrap();
+    let mut policy = rate_limit(&loader).policies().next().unwrap().clone();
+    policy.mode = Mode::Shadow;
+    let set = PolicySet::new(&loader, vec![policy], 1);
+    let decision = set.authorize(&call(), &sent(&set, 30));
+    assert_eq!(decision.outcome, Outcome::Allow);
+    assert!(matches!(decision.verdicts[0].answer, crate::domain::decision::Answer::Deny(_)));
+}
+
+#[test]
+fn a_warm_cache_does_not_compile() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let load = || {
+        let loader = Loader::new(Some(&cache)).unwrap();
+        let start = Instant::now();
+        let set = rate_limit(&loader);
+        assert_eq!(set.authorize(&call(), &sent(&set, 30)).outcome, Outcome::Deny);
+        start.elapsed()
+    };
+    let (cold, warm) = (load(), load());
+    assert!(warm * 3 < cold, "cold {cold:?}, warm {warm:?}");
+}
+
+/// The files of a cache but its key.
+fn entries(cache: &Path) -> Vec<std::path::PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|path| path.file_name().unwrap() != "key");
+    all.sort();
+    all
+}
+
+#[test]
+fn a_tampered_or_foreign_entry_is_compiled_again_and_never_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| dir.path().join(name));
+    let decide = |cache: &Path| {
+        let loader = Loader::new(Some(cache)).unwrap();
+        let set = rate_limit(&loader);
+        assert_eq!(set.authorize(&call(), &sent(&set, 30)).outcome, Outcome::Deny);
+    };
+    decide(&ours);
+    decide(&theirs);
+    let good: Vec<_> = entries(&ours).iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert_eq!(
+        entries(&ours).iter().map(|p| p.file_name()).collect::<Vec<_>>(),
+        entries(&theirs).iter().map(|p| p.file_name()).collect::<Vec<_>>()
+    );
+    // One flipped bit, an entry made under another key, an entry under another's name, an empty one.
+    for (path, foreign) in entries(&ours).iter().zip(entries(&theirs)) {
+        let mut flipped = std::fs::read(path).unwrap();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        for bad in [flipped, std::fs::read(foreign).unwrap(), good[0].clone(), good[1].clone(), Vec::new()] {
+            std::fs::write(path, bad).unwrap();
+            decide(&ours);
+        }
+    }
+    // What others may write to is not read, however right it looks.
+    let path = &entries(&ours)[0];
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    decide(&ours);
+    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "it was written anew");
+}
+
+#[test]
+fn a_cache_others_can_write_to_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let loader = Loader::new(Some(&cache)).unwrap();
+    let set = rate_limit(&loader);
+    assert_eq!(set.authorize(&call(), &sent(&set, 30)).outcome, Outcome::Deny);
+    assert_eq!(entries(&cache).len(), 0);
+    let opened = super::super::cache::Cache::open(&cache, "x").map(|_| ());
+    assert!(matches!(opened, Err(PolicyError::Untrusted { .. })));
+}
+
+/// Not an assertion but a measurement: `cargo test --release --lib policy::tests::real::speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints measurements"]
+fn speed() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let start = Instant::now();
+    let loader = Loader::new(Some(&cache)).unwrap();
+    println!("engine {:?}", start.elapsed());
+    for round in ["cold", "warm"] {
+        for builtin in BUILTINS {
+            let start = Instant::now();
+            loader.load(builtin.bytes, &json!({}), Limits::default()).unwrap();
+            println!(
+                "{round} load of {} ({} KiB): {:?}",
+                builtin.name,
+                builtin.bytes.len() / 1024,
+                start.elapsed()
+            );
+        }
+    }
+    let set = rate_limit(&loader);
+    let facts = sent(&set, 3);
+    for threads in [1, 2, 8] {
+        let mut times: Vec<Duration> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..20_000)
+                            .map(|_| {
+                                let start = Instant::now();
+                                assert_eq!(set.authorize(&call(), &facts).outcome, Outcome::Allow);
+                                start.elapsed()
+                            })
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        times.sort_unstable();
+        println!(
+            "{threads} threads: p50 {:?} p99 {:?}",
+            times[times.len() / 2],
+            times[times.len() * 99 / 100]
+        );
+    }
+    let rss = std::fs::read_to_string("/proc/self/status").unwrap();
+    println!("{}", rss.lines().find(|line| line.starts_with("VmRSS")).unwrap());
+}

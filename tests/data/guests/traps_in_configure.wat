@@ -1,0 +1,7 @@
+;; Traps in configure.
+(module
+  (;frame;)
+  (func (export "team-table:policy/metadata@1.0.0#configure") (param i32 i32) (result i32)
+    (unreachable))
+  (func (export "team-table:policy/authorizer@1.0.0#authorize") (param i32) (result i32)
+    (i32.const 128)))
