@@ -3,8 +3,10 @@
 
 mod agent;
 mod audit;
+mod decisions;
 mod doctor;
 mod output;
+mod policy;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ Examples:
   team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
   team-table agent grant alice lead             make alice a lead
   team-table audit list --agent alice --since 2h
+  team-table policy install my-rule.wasm        every running process follows within a second
   team-table doctor                             say what is wrong, and how to mend it
 
 Clients:
@@ -47,6 +50,9 @@ enum Command {
     /// Who did what: list the audit log, verify its chain
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Policies: what decides, installing, rolling back, the decision log
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check database, permissions, port and policies
     Doctor(doctor::DoctorArguments),
 }
@@ -60,6 +66,9 @@ enum CliError {
     /// The server did not start or stopped with a fault.
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// A policy, set file or engine problem.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
     /// The database was not opened.
     #[error(transparent)]
     Open(#[from] crate::storage::OpenError),
@@ -114,6 +123,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Serve => serve::run(config),
         Command::Agent(command) => agent::run(&config, command),
         Command::Audit(command) => audit::run(&config, command),
+        Command::Policy(command) => policy::run(&config, command),
         Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }

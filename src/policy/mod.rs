@@ -37,7 +37,7 @@ pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
 pub use limits::Limits;
 pub use load::PolicyStatus;
 pub use module::{CheckReport, Loader, Module};
-pub use set::{Policy, PolicySet};
+pub use set::{Manifest, Policy, PolicySet};
 pub use state::{Quarantine, State};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::time::Instant as Deadline;
 
@@ -45,6 +46,8 @@ struct Inner {
     hub: Hub,
     options: TableOptions,
     metrics: Metrics,
+    /// Digest of the last policy set that this process has described in the database.
+    described: Mutex<String>,
 }
 
 /// There is no tool of that name.
@@ -96,13 +99,23 @@ struct Evidence {
     facts: Vec<Fact>,
     version: (i64, i64),
     micros: i64,
+    new_set: Option<String>,
 }
 
 impl Table {
     /// Puts the parts together.
     #[must_use]
     pub fn new(db: Db, policies: Arc<PolicyHost>, hub: Hub, options: TableOptions) -> Self {
-        Self { inner: Arc::new(Inner { db, policies, hub, options, metrics: Metrics::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                db,
+                policies,
+                hub,
+                options,
+                metrics: Metrics::default(),
+                described: Mutex::default(),
+            }),
+        }
     }
 
     /// The database.
@@ -294,7 +307,7 @@ impl Table {
             let (facts, version) = self.inner.db.read(|tx| read_facts(tx, requests, &case.scope))?;
             let decision = set.authorize(&case.question, &facts);
             let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            let evidence = Evidence { facts, version, micros };
+            let evidence = Evidence { facts, version, micros, new_set: self.undescribed(&set) };
             let approval = match decision.outcome {
                 Outcome::Allow => None,
                 Outcome::Escalate => {
@@ -318,7 +331,10 @@ impl Table {
                 }
             }
             match self.carry_out(case, &set, decision.clone(), &evidence, approval) {
-                Ok(Written::Done(body, unread)) => return Ok(Attempt::Done(finish(case, body, &unread))),
+                Ok(Written::Done(body, unread)) => {
+                    self.described(&evidence, set.digest());
+                    return Ok(Attempt::Done(finish(case, body, &unread)));
+                }
                 Ok(Written::Moved) => {}
                 Err(error) => return Err(self.failed(case, decision, evidence, error)),
             }
@@ -491,6 +507,21 @@ impl Table {
         }
     }
 
+    /// The set's description, unless this process knows it to be in the database.
+    fn undescribed(&self, set: &PolicySet) -> Option<String> {
+        if *self.inner.described.lock() == set.digest() {
+            return None;
+        }
+        serde_json::to_string(&set.manifest()).ok()
+    }
+
+    /// The description was committed with a decision.
+    fn described(&self, evidence: &Evidence, digest: &str) {
+        if evidence.new_set.is_some() {
+            digest.clone_into(&mut self.inner.described.lock());
+        }
+    }
+
     fn refused(&self, case: &Case, refusal: &Refusal) -> Reply {
         self.badged(case, Reply::refused(refusal))
     }
@@ -616,6 +647,7 @@ fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> D
         decision,
         done,
         micros: evidence.micros,
+        new_set: evidence.new_set.clone(),
     }
 }
 

@@ -153,6 +153,12 @@ CREATE INDEX decisions_by_agent ON decisions (agent, at, action, outcome, done);
 CREATE INDEX decisions_by_outcome ON decisions (outcome, id);
 CREATE INDEX decisions_by_time ON decisions (at);
 
+-- Every policy set that ever decided here: modules by digest, settings and limits, to make its decisions again.
+CREATE TABLE policy_sets (
+    digest   TEXT NOT NULL PRIMARY KEY,
+    policies TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE blobs (
     digest  BLOB    NOT NULL PRIMARY KEY,
     content TEXT    NOT NULL,
