@@ -5,8 +5,10 @@ mod agent;
 mod audit;
 mod decisions;
 mod doctor;
+mod escalation;
 mod output;
 mod policy;
+mod poll;
 mod serve;
 
 use std::process::ExitCode;
@@ -53,6 +55,11 @@ enum Command {
     /// Policies: what decides, installing, rolling back, the decision log
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Answer an agent's inbox while its person is away
+    Poll(poll::PollArguments),
+    /// The person's inbox: what waits for a decision
+    #[command(subcommand)]
+    Escalation(escalation::EscalationCommand),
     /// Check database, permissions, port and policies
     Doctor(doctor::DoctorArguments),
 }
@@ -84,6 +91,9 @@ enum CliError {
     /// A wrong argument that clap cannot see; status 2.
     #[error("{0}")]
     Usage(String),
+    /// A daemon met an escalation and was told to end then; status 3.
+    #[error("")]
+    Escalated,
     /// The command worked and found something wrong, and has said so; status 1.
     #[error("")]
     Found,
@@ -91,7 +101,11 @@ enum CliError {
 
 impl CliError {
     fn status(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Config(_) | Self::Usage(_)) { 2 } else { 1 })
+        ExitCode::from(match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Escalated => poll::ESCALATED,
+            _ => 1,
+        })
     }
 }
 
@@ -118,12 +132,15 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), CliError> {
     let config = Config::from_process(&arguments.flags)?;
-    serve::set_up_logging(&config);
-    match arguments.command.unwrap_or(Command::Serve) {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    serve::set_up_logging(&config, matches!(command, Command::Serve));
+    match command {
         Command::Serve => serve::run(config),
         Command::Agent(command) => agent::run(&config, command),
         Command::Audit(command) => audit::run(&config, command),
         Command::Policy(command) => policy::run(&config, command),
+        Command::Poll(arguments) => poll::run(&config, arguments),
+        Command::Escalation(command) => escalation::run(&config, command),
         Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }

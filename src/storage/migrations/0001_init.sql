@@ -211,4 +211,12 @@ CREATE TABLE escalations (
 ) STRICT;
 CREATE INDEX escalations_by_subject ON escalations (agent_id, subject, status);
 CREATE INDEX escalations_by_agent ON escalations (agent, id);
-CREATE INDEX escalations_open ON escalations (agent, id) WHERE status = 'open';
+CREATE INDEX escalations_open ON escalations (agent_id, id) WHERE status = 'open';
+CREATE INDEX escalations_waiting ON escalations (id) WHERE status = 'open';
+
+-- Which poll daemon answers for an agent; the others wait.
+CREATE TABLE leases (
+    agent_id   INTEGER NOT NULL PRIMARY KEY REFERENCES members (id),
+    holder     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
