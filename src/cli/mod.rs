@@ -81,7 +81,7 @@ enum CliError {
     Open(#[from] crate::storage::OpenError),
     /// The database said no.
     #[error("{0}")]
-    Storage(#[from] crate::storage::Error),
+    Storage(crate::storage::Error),
     /// The rules said no.
     #[error("{}; {}", .0.message, .0.hint)]
     Refused(#[from] crate::domain::refusal::Refusal),
@@ -97,6 +97,15 @@ enum CliError {
     /// The command worked and found something wrong, and has said so; status 1.
     #[error("")]
     Found,
+}
+
+impl From<crate::storage::Error> for CliError {
+    fn from(error: crate::storage::Error) -> Self {
+        match error {
+            crate::storage::Error::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Storage(other),
+        }
+    }
 }
 
 impl CliError {
