@@ -31,7 +31,8 @@ pub(crate) fn asks(sentence: &Sentence, at: usize) -> bool {
     let Some(words) = sentence.words.get(at..) else {
         return false;
     };
-    inverted(words) && starts(sentence, at) || question_word(words) && starts_sentence(sentence, at)
+    (inverted(words) || asks_which(words)) && starts(sentence, at)
+        || question_word(words) && starts_sentence(sentence, at)
 }
 
 /// Whether a clause starts at this word.
@@ -71,12 +72,16 @@ fn question_word(words: &[&str]) -> bool {
         | ["how", "about" | "many" | "much" | "long" | "often", ..]
         | ["what's" | "who's" | "where's" | "how's", ..] => true,
         ["what" | "who" | "where" | "why" | "how" | "when", next, ..] if AUXILIARIES.contains(next) => true,
-        // "which version will it be in", "what port do we use"
-        ["which" | "what" | "whose" | "how", rest @ ..] => (1..=3).any(|gap| {
-            rest.get(gap..).is_some_and(|rest| {
-                inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
-            })
-        }),
         _ => false,
     }
+}
+
+/// "Which version will it be in", "what port do we use".
+fn asks_which(words: &[&str]) -> bool {
+    let ["which" | "what" | "whose" | "how", rest @ ..] = words else { return false };
+    (1..=3).any(|gap| {
+        rest.get(gap..).is_some_and(|rest| {
+            inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
+        })
+    })
 }

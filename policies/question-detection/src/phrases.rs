@@ -113,6 +113,8 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
             // "I'll pick": the sender's own doing. "The confirm dialog": no verb at all.
             [.., last] if matches!(*last, "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll") => true,
             [.., last] if matches!(*last, "the" | "a" | "an" | "this") => true,
+            // "To confirm an order, press F5"
+            ["to"] => true,
             // "I can confirm", "users choose"
             [.., who, "can" | "could" | "would"] | [who] if REPORTERS.contains(who) => true,
             // "pick up", "pick it up"

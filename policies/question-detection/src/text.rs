@@ -89,10 +89,11 @@ fn span(rest: &str, c: char, before: char) -> Span<'_> {
         .map_or(Span::Open, Span::Closed)
 }
 
-/// What follows the address that starts here. Punctuation at its end belongs to the sentence.
+/// What follows the web address or the path that starts here. Punctuation at its end belongs to the sentence.
 fn address(rest: &str, before: char) -> Option<&str> {
-    let starts = ["http://", "https://", "www."].iter().any(|scheme| rest.starts_with(scheme));
-    if !starts || before.is_alphanumeric() {
+    let starts =
+        ["http://", "https://", "www.", "/", "./", "../", "~/"].iter().any(|start| rest.starts_with(start));
+    if !starts || !before.is_whitespace() && before != '(' {
         return None;
     }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -115,6 +116,9 @@ mod tests {
             ("> why?\nbecause", "because\n"),
             ("see https://a.b/c?d=e, ok", "see _, ok\n"),
             ("seen https://a.b/c?", "seen _?\n"),
+            ("call /a/confirm?", "call _?\n"),
+            ("decide / approve", "decide _ approve\n"),
+            ("a/b, c", "a/b, c\n"),
             ("an open \" quote?", "an open \" quote?\n"),
             ("\"why?\"", " why? "),
         ] {
