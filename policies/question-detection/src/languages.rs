@@ -67,16 +67,36 @@ const UNSPACED: [(Rule, &str); 5] = [
     ),
 ];
 
-/// The first phrase of a script without spaces in a line.
-pub(crate) fn unspaced(line: &str) -> Option<(Rule, &'static str)> {
-    if line.is_ascii() {
-        return None;
+/// Scripts without spaces, and Korean, come after this character.
+pub(crate) const SCRIPTS: char = '\u{3000}';
+
+/// The phrases of [`UNSPACED`], sorted by their first character.
+#[derive(Debug)]
+pub(crate) struct Unspaced(Vec<(char, Rule, &'static str)>);
+
+impl Unspaced {
+    pub(crate) fn new() -> Self {
+        let mut all = Vec::new();
+        for (rule, table) in UNSPACED {
+            all.extend(table.split('|').filter_map(|phrase| Some((phrase.chars().next()?, rule, phrase))));
+        }
+        all.sort_unstable_by_key(|(first, ..)| *first);
+        Self(all)
     }
-    UNSPACED.into_iter().flat_map(|(rule, table)| table.split('|').map(move |phrase| (rule, phrase))).find(
-        |(_, phrase)| {
-            // In Japanese, か asks, but から gives a reason.
-            line.match_indices(phrase)
-                .any(|(at, _)| !line.get(at + phrase.len()..).is_some_and(|after| after.starts_with('ら')))
-        },
-    )
+
+    /// The first phrase in a line.
+    pub(crate) fn find(&self, line: &str) -> Option<(Rule, &'static str)> {
+        if line.is_ascii() {
+            return None;
+        }
+        line.char_indices().filter(|(_, c)| *c >= SCRIPTS).find_map(|(at, c)| {
+            let from = self.0.partition_point(|(first, ..)| *first < c);
+            let rest = line.get(at..)?;
+            self.0.iter().skip(from).take_while(|(first, ..)| *first == c).find_map(|&(_, rule, phrase)| {
+                // In Japanese, か asks, but から gives a reason.
+                let after = rest.strip_prefix(phrase)?;
+                (!after.starts_with('ら')).then_some((rule, phrase))
+            })
+        })
+    }
 }

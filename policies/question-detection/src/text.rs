@@ -16,6 +16,9 @@ const QUOTES: [(char, char); 9] = [
     ('\'', '\''),
 ];
 
+/// How web addresses and paths start.
+const ADDRESSES: [&str; 7] = ["http://", "https://", "www.", "/", "./", "../", "~/"];
+
 /// The message without code, quotations and addresses. A message that is nothing but a quotation is taken at its word.
 pub(crate) fn own_words(message: &str) -> String {
     let own = without_quotes(message);
@@ -50,12 +53,25 @@ fn without_spans(line: &str, own: &mut String) {
     // Marks that nothing closes up to the end of the line: looked for once, not at every such mark.
     let mut open_ended = String::new();
     while let Some(c) = rest.chars().next() {
-        let quoted = if open_ended.contains(c) { Span::None } else { span(rest, c, before) };
+        if let Some(after) = address(rest, before) {
+            own.push_str(TAKEN);
+            (rest, before) = (after, '_');
+            continue;
+        }
+        // Most of a message is plain words, which start nothing.
+        let word = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        if let Some((word, after)) = rest.split_at_checked(word)
+            && let Some(last) = word.chars().next_back()
+        {
+            own.push_str(word);
+            (rest, before) = (after, last);
+            continue;
+        }
+        let quoted = if c == ' ' || open_ended.contains(c) { Span::None } else { span(rest, c, before) };
         if let Span::Open = quoted {
             open_ended.push(c);
         }
-        let after = if let Span::Closed(after) = quoted { Some(after) } else { address(rest, before) };
-        if let Some(after) = after {
+        if let Span::Closed(after) = quoted {
             own.push_str(TAKEN);
             (rest, before) = (after, '_');
         } else {
@@ -91,9 +107,10 @@ fn span(rest: &str, c: char, before: char) -> Span<'_> {
 
 /// What follows the web address or the path that starts here. Punctuation at its end belongs to the sentence.
 fn address(rest: &str, before: char) -> Option<&str> {
-    let starts =
-        ["http://", "https://", "www.", "/", "./", "../", "~/"].iter().any(|start| rest.starts_with(start));
-    if !starts || !before.is_whitespace() && before != '(' {
+    if !before.is_whitespace() && before != '(' || !rest.starts_with(['h', 'w', '/', '.', '~']) {
+        return None;
+    }
+    if !ADDRESSES.iter().any(|start| rest.starts_with(start)) {
         return None;
     }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
