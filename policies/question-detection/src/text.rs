@@ -1,5 +1,7 @@
 //! Takes out of a message what its sender did not say: code, quotations and addresses. What is left is judged.
 
+use crate::languages::SCRIPTS;
+
 /// What stands where something was taken out, so that a sentence keeps its shape.
 const TAKEN: &str = "_";
 
@@ -59,7 +61,7 @@ fn without_spans(line: &str, own: &mut String) {
             continue;
         }
         // Most of a message is plain words, which start nothing.
-        let word = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let word = rest.find(|c: char| !is_plain(c)).unwrap_or(rest.len());
         if let Some((word, after)) = rest.split_at_checked(word)
             && let Some(last) = word.chars().next_back()
         {
@@ -81,6 +83,11 @@ fn without_spans(line: &str, own: &mut String) {
     }
 }
 
+/// Letters and digits that start neither a quotation nor an address; the marks of unspaced scripts lie before U+3040.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ('\u{3040}'..'\u{d7b0}').contains(&c)
+}
+
 /// A quotation at some place of a line.
 enum Span<'a> {
     /// None starts here.
@@ -94,7 +101,7 @@ enum Span<'a> {
 fn span(rest: &str, c: char, before: char) -> Span<'_> {
     let Some((open, close)) = QUOTES.iter().copied().find(|(open, _)| *open == c) else { return Span::None };
     // An apostrophe opens nothing in the middle of a word, and the end of one closes nothing.
-    if before.is_alphanumeric() && open != '`' && !matches!(open, '「' | '『') {
+    if open == close && open != '`' && before.is_alphanumeric() && before < SCRIPTS {
         return Span::None;
     }
     let inside = rest.get(open.len_utf8()..).unwrap_or("");
@@ -136,6 +143,7 @@ mod tests {
             ("call /a/confirm?", "call _?\n"),
             ("decide / approve", "decide _ approve\n"),
             ("a/b, c", "a/b, c\n"),
+            ("他问“可以吗？”。好的", "他问_。好的\n"),
             ("an open \" quote?", "an open \" quote?\n"),
             ("\"why?\"", " why? "),
         ] {
