@@ -14,8 +14,9 @@ use serde::Serialize;
 use super::error::PolicyError;
 use super::load::{self, Loaded, PolicyStatus};
 use super::module::Loader;
-use super::monitor::{Clock, Failing, Monitor, PolicyCounts};
-use super::set::PolicySet;
+use super::monitor::{Clock, Failing, MAX_FAILURES, Monitor, PolicyCounts};
+use super::set::{Policy, PolicySet};
+use super::set_file::{Resolved, SET_FILE};
 use super::state::{Quarantine, State};
 use super::watch::Watch;
 
@@ -23,6 +24,10 @@ use super::watch::Watch;
 const QUIET: Duration = Duration::from_millis(25);
 /// How long changes may keep coming before it is read all the same.
 const RESTLESS: Duration = Duration::from_millis(150);
+
+/// How long a set file that is suddenly gone is given to come back: many editors replace a file by deleting it, and without
+/// one the built-in set would decide.
+const VANISHED: Duration = Duration::from_millis(300);
 
 /// Where things are.
 pub struct HostConfig {
@@ -134,6 +139,7 @@ impl PolicyHost {
             shared: Arc::clone(&shared),
             state,
             attempts: 0,
+            had_file: false,
             config,
         };
         let changes = commands.clone();
@@ -223,6 +229,8 @@ struct Worker {
     shared: Arc<Shared>,
     state: Option<State>,
     attempts: u64,
+    /// Whether there was a set file when the directory was last looked at.
+    had_file: bool,
 }
 
 impl Worker {
@@ -241,15 +249,12 @@ impl Worker {
                 Ok(Command::Reload) => {}
                 Ok(Command::Changed) => match settle(commands) {
                     Settled::Quiet => {}
-                    Settled::Failing(failing) => self.roll_back(&failing),
+                    // The change is looked at in any case.
+                    Settled::Failing(failing) => _ = self.rolled_back(&failing),
                     Settled::Stop => return,
                 },
-                Ok(Command::Failing(failing)) => {
-                    if !self.deciding(&failing) {
-                        continue;
-                    }
-                    self.roll_back(&failing);
-                }
+                Ok(Command::Failing(failing)) if self.rolled_back(&failing) => {}
+                Ok(Command::Failing(_)) => continue,
                 Err(RecvTimeoutError::Timeout) if watch.differs() => {}
                 Err(RecvTimeoutError::Timeout) => continue,
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -263,6 +268,11 @@ impl Worker {
     fn load(&mut self) {
         let start = Instant::now();
         self.attempts += 1;
+        let has_file = self.config.dir.join(SET_FILE).exists();
+        if self.had_file && !has_file {
+            std::thread::sleep(VANISHED);
+        }
+        self.had_file = has_file;
         let active =
             self.shared.current.lock().as_ref().map(|(set, status)| (Arc::clone(set), status.clone()));
         let active = active.filter(|(_, status)| status.source != Source::Nothing);
@@ -278,8 +288,9 @@ impl Worker {
         }
         match (attempt, active) {
             (Loaded { resolved: Ok((resolved, policies)), status }, active) => {
-                self.accept(active, policies, status, start);
+                // Before the swap: what decides is always kept.
                 self.remember(&resolved);
+                self.accept(active, policies, status, start);
             }
             (Loaded { status: policies, .. }, Some((set, mut status))) => {
                 status.error = error;
@@ -295,7 +306,7 @@ impl Worker {
     fn accept(
         &self,
         active: Option<(Arc<PolicySet>, SetStatus)>,
-        policies: Vec<super::set::Policy>,
+        policies: Vec<Policy>,
         of_policies: Vec<PolicyStatus>,
         start: Instant,
     ) {
@@ -354,37 +365,38 @@ impl Worker {
         drop(old);
     }
 
-    fn remember(&self, resolved: &[super::set_file::Resolved]) {
+    fn remember(&self, resolved: &[Resolved]) {
         if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(resolved)) {
             tracing::warn!(%error, "the last good policies are not kept");
         }
     }
 
-    /// Whether the module that failed is the one that decides: another report may have been faster.
-    fn deciding(&self, failing: &Failing) -> bool {
-        let current = self.shared.current.lock();
-        current.as_ref().is_some_and(|(set, _)| {
-            set.policies()
-                .any(|policy| policy.name == failing.policy && policy.module.digest == failing.digest)
-        })
-    }
-
-    /// Takes a failing module out of force, if there is one to put in its place. The next load does the rest.
-    fn roll_back(&self, failing: &Failing) {
+    /// Takes a failing module out of force, if it still decides and there is one to put in its place. The next load does
+    /// the rest.
+    fn rolled_back(&self, failing: &Failing) -> bool {
         let Failing { policy, digest, detail } = failing;
+        let deciding = self.shared.current.lock().as_ref().is_some_and(|(set, _)| {
+            set.policies().any(|active| active.name == *policy && active.module.digest == *digest)
+        });
+        if !deciding {
+            // A report about a set that is gone already.
+            return false;
+        }
         let record = Quarantine {
             policy: policy.clone(),
             digest: digest.clone(),
             since: (self.config.clock)(),
-            reason: format!("failed {} times within a minute, last: {detail}", super::monitor::MAX_FAILURES),
+            reason: format!("failed {MAX_FAILURES} times within a minute, last: {detail}"),
         };
-        match self.state.as_ref().map(|state| state.quarantine(record)) {
-            Some(Ok(())) => tracing::error!(%policy, %digest, %detail, "a failing policy is rolled back"),
-            Some(Err(error)) => {
-                tracing::error!(%policy, %digest, %detail, %error, "a failing policy stays: it fails closed");
+        let nowhere = || Err(PolicyError::NothingToRollBack(policy.clone()));
+        match self.state.as_ref().map_or_else(nowhere, |state| state.quarantine(record)) {
+            Ok(()) => tracing::error!(%policy, %digest, %detail, "a failing policy is rolled back"),
+            Err(error) => {
+                tracing::error!(%policy, %digest, %detail, %error, "a failing policy stays and fails closed");
+                return false;
             }
-            None => tracing::error!(%policy, %digest, %detail, "a failing policy stays: it fails closed"),
         }
+        true
     }
 }
 

@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
+use super::builtin::BUILTINS;
 use super::error::PolicyError;
 use super::module::{Loader, Module};
 use super::set::{Policy, PolicySet};
 use super::set_file::{self, Entry, Resolved};
 use super::settings::settings_digest;
-use super::state::State;
+use super::state::{Quarantine, State};
 
 /// How one policy of the set file stands.
 #[derive(Debug, Clone, Serialize)]
@@ -101,6 +102,38 @@ pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, P
         policy(loader, None, &resolved).map_err(|error| error.of(&name))
     };
     state.last_good()?.into_iter().map(load).collect()
+}
+
+/// Takes the module that the set file names for a policy out of force, as a person does with `policy rollback`. Every
+/// process follows; [`State::release`] undoes it. Returns the module's digest.
+///
+/// # Errors
+/// When there is no such policy, or nothing that could decide in its place.
+pub fn roll_back(dir: &Path, state: &State, policy: &str, now: i64) -> Result<String, PolicyError> {
+    let entry = set_file::read(dir)?.into_iter().find(|entry| entry.name == policy);
+    let entry = entry.ok_or_else(|| PolicyError::NoSuchPolicy(policy.to_owned()))?;
+    let digest = set_file::resolve(dir, entry)?.digest;
+    let reason = "rolled back by a person".to_owned();
+    state.quarantine(Quarantine { policy: policy.to_owned(), digest: digest.clone(), since: now, reason })?;
+    Ok(digest)
+}
+
+/// The bytes of a module by digest, for explaining and replaying decisions: one that comes with the binary, one that was in
+/// force once, or one in the policy directory.
+///
+/// # Errors
+/// When the kept copies cannot be read or trusted.
+pub fn find_module(dir: &Path, state: &State, digest: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+    let is_it = |bytes: &[u8]| blake3::hash(bytes).to_hex().as_str() == digest;
+    if let Some(builtin) = BUILTINS.iter().find(|builtin| is_it(builtin.bytes)) {
+        return Ok(Some(builtin.bytes.to_vec()));
+    }
+    if let Some(bytes) = state.module(digest)? {
+        return Ok(Some(bytes));
+    }
+    let listed = std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let modules = listed.filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    Ok(modules.filter_map(|path| std::fs::read(path).ok()).find(|bytes| is_it(bytes)))
 }
 
 fn load_one(

@@ -35,7 +35,7 @@ mod workbench;
 pub use error::PolicyError;
 pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
 pub use limits::Limits;
-pub use load::PolicyStatus;
+pub use load::{PolicyStatus, find_module, roll_back};
 pub use module::{CheckReport, Loader, Module};
 pub use set::{Policy, PolicySet};
 pub use state::{Quarantine, State};

@@ -123,6 +123,11 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
         Document::parse(text).map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
     let SetFile { policy: entries } = toml_edit::de::from_str(text)
         .map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
+    if entries.is_empty() {
+        // An editor that is about to write leaves a file empty for a moment; an empty set would allow everything.
+        let message = "names no policy; switch policies off with mode = \"off\", or remove the file for the built-in set";
+        return Err(wrong(None, message.to_owned()));
+    }
     let mut names = HashSet::new();
     for (i, entry) in entries.iter().enumerate() {
         let table =

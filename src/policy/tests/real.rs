@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::guests::call;
+use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, Mode, Outcome};
 use crate::policy::builtin::{BUILTINS, builtin};
-use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
+use crate::policy::{Loader, Policy, PolicyError, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
     let bytes = builtin("rate-limit").unwrap().bytes;
-    let module = Arc::new(loader.load(bytes, &json!({}), Limits::default()).unwrap());
+    let module = Arc::new(loader.load(bytes, &json!({}), patient()).unwrap());
     PolicySet::new(loader, vec![Policy { name: "rate-limit".into(), mode: Mode::Enforce, module }], 1)
 }
 
@@ -32,7 +32,7 @@ fn sent(set: &PolicySet, count: u64) -> Vec<Fact> {
 fn every_built_in_policy_holds_its_own_cases() {
     let loader = Loader::new(None).unwrap();
     for builtin in BUILTINS {
-        let report = loader.check(builtin.bytes, &json!({}), Limits::default()).unwrap();
+        let report = loader.check(builtin.bytes, &json!({}), patient()).unwrap();
         assert!(report.passed(), "{}: {:#?}", builtin.name, report.cases);
         assert!(!report.cases.is_empty(), "{} has no cases", builtin.name);
         assert_eq!(report.name, builtin.name);
@@ -150,7 +150,7 @@ fn speed() {
     for round in ["cold", "warm"] {
         for builtin in BUILTINS {
             let start = Instant::now();
-            loader.load(builtin.bytes, &json!({}), Limits::default()).unwrap();
+            loader.load(builtin.bytes, &json!({}), patient()).unwrap();
             println!(
                 "{round} load of {} ({} KiB): {:?}",
                 builtin.name,
@@ -187,4 +187,36 @@ fn speed() {
     }
     let rss = std::fs::read_to_string("/proc/self/status").unwrap();
     println!("{}", rss.lines().find(|line| line.starts_with("VmRSS")).unwrap());
+}
+
+/// Where the time of a cold load goes; as [`speed`].
+#[test]
+#[ignore = "prints measurements"]
+fn stages() {
+    use crate::policy::workbench::Workbench;
+    let loader = super::guests::loader(4);
+    for builtin in BUILTINS {
+        let mut last = Instant::now();
+        let mut stage = |name: &str| {
+            print!("{name} {:?}, ", last.elapsed());
+            last = Instant::now();
+        };
+        print!("{}: ", builtin.name);
+        let gated = crate::policy::gate::check(builtin.bytes, patient()).unwrap();
+        stage("gate");
+        let workbench = Workbench::open(loader.runtime(), &gated, patient()).unwrap();
+        stage("instrument and compile");
+        let configured = workbench.configure("{}").unwrap();
+        stage("configure");
+        let snapshot = workbench.snapshot(configured).unwrap();
+        stage("snapshot");
+        let component = wasmtime::component::Component::new(loader.runtime().engine(), &snapshot).unwrap();
+        stage("compile");
+        let code = component.serialize().unwrap();
+        stage("serialize");
+        let cases = crate::policy::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
+        assert!(crate::policy::cases::run(&workbench, &cases).iter().all(|case| case.failure.is_none()));
+        stage("cases");
+        println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
+    }
 }
