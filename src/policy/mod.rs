@@ -24,7 +24,7 @@ mod load;
 mod module;
 pub mod monitor;
 mod set;
-pub mod set_edit;
+mod set_edit;
 pub mod set_file;
 pub mod settings;
 mod state;

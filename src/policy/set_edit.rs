@@ -212,3 +212,98 @@ const fn mode_name(mode: Mode) -> &'static str {
         Mode::Off => "off",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"# the house rules
+[[policy]]
+name = "rate-limit" # keep this one
+module = "builtin:rate-limit"
+mode = "enforce" # or "shadow"
+
+[policy.settings]
+# agreed on Monday
+max_messages = 30 # per minute
+
+[[policy]] # the second
+name = "cap"
+module = "builtin:reply-cap"
+"#;
+
+    /// The set file after a change.
+    fn after(before: &str, change: impl FnOnce(&mut Editor)) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(SET_FILE), before).unwrap();
+        let mut editor = Editor::open(dir.path()).unwrap();
+        change(&mut editor);
+        editor.save().unwrap();
+        fs::read_to_string(dir.path().join(SET_FILE)).unwrap()
+    }
+
+    #[test]
+    fn a_mode_changes_and_nothing_else() {
+        let text = after(TEXT, |editor| editor.set_mode("rate-limit", Mode::Off).unwrap());
+        assert_eq!(text, TEXT.replace("mode = \"enforce\"", "mode = \"off\""));
+    }
+
+    #[test]
+    fn new_values_keep_the_comments() {
+        let text = after(TEXT, |editor| {
+            let mut entry = editor.entries().unwrap().remove(0);
+            entry.settings.insert("max_messages".into(), 20.into());
+            editor.put(&entry);
+        });
+        assert_eq!(text, TEXT.replace("max_messages = 30", "max_messages = 20"));
+    }
+
+    #[test]
+    fn what_is_added_can_be_read_and_what_is_removed_is_gone() {
+        let settings = serde_json::json!({ "deny": ["a", "b"], "roles": { "ops": { "all": true } } });
+        let entry = Entry {
+            mode: Mode::Shadow,
+            digest: Some("0".repeat(64)),
+            settings: settings.as_object().unwrap().clone(),
+            limits: Limits { fuel: 5, ..Limits::default() },
+            ..Entry::new("new", "new.wasm")
+        };
+        let text = after(TEXT, |editor| {
+            editor.put(&entry);
+            editor.remove("cap").unwrap();
+            assert!(matches!(editor.remove("cap"), Err(PolicyError::NoSuchPolicy(_))));
+        });
+        let entries = parse(&text).unwrap();
+        assert_eq!(
+            entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+            ["rate-limit", "new"]
+        );
+        assert_eq!(entries[1], entry);
+    }
+
+    #[test]
+    fn tables_written_inline_can_be_edited_too() {
+        let before = "policy = [{ name = \"cap\", module = \"builtin:reply-cap\" }]\n";
+        let text = after(before, |editor| editor.set_mode("cap", Mode::Shadow).unwrap());
+        assert_eq!(parse(&text).unwrap()[0].mode, Mode::Shadow);
+    }
+
+    #[test]
+    fn without_a_file_the_built_in_set_is_written_down_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(&dir.path().join("policies")).unwrap();
+        editor.set_mode("rate-limit", Mode::Off).unwrap();
+        editor.save().unwrap();
+        let text = fs::read_to_string(dir.path().join("policies").join(SET_FILE)).unwrap();
+        assert_eq!(parse(&text).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_change_that_would_not_be_read_again_is_not_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(dir.path()).unwrap();
+        editor.put(&Entry::new("Bad Name", "x.wasm"));
+        assert!(editor.save().is_err());
+        assert!(!dir.path().join(SET_FILE).exists());
+    }
+}

@@ -16,6 +16,8 @@ use super::cache::open_plain;
 use super::error::PolicyError;
 use super::limits::Limits;
 
+pub use super::set_edit::Editor;
+
 /// The set file's name in the policy directory.
 pub const SET_FILE: &str = "policy-set.toml";
 /// What a module that comes with the binary is called in the set file, before its name.
@@ -212,4 +214,47 @@ fn read_module(dir: &Path, entry: &Entry) -> Result<Vec<u8>, PolicyError> {
     let limit = entry.limits.module_bytes() + 1;
     file.take(limit).read_to_end(&mut bytes).map_err(PolicyError::io("read", &path))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_everything_the_contract_names() {
+        let entries = parse(
+            r#"
+            # every key
+            [[policy]]
+            name = "rate-limit"
+            module = "builtin:rate-limit"
+            mode = "shadow"
+            [policy.settings]
+            max_messages = 30
+            [policy.limits]
+            memory_mib = 32
+
+            [[policy]]
+            name = "ours"
+            module = "ours.wasm"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(entries[0].mode, Mode::Shadow);
+        assert_eq!(entries[0].settings["max_messages"], 30);
+        assert_eq!(entries[0].limits, Limits { memory_mib: 32, ..Limits::default() });
+        assert_eq!(entries[1], Entry::new("ours", "ours.wasm"));
+    }
+
+    #[test]
+    fn the_built_in_set_is_every_built_in_policy() {
+        let names: Vec<_> = built_in().into_iter().map(|entry| (entry.name, entry.mode)).collect();
+        assert_eq!(names.len(), 4);
+        assert!(names.iter().all(|(name, mode)| is_name(name) && *mode == Mode::Enforce));
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(position("é = 1\nüb = 2", 10), (2, 3));
+    }
 }

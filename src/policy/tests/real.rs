@@ -10,7 +10,7 @@ use serde_json::json;
 use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, Mode, Outcome};
 use crate::policy::builtin::{BUILTINS, builtin};
-use crate::policy::{Loader, Policy, PolicyError, PolicySet};
+use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
     let bytes = builtin("rate-limit").unwrap().bytes;
@@ -185,6 +185,16 @@ fn speed() {
             times[times.len() * 99 / 100]
         );
     }
+    let endless = Limits { fuel: crate::policy::limits::MAX_FUEL, ..Limits::default() };
+    let hangs =
+        super::guests::load_with(&loader, &super::guests::guest("loops_in_call"), &json!({}), endless)
+            .unwrap();
+    let cut = (0..20).map(|_| {
+        let start = Instant::now();
+        super::guests::failure(&loader, &hangs);
+        start.elapsed()
+    });
+    println!("a hanging call with 50 ms is cut after at most {:?}", cut.max().unwrap());
     let rss = std::fs::read_to_string("/proc/self/status").unwrap();
     println!("{}", rss.lines().find(|line| line.starts_with("VmRSS")).unwrap());
 }
