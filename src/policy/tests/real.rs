@@ -230,3 +230,48 @@ fn stages() {
         println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
     }
 }
+
+/// How long a process waits for its first set, and a changed file to be in force; as [`speed`].
+#[test]
+#[ignore = "prints measurements"]
+fn start_up() {
+    let root = tempfile::tempdir().unwrap();
+    let start = || {
+        let config = crate::policy::HostConfig {
+            dir: root.path().join("policies"),
+            cache_dir: root.path().join("cache"),
+            state_dir: root.path().join("state"),
+            clock: Arc::new(|| 0),
+        };
+        let start = Instant::now();
+        let host = crate::policy::PolicyHost::start(config).unwrap();
+        let returned = start.elapsed();
+        drop(host.current());
+        println!("start returns after {returned:?}, the built-in set decides after {:?}", start.elapsed());
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        println!("{}", status.lines().find(|line| line.starts_with("VmRSS")).unwrap());
+        host
+    };
+    for _ in ["cold", "warm"] {
+        drop(start());
+    }
+    let host = start();
+    let policies = root.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    for (i, builtin) in BUILTINS.iter().cycle().take(8).enumerate() {
+        let generation = host.status().unwrap().generation;
+        // A section more makes it another module.
+        let module = super::guests::with_section(builtin.bytes.to_vec(), "round", &i.to_string());
+        std::fs::write(policies.join("p.wasm"), module).unwrap();
+        let start = Instant::now();
+        std::fs::write(policies.join("policy-set.toml"), "[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\n")
+            .unwrap();
+        let status = host.wait_for(Duration::from_mins(1), |status| status.generation > generation).unwrap();
+        let kib = builtin.bytes.len() / 1024;
+        println!(
+            "change of {kib} KiB in force after {:?}, loading {} ms",
+            start.elapsed(),
+            status.swap_millis
+        );
+    }
+}
