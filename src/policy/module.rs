@@ -177,45 +177,7 @@ impl Loader {
         if let (Ok(kept), Ok(code)) = (serde_json::to_vec(&kept), component.serialize()) {
             self.put(&keys.module, &kept, &code);
         }
-        self.module(keys, settings, limits, kept, &component)
-    }
-
-    /// Ready to be asked.
-    fn module(
-        &self,
-        keys: Keys,
-        settings: &Value,
-        limits: Limits,
-        kept: Kept,
-        component: &Component,
-    ) -> Result<Module, PolicyError> {
-        let Kept { description, hooks, sdk } = kept;
-        let facts = description
-            .facts
-            .iter()
-            .map(AskedFact::normalise)
-            .collect::<Result<_, _>>()
-            .map_err(PolicyError::Description)?;
-        // Otherwise done by the first call.
-        component
-            .initialize_copy_on_write_image()
-            .map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
-        let [_, digest, settings_digest] = keys.module;
-        Ok(Module {
-            digest,
-            settings_digest,
-            settings: settings.clone(),
-            limits,
-            name: description.name,
-            version: description.version,
-            summary: description.summary,
-            sdk,
-            facts,
-            asked: description.facts,
-            pre: prelink(&self.runtime, component)?,
-            exports: Exports::find(component, &hooks).map_err(missing)?,
-            hooks,
-        })
+        ready(keys, settings, limits, kept, &component)
     }
 
     /// Whether the embedded cases are known to hold, on this engine and under these limits.
@@ -226,7 +188,7 @@ impl Loader {
     fn cached(&self, keys: &Keys, settings: &Value, limits: Limits) -> Option<Module> {
         let (kept, component) = self.cache.as_ref()?.get(&keys.module)?.component(self.runtime.engine())?;
         let kept = serde_json::from_slice(&kept).ok()?;
-        self.module(keys.clone(), settings, limits, kept, &component).ok()
+        ready(keys.clone(), settings, limits, kept, &component).ok()
     }
 
     fn put(&self, key: &[String], kept: &[u8], code: &[u8]) {
@@ -234,6 +196,41 @@ impl Loader {
             cache.put(key, kept, code);
         }
     }
+}
+
+/// Ready to be asked.
+fn ready(
+    keys: Keys,
+    settings: &Value,
+    limits: Limits,
+    kept: Kept,
+    component: &Component,
+) -> Result<Module, PolicyError> {
+    let Kept { description, hooks, sdk } = kept;
+    let facts = description
+        .facts
+        .iter()
+        .map(AskedFact::normalise)
+        .collect::<Result<_, _>>()
+        .map_err(PolicyError::Description)?;
+    // Otherwise done by the first call.
+    component.initialize_copy_on_write_image().map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
+    let [_, digest, settings_digest] = keys.module;
+    Ok(Module {
+        digest,
+        settings_digest,
+        settings: settings.clone(),
+        limits,
+        name: description.name,
+        version: description.version,
+        summary: description.summary,
+        sdk,
+        facts,
+        asked: description.facts,
+        pre: prelink(component)?,
+        exports: Exports::find(component, &hooks).map_err(missing)?,
+        hooks,
+    })
 }
 
 /// What the cache calls a module with its settings, and the passing of its cases.
