@@ -189,8 +189,14 @@ fn module_complaint(module: &str) -> Option<String> {
 
 /// Reads the module an entry stands for, once, and takes the digest of what was read.
 pub(super) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
+    let mut entry = entry;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
-        Some(builtin) => builtin.bytes.to_vec(),
+        Some(builtin) => {
+            if entry.limits == Limits::default() {
+                entry.limits = builtin.limits;
+            }
+            builtin.bytes.to_vec()
+        }
         None => read_module(dir, &entry)?,
     };
     let digest = blake3::hash(&bytes).to_hex().to_string();
