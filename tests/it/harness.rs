@@ -254,7 +254,12 @@ pub(crate) fn name_parameter(tool: &str) -> &'static str {
     }
 }
 
-impl Agent<'_> {
+impl<'a> Agent<'a> {
+    /// An agent that has its token already.
+    pub(crate) fn known(desk: &'a Desk, name: &str, token: &str) -> Self {
+        Self { desk, name: name.to_owned(), token: token.to_owned() }
+    }
+
     /// Calls a tool as this agent; name and token are filled in.
     pub(crate) fn call(&self, tool: &str, arguments: Value) -> Answer {
         let mut arguments = arguments;
