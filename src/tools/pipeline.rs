@@ -157,7 +157,7 @@ impl Table {
         };
         let parsed = match (row.parse)(arguments.clone(), &row.spec.input_schema) {
             Ok(parsed) => parsed,
-            Err(refusal) => return self.unparsed(refusal, argument, request.bearer).await,
+            Err(refusal) => return self.unparsed(row, refusal, argument, request.bearer).await,
         };
         let parsed = Arc::new(parsed);
         let deadline = Deadline::now() + parsed.call().wait();
@@ -188,20 +188,36 @@ impl Table {
         }
     }
 
+    /// Notes with the next commit that a member was there, though its call came to nothing.
+    fn seen(&self, member: Option<i64>, now: Millis) {
+        if let Some(id) = member {
+            self.inner.db.write_later(move |tx| tx.touch(id, now));
+        }
+    }
+
     /// Arguments that cannot be read: the caller is told, and, if known, of the messages that wait.
-    async fn unparsed(&self, refusal: Refusal, argument: Option<String>, ambient: Option<String>) -> Reply {
+    async fn unparsed(
+        &self,
+        row: &Row,
+        refusal: Refusal,
+        argument: Option<String>,
+        ambient: Option<String>,
+    ) -> Reply {
         let table = self.clone();
         let credential = Credential { argument, ambient };
-        let reply = Reply::refused(&refusal);
+        let (reply, is_inbox) = (Reply::refused(&refusal), row.is_inbox);
         let badge = tokio::task::spawn_blocking(move || {
-            table.inner.db.read(|tx| {
+            let known = table.inner.db.read(|tx| {
                 let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
-                let principal = caller.ok().and_then(|caller| caller.principal().cloned());
-                principal.map(|principal| tx.unread(principal.id)).transpose()
-            })
+                let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
+                Ok((caller, caller.map(|id| tx.unread(id)).transpose()?))
+            });
+            let (caller, unread) = known.ok()?;
+            table.seen(caller, table.inner.options.clock.now());
+            unread.filter(|_| !is_inbox)
         });
         match badge.await {
-            Ok(Ok(Some(unread))) => reply.with_badge(&unread),
+            Ok(Some(unread)) => reply.with_badge(&unread),
             _ => reply,
         }
     }
@@ -227,6 +243,7 @@ impl Table {
             Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
         };
         if let Err(refusal) = case.call.check() {
+            self.seen(case.context.caller_id(), now);
             return Attempt::Done(self.refused(&case, &refusal));
         }
         match self.judge(&case) {
@@ -374,15 +391,12 @@ impl Table {
                 return Ok(Written::Moved);
             }
             tx.record_decision(&record)?;
+            let caller = context.caller_id();
+            // First: what the call returns already knows that its caller was seen.
+            caller.map_or(Ok(()), |id| tx.touch(id, context.now))?;
             let body = call.run(tx, &context)?;
-            let mut unread = storage::Unread::default();
-            if let Some(principal) = &context.principal {
-                tx.touch(principal.id, context.now)?;
-                if !is_inbox {
-                    unread = tx.unread(principal.id)?;
-                }
-            }
-            Ok(Written::Done(body, unread))
+            let unread = caller.filter(|_| !is_inbox).map(|id| tx.unread(id)).transpose()?;
+            Ok(Written::Done(body, unread.unwrap_or_default()))
         })
     }
 
@@ -527,11 +541,9 @@ impl Table {
     }
 
     fn badged(&self, case: &Case, reply: Reply) -> Reply {
-        match &case.context.principal {
-            Some(principal) if !case.row.is_inbox => {
-                reply.with_badge(&self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default())
-            }
-            _ => reply,
+        match case.context.caller_id().filter(|_| !case.row.is_inbox) {
+            Some(id) => reply.with_badge(&self.inner.db.read(|tx| tx.unread(id)).unwrap_or_default()),
+            None => reply,
         }
     }
 
