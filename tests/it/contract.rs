@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use team_table::domain::clock::{MINUTE, SECOND};
-use team_table::domain::escalation::EscalationStatus;
+use team_table::storage::Answer;
 use team_table::tools::{Request, Transport};
 
 use crate::harness::{Agent, Desk, Home, UNLIMITED, numbers, object, strings};
@@ -342,9 +342,7 @@ fn a_held_call_names_its_escalation_and_passes_once_when_approved() {
     assert_eq!(desk.count("SELECT count(*) FROM messages"), 0);
     assert!(bob.read().is_empty());
     let now = desk.clock.now();
-    desk.db()
-        .write(move |tx| tx.resolve_escalation(escalation, EscalationStatus::Approved, None, None, now))
-        .unwrap();
+    desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
     call().ok();
     assert_eq!(bob.read(), ["hear, hear"]);
     assert_ne!(call().refused("approval_required")["escalation_id"], escalation);
