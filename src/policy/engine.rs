@@ -4,8 +4,8 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use parking_lot::{Condvar, Mutex};
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ResourceLimiter,
     Store, UpdateDeadline, WasmFeatures,
@@ -146,9 +146,9 @@ fn limited(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Meter>> {
 pub(super) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(Ticker::ticks(limits.millis));
-    let deadline = thread_time() + Duration::from_millis(limits.millis.into());
+    let deadline = ThreadTime::now().as_duration() + Duration::from_millis(limits.millis.into());
     store.epoch_deadline_callback(move |_| {
-        let left = deadline.saturating_sub(thread_time());
+        let left = deadline.saturating_sub(ThreadTime::now().as_duration());
         if left.is_zero() {
             return Ok(UpdateDeadline::Interrupt);
         }
@@ -156,12 +156,6 @@ pub(super) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Res
     });
     store.set_hostcall_fuel(ANSWER_BYTES);
     Ok(())
-}
-
-/// How long this thread has run.
-fn thread_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Reserves no address space ahead.
