@@ -2,7 +2,7 @@
 //! callers wait, they share one fsync. Knows nothing of what the jobs do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -150,10 +150,7 @@ fn gather(first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Jo
         let next = if awaited {
             queue.try_recv().ok()
         } else {
-            match queue.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            }
+            queue.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
         };
         let Some(job) = next else { break };
         awaited |= job.awaited();
@@ -173,7 +170,7 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
         tracing::error!(%error, "a failed transaction could not be rolled back");
     }
     for job in group {
-        job.finish(result.as_ref().map(|()| ()).map_err(Error::again));
+        job.finish(result.as_ref().copied().map_err(Error::again));
     }
 }
 
