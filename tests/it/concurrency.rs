@@ -165,6 +165,9 @@ fn of_thirty_two_racing_claims_exactly_one_wins_a_hundred_times() {
     sound(&home);
 }
 
+/// Calls under way when the kill comes, so that it falls into work.
+const AHEAD: usize = 8;
+
 /// One life of a writing process: the contents it was told are sent before it was killed.
 fn write_until_killed(home: &Home, life: usize, token: &str) -> Vec<String> {
     let mut process = home.start();
@@ -176,8 +179,7 @@ fn write_until_killed(home: &Home, life: usize, token: &str) -> Vec<String> {
             json!({ "sender": "alice", "token": token, "recipient": "bob", "content": content }),
         )
     };
-    // Always a few under way, so that the kill falls into work. How far it gets differs from life to life.
-    const AHEAD: usize = 8;
+    // How far it gets differs from life to life.
     let last = 5 + life * 3;
     for at in 0..AHEAD {
         assert!(send(&mut process, at));
