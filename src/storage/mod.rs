@@ -233,3 +233,89 @@ impl WriteTx<'_> {
 pub fn log_of(database: &Path) -> PathBuf {
     open::with_suffix(database, "-wal")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn db() -> (Db, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        (Db::open(&dir.path().join("t.db"), OpenOptions::default()).unwrap(), dir)
+    }
+
+    #[test]
+    fn concurrent_writers_share_commits() {
+        let (db, _dir) = db();
+        let before = *db.commits().borrow();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let db = &db;
+            scope.spawn(move || {
+                db.write(move |_| {
+                    begun.send(()).unwrap();
+                    // Ends when the other side is dropped.
+                    let _ = released.recv();
+                    Ok(())
+                })
+            });
+            has_begun.recv().unwrap();
+            for _ in 0..50 {
+                db.write_later(|tx| tx.probe());
+            }
+            let writers: Vec<_> = (0..50).map(|_| scope.spawn(|| db.write(|tx| tx.probe()))).collect();
+            drop(release);
+            writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+        });
+        let commits = *db.commits().borrow() - before;
+        assert!((2..101).contains(&commits), "{commits} commits for 101 writes");
+    }
+
+    #[test]
+    fn a_reader_sees_one_state_from_its_first_look_to_its_last() {
+        let (db, _dir) = db();
+        let register = |name: &str| Registration {
+            name: name.into(),
+            role: "agent".into(),
+            capabilities: Vec::new(),
+            proof: None,
+            token: *blake3::hash(name.as_bytes()).as_bytes(),
+        };
+        let (first, second) = (register("a"), register("b"));
+        db.write(move |tx| tx.register(&first, 1)).unwrap();
+        let writer = db.clone();
+        let seen = db
+            .read(move |tx| {
+                let before = tx.members(true)?.len();
+                writer.write(move |tx| tx.register(&second, 2)).map(drop)?;
+                Ok((before, tx.members(true)?.len()))
+            })
+            .unwrap();
+        assert_eq!(seen, (1, 1));
+        assert_eq!(db.read(|tx| tx.members(true)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_panic_while_reading_gives_the_connection_back() {
+        let (db, _dir) = db();
+        for _ in 0..20 {
+            let read =
+                std::panic::AssertUnwindSafe(|| db.read(|_| -> Result<()> { panic!("while reading") }));
+            assert!(std::panic::catch_unwind(read).is_err());
+        }
+        assert!(db.read(|tx| tx.members(true)).unwrap().is_empty());
+    }
+
+    proptest! {
+        /// The listing's count of an item is never below what JSON makes of its texts.
+        #[test]
+        fn a_listing_never_counts_too_little(texts in prop::collection::vec(any::<String>(), 1..4)) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let written: usize = texts.iter().map(|text| serde_json::json!(text).to_string().chars().count() - 2).sum();
+            let mut listing = Listing::new(10, 0);
+            assert!(listing.take(&texts));
+            prop_assert!(listing.characters >= written, "{} < {written}", listing.characters);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! callers wait, they share one fsync. Knows nothing of what the jobs do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -150,10 +150,7 @@ fn gather(first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Jo
         let next = if awaited {
             queue.try_recv().ok()
         } else {
-            match queue.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            }
+            queue.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
         };
         let Some(job) = next else { break };
         awaited |= job.awaited();
@@ -173,7 +170,7 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
         tracing::error!(%error, "a failed transaction could not be rolled back");
     }
     for job in group {
-        job.finish(result.as_ref().map(|()| ()).map_err(Error::again));
+        job.finish(result.as_ref().copied().map_err(Error::again));
     }
 }
 
@@ -188,4 +185,183 @@ fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {
         connection.execute_batch(if ok { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" })?;
     }
     Ok(connection.execute_batch("COMMIT")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread::{scope, spawn};
+
+    use super::*;
+    use crate::domain::refusal::Refusal;
+
+    /// A writer on a table of its own, its commits counted, and a connection that sees what is committed.
+    fn writer() -> (Writer, Connection, Arc<AtomicUsize>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER)").unwrap();
+        connection.busy_timeout(Duration::from_millis(100)).unwrap();
+        let commits = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&commits);
+        let writer = Writer::start(connection, move || drop(counter.fetch_add(1, Ordering::SeqCst))).unwrap();
+        (writer, Connection::open(&path).unwrap(), commits, dir)
+    }
+
+    fn put(tx: &WriteTx<'_>, n: i64) -> Result<()> {
+        tx.execute("INSERT INTO t VALUES (?1)", [n]).map(drop)
+    }
+
+    fn stored(connection: &Connection) -> Vec<i64> {
+        let mut all = connection.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        all.query_map([], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
+    }
+
+    /// Keeps the writer busy until the returned sender is dropped, so that what is submitted meanwhile becomes
+    /// one group.
+    fn hold(writer: &Writer) -> std::sync::mpsc::Sender<()> {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        writer
+            .submit(
+                move |_| {
+                    begun.send(()).unwrap();
+                    // Ends when the other side is dropped.
+                    let _ = released.recv();
+                    Ok(())
+                },
+                true,
+                |_: Result<()>| {},
+            )
+            .unwrap();
+        has_begun.recv().unwrap();
+        release
+    }
+
+    /// Queues a job and gives the place where its result will be.
+    fn queue(
+        writer: &Writer,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
+    ) -> Receiver<Result<()>> {
+        let (reply, answer) = sync_channel(1);
+        writer.submit(job, true, move |result| reply.send(result).unwrap()).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_panicking_and_a_refused_job_take_back_only_their_own() {
+        let (writer, outside, commits, _dir) = writer();
+        let held = hold(&writer);
+        let good = queue(&writer, |tx| put(tx, 1));
+        let panicking = queue(&writer, |tx| {
+            put(tx, 2)?;
+            panic!("in a job")
+        });
+        let refused = queue(&writer, |tx| {
+            put(tx, 3)?;
+            Err(Refusal::invalid("no", "never").into())
+        });
+        let faulty = queue(&writer, |tx| {
+            put(tx, 4)?;
+            tx.execute("INSERT INTO no_such_table VALUES (1)", []).map(drop)
+        });
+        let last = queue(&writer, |tx| put(tx, 5));
+        drop(held);
+        assert!(good.recv().unwrap().is_ok());
+        assert!(matches!(panicking.recv().unwrap(), Err(Error::Fault(_))));
+        assert!(matches!(refused.recv().unwrap(), Err(Error::Refused(_))));
+        assert!(matches!(faulty.recv().unwrap(), Err(Error::Sqlite(_))));
+        assert!(last.recv().unwrap().is_ok());
+        assert_eq!(stored(&outside), [1, 5]);
+        assert_eq!(commits.load(Ordering::SeqCst), 2, "the holding job, and one for all five");
+        writer.write(|tx| put(tx, 6)).unwrap();
+        assert_eq!(stored(&outside), [1, 5, 6]);
+    }
+
+    #[test]
+    fn those_who_wait_share_a_commit() {
+        let (writer, outside, commits, _dir) = writer();
+        let held = hold(&writer);
+        let answers: Vec<_> = (0..100).map(|n| queue(&writer, move |tx| put(tx, n))).collect();
+        assert_eq!(commits.load(Ordering::SeqCst), 0);
+        drop(held);
+        for answer in answers {
+            answer.recv().unwrap().unwrap();
+        }
+        assert_eq!(stored(&outside).len(), 100);
+        assert_eq!(commits.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_group_is_bounded() {
+        let (writer, _outside, commits, _dir) = writer();
+        let held = hold(&writer);
+        let many = i64::try_from(GROUP).unwrap() + 1;
+        let answers: Vec<_> = (0..many).map(|n| queue(&writer, move |tx| put(tx, n))).collect();
+        drop(held);
+        answers.into_iter().for_each(|answer| answer.recv().unwrap().unwrap());
+        assert_eq!(commits.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn nobody_hears_of_success_before_the_commit() {
+        let (writer, outside, _commits, _dir) = writer();
+        let writer = &writer;
+        scope(|scope| {
+            for n in 0..8 {
+                scope.spawn(move || writer.write(move |tx| put(tx, n)).unwrap());
+            }
+        });
+        assert_eq!(stored(&outside).len(), 8);
+        writer.write(|tx| put(tx, 8)).unwrap();
+        assert_eq!(stored(&outside).len(), 9);
+    }
+
+    #[test]
+    fn a_failed_commit_is_told_to_everybody_in_it_and_the_next_one_works() {
+        let (writer, outside, commits, _dir) = writer();
+        outside.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let held: Vec<_> = (0..3).map(|n| queue(&writer, move |tx| put(tx, n))).collect();
+        for answer in held {
+            assert!(matches!(answer.recv().unwrap(), Err(Error::Busy)));
+        }
+        outside.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(commits.load(Ordering::SeqCst), 0);
+        writer.write(|tx| put(tx, 7)).unwrap();
+        assert_eq!(stored(&outside), [7]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_joins_the_next_commit() {
+        let (writer, outside, commits, _dir) = writer();
+        let held = hold(&writer);
+        for n in 0..10 {
+            writer.write_later(move |tx| put(tx, n)).unwrap();
+        }
+        let last = queue(&writer, |tx| put(tx, 10));
+        drop(held);
+        last.recv().unwrap().unwrap();
+        assert_eq!(stored(&outside).len(), 11);
+        assert_eq!(commits.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn stopping_commits_what_is_queued_and_refuses_the_rest() {
+        let (writer, outside, _commits, _dir) = writer();
+        let writer = Arc::new(writer);
+        let held = hold(&writer);
+        let queued = queue(&writer, |tx| put(tx, 1));
+        writer.write_later(|tx| put(tx, 2)).unwrap();
+        let stopping = Arc::clone(&writer);
+        let stopped = spawn(move || stopping.stop());
+        drop(held);
+        stopped.join().unwrap();
+        queued.recv().unwrap().unwrap();
+        assert_eq!(stored(&outside), [1, 2]);
+        assert!(matches!(writer.write(|tx| put(tx, 3)), Err(Error::Closed)));
+        assert!(matches!(writer.write_later(|tx| put(tx, 3)), Err(Error::Closed)));
+        writer.stop();
+        assert_eq!(stored(&outside), [1, 2]);
+    }
 }

@@ -722,9 +722,8 @@ const STATUSES: [&str; 6] = ["pending", "in_progress", "blocked", "awaiting_revi
 fn leads_to(from: &str, to: &str) -> bool {
     matches!(
         (from, to),
-        ("pending", "in_progress")
+        ("pending" | "blocked", "in_progress")
             | ("in_progress", "done" | "blocked" | "awaiting_review" | "cancelled")
-            | ("blocked", "in_progress")
             | ("awaiting_review", "done" | "in_progress")
     )
 }

@@ -14,7 +14,7 @@ use crate::harness::{Desk, Home, Process};
 
 // ---------------------------------------------------------------- a full disk
 
-/// A process that may not let any file grow beyond `kib`, which to SQLite is a disk that takes no more.
+/// A process that may not let any file grow beyond `kib`, which to `SQLite` is a disk that takes no more.
 /// `SIGXFSZ`, which would end it, is ignored; the limit is a soft one, so that it can be lifted.
 fn on_a_small_disk(home: &Home, kib: u64) -> Process {
     let mut command = Command::new("sh");
@@ -108,31 +108,31 @@ impl Drop for TinyDisk {
     }
 }
 
-/// The same with a disk that is really full: SQLite has a code and a rollback of its own for it.
+/// The same with a disk that is really full: `SQLite` has a code and a rollback of its own for it.
 #[test]
 fn a_disk_without_space_recovers_when_there_is_space() {
-    let Some(disk) = TinyDisk::mount() else {
+    let Some(tiny) = TinyDisk::mount() else {
         eprintln!("no right to mount a file system: covered by the limit on file sizes alone");
         return;
     };
-    let desk = Desk::on(&disk.0.path().join("table.db"));
+    let desk = Desk::on(&tiny.0.path().join("table.db"));
     let (alice, bob) = (desk.join("alice"), desk.join("bob"));
-    let filler = disk.0.path().join("filler");
+    let filler = tiny.0.path().join("filler");
     std::fs::write(&filler, vec![0; 256 * 1024]).unwrap();
     let content = "x".repeat(9_000);
     let send = || alice.call("send_message", json!({ "recipient": "bob", "content": content }));
-    let mut sent = 0_i64;
+    let mut count = 0_i64;
     while !send().is_error {
-        sent += 1;
-        assert!(sent < 1_000, "the disk never fills up");
+        count += 1;
+        assert!(count < 1_000, "the disk never fills up");
     }
     send().refused("unavailable");
     bob.call("get_messages", json!({ "peek": true })).ok();
     desk.call("register", json!({ "name": "carol" })).refused("unavailable");
-    assert_eq!(desk.count("SELECT count(*) FROM messages"), sent);
+    assert_eq!(desk.count("SELECT count(*) FROM messages"), count);
     std::fs::remove_file(&filler).unwrap();
     send().ok();
-    assert_eq!(desk.count("SELECT count(*) FROM messages"), sent + 1);
+    assert_eq!(desk.count("SELECT count(*) FROM messages"), count + 1);
     assert!(desk.db().read(|tx| tx.integrity()).unwrap().is_empty());
 }
 

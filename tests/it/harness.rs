@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
 
 /// Longer than anything here takes; a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where fixed clocks begin: 2026-11-22T09:30:00Z.
 pub(crate) const START: i64 = 1_795_339_800_000;
@@ -55,7 +55,8 @@ fn policies(dir: &Path) -> Arc<PolicyHost> {
 
 /// A folder with a policy set; `None` for the built-in one.
 fn policy_folder(set: Option<&str>) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    // Shared ones live as long as the process and are never removed: not in everybody's `/tmp`.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     if let Some(set) = set {
         fs::write(dir.path().join("policy-set.toml"), set).unwrap();
     }

@@ -334,7 +334,7 @@ fn a_legacy_token_is_honoured_until_it_is_rotated() {
     let old = Agent::known(&desk, "alice", legacy);
     old.call("heartbeat", json!({})).ok();
     // The hash itself is no token, in either form.
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hash.map(|byte| format!("{byte:02x}")).concat();
     Agent::known(&desk, "alice", &hex).call("heartbeat", json!({})).refused("unauthenticated");
     // A sha-256 hash counts only where it is marked as one.
     insert(&Sha256::digest(b"other"), 0);

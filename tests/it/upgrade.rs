@@ -1,6 +1,7 @@
 //! Opening what is there: databases of the Python Team Table are taken over with all they hold; what is newer,
 //! damaged or somebody else's is refused and left as it is.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -237,7 +238,12 @@ fn no_millisecond_is_lost_on_the_way() {
     let mut sql = PYTHON_0_1.split("INSERT INTO").next().unwrap().to_owned();
     for at in 0..1_000 {
         let time = format!("2025-03-01T10:{:02}:{:02}.{at:03}456+00:00", at % 60, at % 59);
-        sql += &format!("INSERT INTO shared_context VALUES ('{}', 'v', 'alice', '{time}');\n", &time[..23]);
+        writeln!(
+            sql,
+            "INSERT INTO shared_context VALUES (\'{}\', \'v\', \'alice\', \'{time}\');",
+            &time[..23]
+        )
+        .unwrap();
     }
     let (_dir, path) = old(&sql);
     let desk = Desk::on(&path);
@@ -417,8 +423,8 @@ fn a_checkpoint_that_was_killed_in_the_middle_is_no_damage() {
     let log = fs::read(format!("{}-wal", desk.path.display())).unwrap();
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
     let page = number(8) as usize;
-    let frames = (32..log.len()).step_by(24 + page);
-    let first_page = frames.filter(|at| number(*at) == 1).last().expect("the first page was changed") + 24;
+    let mut frames = (32..log.len()).step_by(24 + page).rev();
+    let first_page = frames.find(|at| number(*at) == 1).expect("the first page was changed") + 24;
     main[..page].copy_from_slice(&log[first_page..first_page + page]);
     let promised = u32::from_be_bytes(main[28..32].try_into().unwrap()) as usize * page;
     assert!(promised > main.len(), "the test does not show what it should");
