@@ -4,6 +4,7 @@
 mod agent;
 mod audit;
 mod decisions;
+mod demo;
 mod doctor;
 mod escalation;
 mod output;
@@ -19,6 +20,7 @@ use crate::config::{Config, ConfigError, Flags};
 
 const EXAMPLES: &str = "\
 Examples:
+  team-table demo                               see it all in a few seconds
   team-table                                    serve one agent's client on standard input and output
   team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
   team-table agent grant alice lead             make alice a lead
@@ -60,6 +62,8 @@ enum Command {
     /// The person's inbox: what waits for a decision
     #[command(subcommand)]
     Escalation(escalation::EscalationCommand),
+    /// Play the whole story in a temporary folder: two agents, a server, a daemon, a policy swapped in the middle
+    Demo,
     /// Check database, permissions, port and policies
     Doctor(doctor::DoctorArguments),
 }
@@ -150,6 +154,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Policy(command) => policy::run(&config, command),
         Command::Poll(arguments) => poll::run(&config, arguments),
         Command::Escalation(command) => escalation::run(&config, command),
+        Command::Demo => demo::run(&config),
         Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One [`server`] answers on three transports, none of which keeps anything about a caller from one request
 //! to the next: `stdio` (over `lines`), streamable HTTP at `/mcp` (rmcp's service), and the older HTTP+SSE
-//! pair (`legacy_sse`). Beside them the HTTP app has `/events/{agent}` (`event_stream`) and `health`; `guard`
+//! pair (`legacy_sse`). `client` is the other end of it, for the demonstration. Beside them the HTTP app has `/events/{agent}` (`event_stream`) and `health`; `guard`
 //! stands before every one of its routes.
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not know SQL, WebAssembly or any rule of the
@@ -10,6 +10,7 @@
 
 mod accept;
 mod caller;
+mod client;
 mod counters;
 mod decode;
 mod event_stream;
@@ -26,6 +27,7 @@ mod stdio;
 mod throttle;
 mod write_timeout;
 
+pub use client::{Client, ClientError};
 pub use http::serve_http;
 pub use options::{HttpLimits, HttpOptions};
 pub use stdio::serve_stdio;
