@@ -42,7 +42,7 @@ pub struct Flags {
     /// full (survives a power cut) or normal (faster) [env: `TEAM_TABLE_DURABILITY`] [default: full]
     #[arg(long, global = true)]
     pub durability: Option<String>,
-    /// Log filter, such as debug or `team_table::policy=debug` [env: `TEAM_TABLE_LOG`] [default: info]
+    /// Log filter, such as debug or `team_table::policy=debug` [env: `TEAM_TABLE_LOG`] [default: info for serve, error for the other commands]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
 }
@@ -77,8 +77,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Host names let through besides loopback.
     pub allowed_hosts: Vec<String>,
-    /// Log filter.
-    pub log: String,
+    /// Log filter, if one was asked for.
+    pub log: Option<String>,
 }
 
 impl std::fmt::Debug for Config {
@@ -223,9 +223,9 @@ impl Config {
             },
         )?;
         let log = setting("log", text(&flags.log)).read(
-            "info".to_owned(),
+            None,
             "use a level (error, warn, info, debug, trace) or a list such as info,team_table::policy=debug",
-            |filter| tracing_subscriber::EnvFilter::try_new(filter).is_ok().then(|| filter.to_owned()),
+            |filter| tracing_subscriber::EnvFilter::try_new(filter).is_ok().then(|| Some(filter.to_owned())),
         )?;
         let policies = setting("policies", path(&flags.policies))
             .path()

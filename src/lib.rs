@@ -4,6 +4,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod events;
 pub mod mcp;

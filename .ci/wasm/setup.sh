@@ -68,8 +68,9 @@ sources=$(readlink -f "$USR/lib/rustlib/src/rust")
 [ -d "$sources/library/vendor" ] || die "rust-web-src has no vendored crates: is it older than the compiler?"
 say "building std of $("$RUSTC" -V) for $TARGET"
 commit=$("$RUSTC" -vV | sed -n 's/^commit-hash: //p')
+# Paths as in the official builds; where two prefixes fit, the last one counts.
 flags=(-Zforce-unstable-if-unmarked -Cembed-bitcode=yes
-       "--remap-path-prefix=$sources/library/vendor=/rust/deps" "--remap-path-prefix=$sources=/rustc/$commit")
+       "--remap-path-prefix=$sources=/rustc/$commit" "--remap-path-prefix=$sources/library/vendor=/rust/deps")
 cd "$PREFIX"
 env -u RUSTFLAGS -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET RUSTC="$RUSTC" RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DIST_DEBUG=0 \
   CARGO_ENCODED_RUSTFLAGS="$(IFS=$'\x1f'; echo "${flags[*]}")" \

@@ -12,26 +12,35 @@
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.as_bytes(), text.as_bytes());
-    // Where to resume when a byte does not fit: the last star may swallow one byte more.
+    // Where to resume when a byte does not fit: the last star may swallow more.
     let mut resume: Option<(&[u8], &[u8])> = None;
     loop {
         match (pattern, text) {
+            ([b'*'], _) | ([], []) => return true,
             ([b'*', after @ ..], _) => {
-                resume = Some((after, text));
-                pattern = after;
+                (pattern, text) = (after, skip_to(after, text));
+                resume = Some((pattern, text));
             }
             ([p, pattern_rest @ ..], [t, text_rest @ ..]) if p == t => {
                 (pattern, text) = (pattern_rest, text_rest);
             }
-            ([], []) => return true,
             _ => {
-                let Some((after, [_, rest @ ..])) = resume else {
-                    return false;
-                };
-                resume = Some((after, rest));
-                (pattern, text) = (after, rest);
+                let Some((after, [_, rest @ ..])) = resume else { return false };
+                (pattern, text) = (after, skip_to(after, rest));
+                resume = Some((pattern, text));
             }
         }
+    }
+}
+
+/// The text from the next place on where the pattern after a star can fit: most of a long text is passed over here.
+fn skip_to<'a>(after: &[u8], text: &'a [u8]) -> &'a [u8] {
+    match after.first() {
+        Some(first) if *first != b'*' => {
+            let at = text.iter().position(|byte| byte == first).unwrap_or(text.len());
+            text.get(at..).unwrap_or(&[])
+        }
+        _ => text,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The example of the README is a real policy: this compiles it, runs its cases, and compares the README with it.
 #![cfg(feature = "test-kit")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 #[allow(unreachable_pub, reason = "it is the root of an author's crate, and only here a module")]
 #[path = "done_with_result/policy.rs"]

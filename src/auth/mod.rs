@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::domain::agent::Member;
+use crate::domain::agent::{MAX_NAME, Member};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::{Claim, ReadTx, Result};
@@ -177,7 +177,7 @@ pub fn authenticate(
         Some(member) => Ok(Caller::Member(principal(member, false))),
         None => Err(Refusal::new(
             Code::Unauthenticated,
-            format!("no active member named {name:?}"),
+            format!("no active member named {:?}", shown(name)),
             "call register first",
         )
         .into()),
@@ -206,13 +206,14 @@ pub fn prove_registration(
     })
 }
 
+/// As much of a name that was given as any name has.
+fn shown(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
+}
+
 fn impostor(member: &Member, name: &str) -> Rejected {
     Refusal::denied(
-        format!(
-            "this token belongs to {}, not to {:?}",
-            member.name,
-            name.chars().take(64).collect::<String>()
-        ),
+        format!("this token belongs to {}, not to {:?}", member.name, shown(name)),
         format!("call as {}, or with the other agent's own token", member.name),
     )
     .into()

@@ -3,8 +3,12 @@
 
 mod agent;
 mod audit;
+mod decisions;
 mod doctor;
+mod escalation;
 mod output;
+mod policy;
+mod poll;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,6 +23,7 @@ Examples:
   team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
   team-table agent grant alice lead             make alice a lead
   team-table audit list --agent alice --since 2h
+  team-table policy install my-rule.wasm        every running process follows within a second
   team-table doctor                             say what is wrong, and how to mend it
 
 Clients:
@@ -47,6 +52,14 @@ enum Command {
     /// Who did what: list the audit log, verify its chain
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Policies: what decides, installing, rolling back, the decision log
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Answer an agent's inbox while its person is away
+    Poll(poll::PollArguments),
+    /// The person's inbox: what waits for a decision
+    #[command(subcommand)]
+    Escalation(escalation::EscalationCommand),
     /// Check database, permissions, port and policies
     Doctor(doctor::DoctorArguments),
 }
@@ -60,12 +73,15 @@ enum CliError {
     /// The server did not start or stopped with a fault.
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// A policy, set file or engine problem.
+    #[error(transparent)]
+    Policy(#[from] crate::policy::PolicyError),
     /// The database was not opened.
     #[error(transparent)]
     Open(#[from] crate::storage::OpenError),
     /// The database said no.
     #[error("{0}")]
-    Storage(#[from] crate::storage::Error),
+    Storage(crate::storage::Error),
     /// The rules said no.
     #[error("{}; {}", .0.message, .0.hint)]
     Refused(#[from] crate::domain::refusal::Refusal),
@@ -75,14 +91,30 @@ enum CliError {
     /// A wrong argument that clap cannot see; status 2.
     #[error("{0}")]
     Usage(String),
+    /// A daemon met an escalation and was told to end then; status 3.
+    #[error("")]
+    Escalated,
     /// The command worked and found something wrong, and has said so; status 1.
     #[error("")]
     Found,
 }
 
+impl From<crate::storage::Error> for CliError {
+    fn from(error: crate::storage::Error) -> Self {
+        match error {
+            crate::storage::Error::Refused(refusal) => Self::Refused(refusal),
+            other => Self::Storage(other),
+        }
+    }
+}
+
 impl CliError {
     fn status(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Config(_) | Self::Usage(_)) { 2 } else { 1 })
+        ExitCode::from(match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Escalated => poll::ESCALATED,
+            _ => 1,
+        })
     }
 }
 
@@ -109,11 +141,15 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), CliError> {
     let config = Config::from_process(&arguments.flags)?;
-    serve::set_up_logging(&config);
-    match arguments.command.unwrap_or(Command::Serve) {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    serve::set_up_logging(&config, matches!(command, Command::Serve));
+    match command {
         Command::Serve => serve::run(config),
         Command::Agent(command) => agent::run(&config, command),
         Command::Audit(command) => audit::run(&config, command),
+        Command::Policy(command) => policy::run(&config, command),
+        Command::Poll(arguments) => poll::run(&config, arguments),
+        Command::Escalation(command) => escalation::run(&config, command),
         Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }

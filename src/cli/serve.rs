@@ -1,5 +1,6 @@
 //! `serve`: the MCP server, on standard input and output or on the network.
 
+use std::io::IsTerminal;
 use std::process::exit;
 
 use tracing_subscriber::filter::filter_fn;
@@ -12,10 +13,15 @@ use crate::app;
 use crate::config::{Config, Transport};
 use crate::mcp;
 
-/// Logs go to standard error, never to standard output.
-pub(super) fn set_up_logging(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_filter(filter_fn(mcp::loggable));
+/// Logs go to standard error, never to standard output. The other commands say themselves what they do, and
+/// log only what goes wrong unless asked for more.
+pub(super) fn set_up_logging(config: &Config, serving: bool) {
+    let filter = config.log.as_deref().unwrap_or(if serving { "info" } else { "error" });
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_filter(filter_fn(mcp::loggable));
     // Only fails when logging is set up already, which is as good.
     let _ = registry().with(filter).with(lines).try_init();
 }

@@ -117,6 +117,17 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     ))
 }
 
+/// Refuses names that agents could be deceived with.
+///
+/// # Errors
+/// `permission_denied` for the operator's name.
+pub fn check_free_name(name: &str) -> Result<(), Refusal> {
+    if name.eq_ignore_ascii_case(super::escalation::OPERATOR) {
+        return Err(Refusal::denied(format!("the name {name:?} is reserved"), "choose another name"));
+    }
+    Ok(())
+}
+
 /// Accepts `[a-z][a-z0-9_-]{0,31}`.
 ///
 /// # Errors

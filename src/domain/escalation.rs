@@ -5,6 +5,12 @@ use super::clock::{HOUR, Millis};
 /// How long an approval lets the same call pass, once (policy.md, Combining and failing).
 pub const APPROVAL_LASTS: Millis = HOUR;
 
+/// How often an open escalation is announced again before it counts as overdue.
+pub const MAX_REMINDERS: i64 = 3;
+
+/// The voice in which a person's decision reaches an agent. No agent can take this name.
+pub const OPERATOR: &str = "operator";
+
 /// Where an escalation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EscalationStatus {

@@ -20,6 +20,9 @@ use watch::FileWatch;
 const SAFETY_NET: Duration = Duration::from_secs(1);
 /// The same where no file watch can be had (no inotify instances left): the contract promises 100 ms.
 const POLLING: Duration = Duration::from_millis(40);
+/// Pauses between looks at the log after its file was written to, in milliseconds. The write is seen before
+/// its commit is: in between lies an fsync.
+const AFTER_WRITE: [u64; 10] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Events read in one step.
 const BATCH: i64 = 500;
 
@@ -138,15 +141,22 @@ async fn follow(inner: Arc<Inner>) {
     // Whoever subscribed before the position was read may have missed something: let them look.
     wake_all(&inner);
     while !inner.waiters.lock().is_empty() {
-        tokio::select! {
-            _ = commits.changed() => {}
-            () = wake.notified() => {}
-            () = inner.changed.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-        match advance(&inner, position).await {
-            Ok(reached) => position = reached,
-            Err(error) => tracing::warn!(%error, "the event log cannot be read"),
+        let written = tokio::select! {
+            _ = commits.changed() => false,
+            () = wake.notified() => true,
+            () = inner.changed.notified() => false,
+            () = tokio::time::sleep(pause) => false,
+        };
+        for wait in AFTER_WRITE.into_iter().take(if written { AFTER_WRITE.len() } else { 1 }) {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            match advance(&inner, position).await {
+                Ok(reached) if reached == position => {}
+                Ok(reached) => {
+                    position = reached;
+                    break;
+                }
+                Err(error) => tracing::warn!(%error, "the event log cannot be read"),
+            }
         }
     }
 }

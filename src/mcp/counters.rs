@@ -30,7 +30,7 @@ impl Counters {
         }
     }
 
-    /// The Prometheus text of these counters.
+    /// The metric families of these counters, in `OpenMetrics` text without its end mark.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, &AtomicU64)]| {

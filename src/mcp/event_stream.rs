@@ -43,6 +43,7 @@ pub(super) async fn open(
                 bearer: caller.bearer,
                 events,
                 heartbeat: app.options.limits.heartbeat,
+                next_beat: Instant::now() + app.options.limits.heartbeat,
                 closing: app.closing.clone(),
             };
             let connected = json!({"agent": agent}).to_string();
@@ -81,6 +82,7 @@ struct Open {
     bearer: Option<String>,
     events: EventStream,
     heartbeat: Duration,
+    next_beat: Instant,
     closing: CancellationToken,
     _gauge: Gauge,
 }
@@ -104,6 +106,17 @@ impl Open {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => return false,
+            // Before events, so that a busy stream beats, and ends with its token, too.
+            () = tokio::time::sleep_until(self.next_beat) => {
+                // A token can be rotated or revoked while its stream is open.
+                if let Some(token) = &self.bearer
+                    && self.table.authenticate(token).await.is_none()
+                {
+                    return false;
+                }
+                self.next_beat = Instant::now() + self.heartbeat;
+                sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
+            }
             events = self.events.next() => {
                 if events.is_empty() {
                     // The token it was opened with is no longer valid.
@@ -112,15 +125,6 @@ impl Open {
                 for event in events {
                     sse::frame(chunk, Some(event.id), &event.kind, &event.data.to_string());
                 }
-            }
-            () = tokio::time::sleep(self.heartbeat) => {
-                // A token can be rotated or revoked while its stream is open.
-                if let Some(token) = &self.bearer
-                    && self.table.authenticate(token).await.is_none()
-                {
-                    return false;
-                }
-                sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
             }
         }
         true

@@ -30,8 +30,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// Prometheus text: ours first, because the table's may close with `# EOF`.
+/// Prometheus text in its `OpenMetrics` form: the table's and ours.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = app.counters.text() + &app.table.metrics();
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    const END: &str = "# EOF\n";
+    let table = app.table.metrics();
+    let text = [table.strip_suffix(END).unwrap_or(&table), &app.counters.text(), END].concat();
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, post_service};
 use http::header::ALLOW;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::accept;
 use super::counters::Counters;
 use super::decode::MAX_MESSAGE;
-use super::guard::guard;
+use super::guard::{guard, refusal};
 use super::legacy_sse::{self, Sessions};
 use super::options::{HttpLimits, HttpOptions};
 use super::server::Server;
@@ -59,7 +59,7 @@ pub async fn serve_http(
     let limits = options.limits;
     let failed_tokens = Arc::new(FailedTokens::new(limits.failed_tokens, limits.failed_token_window));
     let app = Arc::new(App {
-        check_host: accept::bound_to(&listener)?.is_loopback() || !options.allowed_hosts.is_empty(),
+        check_host: accept::is_loopback(&listener)? || !options.allowed_hosts.is_empty(),
         sse_server: Server::network(table.clone(), Transport::Sse, Arc::clone(&failed_tokens)),
         table,
         options,
@@ -77,7 +77,10 @@ pub async fn serve_http(
 
 fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
     Router::new()
-        .route("/mcp", post_service(streamable(app, cut_off)).delete(end_session))
+        .route(
+            "/mcp",
+            post_service(streamable(app, cut_off)).layer(map_response(discreet)).delete(end_session),
+        )
         .route("/sse", get(legacy_sse::open))
         .route("/messages", post(legacy_sse::post))
         .route("/events/{agent}", get(event_stream::open))
@@ -110,6 +113,17 @@ fn streamable(
         .with_cancellation_token(cut_off.clone());
     let server = Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.failed_tokens));
     StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
+}
+
+/// rmcp's errors quote our parser and our types; what a client can use of them is the status.
+async fn discreet(response: Response) -> Response {
+    match response.status() {
+        status @ StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            refusal(status, "a POST is one JSON-RPC message in application/json")
+        }
+        status @ StatusCode::INTERNAL_SERVER_ERROR => refusal(status, "internal error"),
+        _ => response,
+    }
 }
 
 /// `DELETE /mcp`: clients of the older revisions end their session, of which there is none. From 2026-07-28

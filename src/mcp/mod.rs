@@ -30,11 +30,11 @@ pub use http::serve_http;
 pub use options::{HttpLimits, HttpOptions};
 pub use stdio::serve_stdio;
 
-/// Whether a log event may be written. rmcp prints whole requests, tokens in their arguments included, at
-/// `info` and below; no configuration of ours may let that through, so this belongs in front of every log
-/// output: `layer.with_filter(filter_fn(loggable))`.
+/// Whether a log event may be written. Below warnings, only our own are: rmcp prints whole requests there,
+/// tokens in their arguments included, and no configuration of ours may let that through. So this belongs in
+/// front of every log output: `layer.with_filter(filter_fn(loggable))`.
 #[must_use]
 pub fn loggable(metadata: &tracing::Metadata<'_>) -> bool {
-    let of_rmcp = metadata.target() == "rmcp" || metadata.target().starts_with("rmcp::");
-    !of_rmcp || *metadata.level() <= tracing::Level::WARN
+    let ours = metadata.target().split("::").next() == Some("team_table");
+    ours || *metadata.level() <= tracing::Level::WARN
 }

@@ -16,8 +16,8 @@ use rmcp::model::{
     ErrorCode, Implementation, InitializeRequestParams, InitializeResult, InitializeResultMethod,
     ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
     ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsRequestMethod,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
-    ServerConfig, Tool, ToolAnnotations,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
+    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -218,16 +218,19 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let ours = [
-            CallToolRequestMethod::VALUE,
-            ListToolsRequestMethod::VALUE,
-            InitializeResultMethod::VALUE,
-            DiscoverRequestMethod::VALUE,
-        ];
+        // The stateless revision has no `initialize` that could be malformed.
+        let stateless = context.meta.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
+        let ours = match request.method.as_str() {
+            CallToolRequestMethod::VALUE | ListToolsRequestMethod::VALUE | DiscoverRequestMethod::VALUE => {
+                true
+            }
+            InitializeResultMethod::VALUE => !stateless,
+            _ => false,
+        };
         let method = echo(&request.method);
-        Err(if ours.contains(&request.method.as_str()) {
+        Err(if ours {
             ErrorData::invalid_params(format!("malformed params of {method}"), None)
         } else {
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("unknown method: {method}"), None)

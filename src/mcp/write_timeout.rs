@@ -72,3 +72,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         self.watch(cx, poll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_given_up_and_one_that_does_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let mut ours = WriteTimeout::new(ours, Duration::from_millis(20));
+        let reader = tokio::spawn(async move {
+            let mut read = vec![0; 64];
+            theirs.read_exact(&mut read).await.unwrap();
+            theirs
+        });
+        ours.write_all(&[1; 64]).await.unwrap();
+        let _deaf = reader.await.unwrap();
+        let failed = ours.write_all(&[1; 64]).await.unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+    }
+}

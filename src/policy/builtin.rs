@@ -1,6 +1,8 @@
 //! The policies that come with the binary. They go through the same gate as everybody's: nothing here is trusted for being
 //! ours.
 
+use super::limits::Limits;
+
 /// A policy embedded in the binary.
 #[derive(Debug, Clone, Copy)]
 pub struct Builtin {
@@ -8,19 +10,33 @@ pub struct Builtin {
     pub name: &'static str,
     /// Its component.
     pub bytes: &'static [u8],
+    /// What it may use where the set file does not say.
+    pub limits: Limits,
 }
+
+const USUAL: Limits = Limits { fuel: 10_000_000, millis: 50, memory_mib: 16, module_mib: 4 };
+
+/// It reads whole messages: 10,000 characters of Chinese take 13 million, hostile text 19, and 32 patterns of
+/// the operator's own up to 43.
+const READING: Limits = Limits { fuel: 60_000_000, millis: 300, ..USUAL };
 
 /// All of them, sorted by name.
 pub const BUILTINS: &[Builtin] = &[
     Builtin {
         name: "question-detection",
         bytes: include_bytes!("../../policies/dist/question-detection.wasm"),
+        limits: READING,
     },
-    Builtin { name: "rate-limit", bytes: include_bytes!("../../policies/dist/rate-limit.wasm") },
-    Builtin { name: "reply-cap", bytes: include_bytes!("../../policies/dist/reply-cap.wasm") },
+    Builtin {
+        name: "rate-limit",
+        bytes: include_bytes!("../../policies/dist/rate-limit.wasm"),
+        limits: USUAL,
+    },
+    Builtin { name: "reply-cap", bytes: include_bytes!("../../policies/dist/reply-cap.wasm"), limits: USUAL },
     Builtin {
         name: "tool-authorization",
         bytes: include_bytes!("../../policies/dist/tool-authorization.wasm"),
+        limits: USUAL,
     },
 ];
 

@@ -50,7 +50,7 @@ impl Cache {
     }
 
     /// The entry under a key, if there is one and it is ours.
-    pub(super) fn get(&self, key: &[&str]) -> Option<Entry> {
+    pub(super) fn get(&self, key: &[String]) -> Option<Entry> {
         let name = self.name(key);
         let path = self.dir.join(&name);
         let bytes = match read_private(&path, MAX_ENTRY) {
@@ -68,7 +68,7 @@ impl Cache {
     }
 
     /// Writes an entry. A cache that cannot be written to costs time, not correctness: failures are logged.
-    pub(super) fn put(&self, key: &[&str], kept: &[u8], code: &[u8]) {
+    pub(super) fn put(&self, key: &[String], kept: &[u8], code: &[u8]) {
         let name = self.name(key);
         let length = u32::try_from(kept.len()).unwrap_or(u32::MAX).to_le_bytes();
         let rest = [&length[..], kept, code].concat();
@@ -79,9 +79,9 @@ impl Cache {
         }
     }
 
-    fn name(&self, key: &[&str]) -> String {
+    fn name(&self, key: &[String]) -> String {
         let mut hasher = blake3::Hasher::new();
-        for part in key.iter().copied().chain([self.compatibility.as_str()]) {
+        for part in key.iter().chain([&self.compatibility]) {
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }
         hasher.finalize().to_hex().to_string()

@@ -1,13 +1,14 @@
-//! The one wasmtime engine of the process: its configuration, the pool of instances, the semaphore before the pool, and
-//! stores with the limits of one policy set. Knows nothing of what a policy says.
+//! The wasmtime engine that decides, with its pool of instances and the semaphore before the pool; beside it the one on which
+//! modules are configured; and stores with the limits of one policy set. Knows nothing of what a policy says.
 
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store,
-    WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, ResourceLimiter,
+    Store, UpdateDeadline, WasmFeatures,
 };
 
 use super::error::PolicyError;
@@ -29,6 +30,7 @@ const ANSWER_BYTES: usize = 256 * 1024;
 /// The engine and what it hands out.
 pub(super) struct Runtime {
     engine: Engine,
+    bench: Engine,
     ticker: Ticker,
     free: Mutex<usize>,
     freed: Condvar,
@@ -58,22 +60,43 @@ impl Runtime {
 
     /// An engine for `slots` evaluations at a time, each of which waits at most `patience` for its turn.
     pub(super) fn with_slots(slots: usize, patience: Duration) -> Result<Self, PolicyError> {
+        let failed = |error: wasmtime::Error| PolicyError::Engine(format!("{error:#}"));
         let mut config = base_config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
-        // Where address space is rationed (`ulimit -v`, small containers) the pool cannot be reserved: slower is better
-        // than not at all.
-        let engine = Engine::new(&config)
-            .or_else(|_| Engine::new(base_config().memory_reservation(0).memory_reservation_for_growth(0)))
-            .map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
-        let ticker = Ticker::start(&engine)
+        // What runs there runs a handful of times and is waited for by whoever changed a policy: unoptimised code is
+        // ready in two thirds of the time.
+        let mut bench = base_config();
+        bench.cranelift_opt_level(OptLevel::None);
+        let engine = Engine::new(&config).or_else(|_| {
+            // Where address space is rationed (`ulimit -v`, small containers) the pool cannot be reserved: slower is
+            // better than not at all.
+            unreserved(&mut bench);
+            Engine::new(unreserved(&mut base_config()))
+        });
+        let engine = engine.map_err(failed)?;
+        let bench = Engine::new(&bench).map_err(failed)?;
+        let ticker = Ticker::start(&[&engine, &bench])
             .map_err(|error| PolicyError::Engine(format!("no ticker thread: {error}")))?;
         let compatibility = compatibility(&engine);
-        Ok(Self { engine, ticker, free: Mutex::new(slots), freed: Condvar::new(), patience, compatibility })
+        Ok(Self {
+            engine,
+            bench,
+            ticker,
+            free: Mutex::new(slots),
+            freed: Condvar::new(),
+            patience,
+            compatibility,
+        })
     }
 
-    /// The engine, for compiling and linking.
+    /// The engine that decides.
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The engine on which modules are configured and their cases run.
+    pub(super) fn bench(&self) -> &Engine {
+        &self.bench
     }
 
     /// A text that is equal for engines that can run each other's compiled code.
@@ -98,23 +121,55 @@ impl Runtime {
 impl Slot<'_> {
     /// A store in which one evaluation runs under `limits`. Its clock starts now.
     pub(super) fn store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
-        let meter = Meter { limit: limits.memory_bytes(), used: 0 };
-        let mut store = Store::new(&self.runtime.engine, meter);
-        store.limiter(|meter| meter);
-        restart(&mut store, limits)?;
-        Ok(store)
+        limited(&self.runtime.engine, limits)
+    }
+
+    /// The same on the engine for configuring.
+    pub(super) fn bench_store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
+        limited(&self.runtime.bench, limits)
     }
 }
 
+fn limited(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Meter>> {
+    let meter = Meter { limit: limits.memory_bytes(), used: 0 };
+    let mut store = Store::new(engine, meter);
+    store.limiter(|meter| meter);
+    restart(&mut store, limits)?;
+    Ok(store)
+}
+
 /// Fills up the fuel of a store and starts its clock again.
+///
+/// The epoch only says when to look at the clock; what counts is the time this thread has run. A guest cannot
+/// wait for anything, so on an idle machine that is the time that passed, and on a busy one nobody is refused
+/// because the machine was busy.
 pub(super) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(Ticker::ticks(limits.millis));
+    let deadline = thread_time() + Duration::from_millis(limits.millis.into());
+    store.epoch_deadline_callback(move |_| {
+        let left = deadline.saturating_sub(thread_time());
+        if left.is_zero() {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        Ok(UpdateDeadline::Continue(Ticker::ticks(u32::try_from(left.as_millis()).unwrap_or(u32::MAX))))
+    });
     store.set_hostcall_fuel(ANSWER_BYTES);
     Ok(())
 }
 
-/// What is the same with and without the pool.
+/// How long this thread has run.
+fn thread_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Reserves no address space ahead.
+fn unreserved(config: &mut Config) -> &Config {
+    config.memory_reservation(0).memory_reservation_for_growth(0)
+}
+
+/// What is the same for both engines.
 fn base_config() -> Config {
     let mut config = Config::new();
     config

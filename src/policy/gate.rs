@@ -33,15 +33,18 @@ pub struct Gated<'a> {
     pub cases: Option<String>,
 }
 
+/// Looks at nothing but the size.
+pub(super) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), PolicyError> {
+    let (size, limit) = (bytes.len() as u64, limits.module_bytes());
+    if size > limit { Err(PolicyError::TooBig { size, limit }) } else { Ok(()) }
+}
+
 /// Looks at a module's bytes.
 ///
 /// # Errors
 /// The first thing that keeps it from being a policy.
 pub fn check(bytes: &[u8], limits: Limits) -> Result<Gated<'_>, PolicyError> {
-    let (size, limit) = (bytes.len() as u64, limits.module_bytes());
-    if size > limit {
-        return Err(PolicyError::TooBig { size, limit });
-    }
+    check_size(bytes, limits)?;
     if !bytes.starts_with(b"\0asm") {
         return Err(PolicyError::NotWasm);
     }

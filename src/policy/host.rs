@@ -1,28 +1,20 @@
-//! The life of the policy set in a process: loaded in the background, swapped as one value, kept when a new one is no good,
-//! rolled back when a module keeps failing. The thread here is the only one that changes the set; everybody else holds the
-//! set they started with. Knows nothing of tools, messages and databases.
+//! The policies of a process, as the rest of the house sees them: the set that decides now, how it stands, and what was
+//! counted. Knows nothing of tools, messages and databases; how a set comes to be is the business of `worker`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
 use super::error::PolicyError;
-use super::load::{self, Loaded, PolicyStatus};
+use super::load::PolicyStatus;
 use super::module::Loader;
-use super::monitor::{Clock, Failing, Monitor, PolicyCounts};
+use super::monitor::{Clock, Monitor, PolicyCounts};
 use super::set::PolicySet;
-use super::state::{Quarantine, State};
-use super::watch::Watch;
-
-/// How long the directory must be quiet after a change before it is read: an editor or a copy is not one event.
-const QUIET: Duration = Duration::from_millis(25);
-/// How long changes may keep coming before it is read all the same.
-const RESTLESS: Duration = Duration::from_millis(150);
+use super::worker::{self, Command};
 
 /// Where things are.
 pub struct HostConfig {
@@ -92,20 +84,26 @@ pub struct PolicyHost {
     commands: Sender<Command>,
 }
 
+/// What the loader's thread writes and everybody reads.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     current: Mutex<Option<(Arc<PolicySet>, SetStatus)>>,
     changed: Condvar,
 }
 
-enum Command {
-    /// Somebody asked for it.
-    Reload,
-    /// Something in the directory may have changed.
-    Changed,
-    /// A module failed too often.
-    Failing(Failing),
-    Stop,
+impl Shared {
+    /// The set that decides and how it stands; `None` before the first attempt to load is over.
+    pub(super) fn get(&self) -> Option<(Arc<PolicySet>, SetStatus)> {
+        self.current.lock().clone()
+    }
+
+    /// Swaps the set, or only how it stands.
+    pub(super) fn publish(&self, set: Arc<PolicySet>, status: SetStatus) {
+        // The old set is dropped after the lock: its memory may be a lot.
+        let old = self.current.lock().replace((set, status));
+        self.changed.notify_all();
+        drop(old);
+    }
 }
 
 impl PolicyHost {
@@ -125,22 +123,7 @@ impl PolicyHost {
         let report = move |failing| drop(report.send(Command::Failing(failing)));
         let monitor = Arc::new(Monitor::new(Arc::clone(&config.clock), report));
         let shared = Arc::new(Shared::default());
-        let state = State::open(&config.state_dir)
-            .inspect_err(|error| tracing::warn!(%error, "the last good policies are not kept"))
-            .ok();
-        let worker = Worker {
-            loader: loader.clone(),
-            monitor: Arc::clone(&monitor),
-            shared: Arc::clone(&shared),
-            state,
-            attempts: 0,
-            config,
-        };
-        let changes = commands.clone();
-        std::thread::Builder::new()
-            .name("policy-loader".into())
-            .spawn(move || worker.run(&received, changes))
-            .map_err(|error| PolicyError::Engine(format!("no loader thread: {error}")))?;
+        worker::start(config, &loader, &monitor, &shared, commands.clone(), received)?;
         Ok(Self { shared, loader, monitor, commands })
     }
 
@@ -213,197 +196,4 @@ impl Drop for PolicyHost {
     fn drop(&mut self) {
         drop(self.commands.send(Command::Stop));
     }
-}
-
-/// The thread that loads.
-struct Worker {
-    config: HostConfig,
-    loader: Loader,
-    monitor: Arc<Monitor>,
-    shared: Arc<Shared>,
-    state: Option<State>,
-    attempts: u64,
-}
-
-impl Worker {
-    fn run(mut self, commands: &Receiver<Command>, changes: Sender<Command>) {
-        // Before the first look, so that no change falls between the two.
-        let mut watch = Watch::start(&self.config.dir, self.state.as_ref().map(State::dir), move || {
-            drop(changes.send(Command::Changed));
-        });
-        self.load();
-        loop {
-            let command = match watch.poll_after() {
-                None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(poll) => commands.recv_timeout(poll),
-            };
-            match command {
-                Ok(Command::Reload) => {}
-                Ok(Command::Changed) => match settle(commands) {
-                    Settled::Quiet => {}
-                    Settled::Failing(failing) => self.roll_back(&failing),
-                    Settled::Stop => return,
-                },
-                Ok(Command::Failing(failing)) => {
-                    if !self.deciding(&failing) {
-                        continue;
-                    }
-                    self.roll_back(&failing);
-                }
-                Err(RecvTimeoutError::Timeout) if watch.differs() => {}
-                Err(RecvTimeoutError::Timeout) => continue,
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            }
-            watch.follow();
-            self.load();
-        }
-    }
-
-    /// Looks at the directory and swaps the set if there is a new one.
-    fn load(&mut self) {
-        let start = Instant::now();
-        self.attempts += 1;
-        let active =
-            self.shared.current.lock().as_ref().map(|(set, status)| (Arc::clone(set), status.clone()));
-        let active = active.filter(|(_, status)| status.source != Source::Nothing);
-        let known = active.as_ref().map(|(set, _)| &**set);
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
-            load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known)
-        }));
-        let attempt =
-            attempt.unwrap_or_else(|_| Loaded::refused(PolicyError::Engine("loading panicked".to_owned())));
-        let error = attempt.error();
-        if let Some(error) = &error {
-            tracing::error!(%error, "the policies in the directory are refused");
-        }
-        match (attempt, active) {
-            (Loaded { resolved: Ok((resolved, policies)), status }, active) => {
-                self.accept(active, policies, status, start);
-                self.remember(&resolved);
-            }
-            (Loaded { status: policies, .. }, Some((set, mut status))) => {
-                status.error = error;
-                status.attempts = self.attempts;
-                status.policies = policies;
-                self.publish(set, status);
-            }
-            (Loaded { status: policies, .. }, None) => self.start_without(error, policies, start),
-        }
-    }
-
-    /// A set that may decide.
-    fn accept(
-        &self,
-        active: Option<(Arc<PolicySet>, SetStatus)>,
-        policies: Vec<super::set::Policy>,
-        of_policies: Vec<PolicyStatus>,
-        start: Instant,
-    ) {
-        let generation = active.as_ref().map_or(0, |(set, _)| set.generation()) + 1;
-        let set = PolicySet::monitored(&self.loader, policies, generation, &self.monitor);
-        let mut status = self.status_of(&set, Source::Directory, start);
-        status.policies = of_policies;
-        match active {
-            Some((old, was)) if old.digest() == set.digest() => {
-                let SetStatus { generation, since, swap_millis, .. } = was;
-                self.publish(old, SetStatus { generation, since, swap_millis, ..status });
-            }
-            _ => {
-                tracing::info!(digest = %set.digest(), generation, millis = status.swap_millis, "policies swapped");
-                self.publish(Arc::new(set), status);
-            }
-        }
-    }
-
-    /// The first attempt failed: what was good when a process last ran, or nothing at all.
-    fn start_without(&self, error: Option<String>, of_policies: Vec<PolicyStatus>, start: Instant) {
-        let last = self.state.as_ref().map(|state| load::last_good(&self.loader, state));
-        let (set, source) = match last {
-            Some(Ok(policies)) if !policies.is_empty() => {
-                (PolicySet::monitored(&self.loader, policies, 1, &self.monitor), Source::LastGood)
-            }
-            other => {
-                if let Some(Err(error)) = other {
-                    tracing::error!(%error, "the last good policies cannot be loaded either");
-                }
-                let why = error.clone().unwrap_or_default();
-                (PolicySet::failing(&self.loader, why), Source::Nothing)
-            }
-        };
-        let status = SetStatus { error, policies: of_policies, ..self.status_of(&set, source, start) };
-        self.publish(Arc::new(set), status);
-    }
-
-    fn status_of(&self, set: &PolicySet, source: Source, start: Instant) -> SetStatus {
-        SetStatus {
-            generation: set.generation(),
-            digest: set.digest().to_owned(),
-            since: (self.config.clock)(),
-            source,
-            error: None,
-            attempts: self.attempts,
-            swap_millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
-            policies: Vec::new(),
-        }
-    }
-
-    fn publish(&self, set: Arc<PolicySet>, status: SetStatus) {
-        // The old set is dropped after the lock: its memory may be a lot.
-        let old = self.shared.current.lock().replace((set, status));
-        self.shared.changed.notify_all();
-        drop(old);
-    }
-
-    fn remember(&self, resolved: &[super::set_file::Resolved]) {
-        if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(resolved)) {
-            tracing::warn!(%error, "the last good policies are not kept");
-        }
-    }
-
-    /// Whether the module that failed is the one that decides: another report may have been faster.
-    fn deciding(&self, failing: &Failing) -> bool {
-        let current = self.shared.current.lock();
-        current.as_ref().is_some_and(|(set, _)| {
-            set.policies()
-                .any(|policy| policy.name == failing.policy && policy.module.digest == failing.digest)
-        })
-    }
-
-    /// Takes a failing module out of force, if there is one to put in its place. The next load does the rest.
-    fn roll_back(&self, failing: &Failing) {
-        let Failing { policy, digest, detail } = failing;
-        let record = Quarantine {
-            policy: policy.clone(),
-            digest: digest.clone(),
-            since: (self.config.clock)(),
-            reason: format!("failed {} times within a minute, last: {detail}", super::monitor::MAX_FAILURES),
-        };
-        match self.state.as_ref().map(|state| state.quarantine(record)) {
-            Some(Ok(())) => tracing::error!(%policy, %digest, %detail, "a failing policy is rolled back"),
-            Some(Err(error)) => {
-                tracing::error!(%policy, %digest, %detail, %error, "a failing policy stays: it fails closed");
-            }
-            None => tracing::error!(%policy, %digest, %detail, "a failing policy stays: it fails closed"),
-        }
-    }
-}
-
-enum Settled {
-    Quiet,
-    Failing(Failing),
-    Stop,
-}
-
-/// Waits until no more changes come, or something more important does.
-fn settle(commands: &Receiver<Command>) -> Settled {
-    let start = Instant::now();
-    while start.elapsed() < RESTLESS {
-        match commands.recv_timeout(QUIET) {
-            Ok(Command::Changed | Command::Reload) => {}
-            Ok(Command::Failing(failing)) => return Settled::Failing(failing),
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Settled::Stop,
-            Err(RecvTimeoutError::Timeout) => break,
-        }
-    }
-    Settled::Quiet
 }

@@ -66,7 +66,7 @@ impl Limits {
 
     /// Size of the `.wasm` file, in bytes.
     #[must_use]
-    pub(super) fn module_bytes(self) -> u64 {
+    pub fn module_bytes(self) -> u64 {
         u64::from(self.module_mib) * MIB
     }
 

@@ -9,12 +9,16 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
+use super::builtin::BUILTINS;
 use super::error::PolicyError;
 use super::module::{Loader, Module};
 use super::set::{Policy, PolicySet};
 use super::set_file::{self, Entry, Resolved};
 use super::settings::settings_digest;
-use super::state::State;
+use super::state::{Quarantine, State};
+
+/// How many policies are loaded at a time: compiling takes memory that is not given back.
+const MAX_AT_ONCE: usize = 4;
 
 /// How one policy of the set file stands.
 #[derive(Debug, Clone, Serialize)]
@@ -71,22 +75,20 @@ pub(super) fn from_dir(
         Ok(entries) => entries,
         Err(error) => return Loaded::refused(error),
     };
+    let sources = Sources { loader, dir, state, active };
     let mut status = Vec::with_capacity(entries.len());
     let (mut resolved, mut policies, mut first_error) = (Vec::new(), Vec::new(), None);
-    for entry in entries {
-        let mut of_policy = PolicyStatus::of(&entry);
-        if entry.mode != Mode::Off {
-            let name = entry.name.clone();
-            match load_one(loader, dir, state, active, entry, &mut of_policy) {
-                Ok((kept, policy)) => {
-                    of_policy.loaded(&policy.module);
-                    resolved.push(kept);
-                    policies.push(policy);
-                }
-                Err(error) => {
-                    of_policy.error = Some(error.to_string());
-                    first_error.get_or_insert_with(|| error.of(&name));
-                }
+    for (mut of_policy, outcome) in sources.attempts(&entries) {
+        match outcome {
+            None => {}
+            Some(Ok((kept, policy))) => {
+                of_policy.loaded(&policy.module);
+                resolved.push(kept);
+                policies.push(policy);
+            }
+            Some(Err(error)) => {
+                of_policy.error = Some(error.to_string());
+                first_error.get_or_insert_with(|| error.of(&of_policy.name));
             }
         }
         status.push(of_policy);
@@ -103,26 +105,90 @@ pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, P
     state.last_good()?.into_iter().map(load).collect()
 }
 
-fn load_one(
-    loader: &Loader,
-    dir: &Path,
-    state: Option<&State>,
-    active: Option<&PolicySet>,
-    entry: Entry,
-    status: &mut PolicyStatus,
-) -> Result<(Resolved, Policy), PolicyError> {
-    let mode = entry.mode;
-    let mut resolved = set_file::resolve(dir, entry)?;
-    status.digest = Some(resolved.digest.clone());
-    if let Some(state) = state
-        && let Some((reason, mut fallback)) = quarantined(state, &resolved)?
-    {
-        fallback.entry.mode = mode;
-        status.rolled_back = Some(format!("{} is out of force: {reason}", resolved.digest));
-        resolved = fallback;
+/// Takes the module that the set file names for a policy out of force, as a person does with `policy rollback`. Every
+/// process follows; [`State::release`] undoes it. Returns the module's digest.
+///
+/// # Errors
+/// When there is no such policy, or nothing that could decide in its place.
+pub fn roll_back(dir: &Path, state: &State, policy: &str, now: i64) -> Result<String, PolicyError> {
+    let entry = set_file::read(dir)?.into_iter().find(|entry| entry.name == policy);
+    let entry = entry.ok_or_else(|| PolicyError::NoSuchPolicy(policy.to_owned()))?;
+    let digest = set_file::resolve(dir, entry)?.digest;
+    let reason = "rolled back by a person".to_owned();
+    state.quarantine(Quarantine { policy: policy.to_owned(), digest: digest.clone(), since: now, reason })?;
+    Ok(digest)
+}
+
+/// The bytes of a module by digest, for explaining and replaying decisions: one that comes with the binary, one that was in
+/// force once, or one in the policy directory.
+///
+/// # Errors
+/// When the kept copies cannot be read or trusted.
+pub fn find_module(dir: &Path, state: &State, digest: &str) -> Result<Option<Vec<u8>>, PolicyError> {
+    let is_it = |bytes: &[u8]| blake3::hash(bytes).to_hex().as_str() == digest;
+    if let Some(builtin) = BUILTINS.iter().find(|builtin| is_it(builtin.bytes)) {
+        return Ok(Some(builtin.bytes.to_vec()));
     }
-    let policy = policy(loader, active, &resolved)?;
-    Ok((resolved, policy))
+    if let Some(bytes) = state.module(digest)? {
+        return Ok(Some(bytes));
+    }
+    let listed = std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let modules = listed.filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    Ok(modules.filter_map(|path| std::fs::read(path).ok()).find(|bytes| is_it(bytes)))
+}
+
+/// What policies are loaded with.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    loader: &'a Loader,
+    dir: &'a Path,
+    state: Option<&'a State>,
+    active: Option<&'a PolicySet>,
+}
+
+/// How loading one policy went; no outcome when it is switched off.
+type Attempt = (PolicyStatus, Option<Result<(Resolved, Policy), PolicyError>>);
+
+impl Sources<'_> {
+    /// Loads all entries, as many at a time as there are processors: with a cold cache each is hundreds of milliseconds of
+    /// compilation.
+    fn attempts(self, entries: &[Entry]) -> Vec<Attempt> {
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_AT_ONCE);
+        let mut attempts = Vec::with_capacity(entries.len());
+        for batch in entries.chunks(at_once) {
+            std::thread::scope(|scope| {
+                let loading: Vec<_> =
+                    batch.iter().map(|entry| (entry, scope.spawn(move || self.attempt(entry)))).collect();
+                for (entry, thread) in loading {
+                    let panicked = || PolicyError::Engine("loading panicked".to_owned());
+                    let attempt = thread.join();
+                    attempts
+                        .push(attempt.unwrap_or_else(|_| (PolicyStatus::of(entry), Some(Err(panicked())))));
+                }
+            });
+        }
+        attempts
+    }
+
+    fn attempt(self, entry: &Entry) -> Attempt {
+        let mut status = PolicyStatus::of(entry);
+        let outcome = (entry.mode != Mode::Off).then(|| self.load(entry, &mut status));
+        (status, outcome)
+    }
+
+    fn load(self, entry: &Entry, status: &mut PolicyStatus) -> Result<(Resolved, Policy), PolicyError> {
+        let mut resolved = set_file::resolve(self.dir, entry.clone())?;
+        status.digest = Some(resolved.digest.clone());
+        if let Some(state) = self.state
+            && let Some((reason, mut fallback)) = quarantined(state, &resolved)?
+        {
+            fallback.entry.mode = entry.mode;
+            status.rolled_back = Some(format!("{} is out of force: {reason}", resolved.digest));
+            resolved = fallback;
+        }
+        let policy = policy(self.loader, self.active, &resolved)?;
+        Ok((resolved, policy))
+    }
 }
 
 /// What decides in place of a module that may not.

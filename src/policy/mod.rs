@@ -3,7 +3,7 @@
 //!
 //! The way of a module: `set_file` (which, under what name) → `gate` (a look at the bytes) → `workbench` (configured, its
 //! cases run, snapshotted) → `module` (compiled, or from the `cache`) → `set` (one immutable value) → `host` (swapped in, kept, rolled
-//! back). The way of a question: `set` → `instance` (fresh, under `limits`, in the pool of `engine`) → `combine`.
+//! back, by the thread of `worker`). The way of a question: `set` → `instance` (fresh, under `limits`, in the pool of `engine`) → `combine`.
 //!
 //! Deliberately absent: policy logic in the host, host functions for guests, locks held during an evaluation, and an error
 //! path in [`PolicySet::authorize`]: whatever fails is an answer that is recorded.
@@ -24,6 +24,7 @@ mod load;
 mod module;
 pub mod monitor;
 mod set;
+mod set_edit;
 pub mod set_file;
 pub mod settings;
 mod state;
@@ -31,13 +32,14 @@ mod ticker;
 mod watch;
 mod wire;
 mod workbench;
+mod worker;
 
 pub use error::PolicyError;
 pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
 pub use limits::Limits;
-pub use load::PolicyStatus;
+pub use load::{PolicyStatus, find_module, roll_back};
 pub use module::{CheckReport, Loader, Module};
-pub use set::{Policy, PolicySet};
+pub use set::{Manifest, Policy, PolicySet};
 pub use state::{Quarantine, State};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub struct Module {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     description: DescriptionOut,
+    hooks: Vec<Hook>,
+    sdk: Option<String>,
 }
 
 /// What `policy check` prints.
@@ -118,141 +121,141 @@ impl Loader {
         &self.runtime
     }
 
-    /// The whole way from bytes to a module that may decide: everything `policy check` looks at holds.
+    /// The whole way from bytes to a module that may decide: everything `policy check` looks at holds, now or when the
+    /// same bytes were looked at with the same settings and limits before.
     ///
     /// # Errors
     /// The first thing that does not hold.
     pub fn load(&self, bytes: &[u8], settings: &Value, limits: Limits) -> Result<Module, PolicyError> {
+        gate::check_size(bytes, limits)?;
+        let keys = Keys::of(bytes, settings, limits);
+        if self.held(&keys)
+            && let Some(module) = self.cached(&keys, settings, limits)
+        {
+            return Ok(module);
+        }
         let gated = gate::check(bytes, limits)?;
-        let mut workbench = None;
-        let module = self.prepare(&gated, settings, limits, &mut workbench)?;
-        self.hold_cases(&gated, limits, &mut workbench)?;
+        let workbench = Workbench::open(&self.runtime, &gated, limits)?;
+        let module = self.prepare(&workbench, &gated, settings, limits)?;
+        if !self.held(&keys) {
+            cases::hold(&run_cases(&workbench, &gated)?)?;
+            self.put(&keys.cases, b"", b"");
+        }
         Ok(module)
     }
 
-    /// Looks at everything and reports on it; the cases are run whether or not they were before.
+    /// Looks at everything and reports on it; nothing is taken from the cache.
     ///
     /// # Errors
     /// What keeps the module from being asked at all. Failed cases are in the report.
     pub fn check(&self, bytes: &[u8], settings: &Value, limits: Limits) -> Result<CheckReport, PolicyError> {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let gated = gate::check(bytes, limits)?;
         let workbench = Workbench::open(&self.runtime, &gated, limits)?;
-        let mut slot = Some(workbench);
-        let module = self.prepare(&gated, settings, limits, &mut slot)?;
+        let module = self.prepare(&workbench, &gated, settings, limits)?;
         let load_millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let cases = match (&gated.cases, &slot) {
-            (Some(text), Some(workbench)) => cases::run(workbench, &cases::parse(text)?),
-            _ => Vec::new(),
-        };
+        let cases = run_cases(&workbench, &gated)?;
         let Module { digest, name, version, summary, sdk, hooks, facts, .. } = module;
         Ok(CheckReport { digest, name, version, summary, sdk, hooks, facts, cases, load_millis })
     }
 
-    /// Configured, snapshotted and compiled; from the cache if it is there.
-    fn prepare<'a>(
-        &'a self,
-        gated: &'a Gated<'a>,
+    /// Configured, snapshotted and compiled.
+    fn prepare(
+        &self,
+        workbench: &Workbench<'_>,
+        gated: &Gated<'_>,
         settings: &Value,
         limits: Limits,
-        workbench: &mut Option<Workbench<'a>>,
     ) -> Result<Module, PolicyError> {
-        let digest = settings_digest(settings);
-        let key = ["module", &gated.digest, &digest];
-        if let Some((kept, component)) = self.cached(&key) {
-            return self.module(gated, settings, limits, kept.description, &component);
-        }
-        let workbench = self.opened(gated, limits, workbench)?;
         let configured = workbench.configure(&canonical_json(settings))?;
         let description = configured.description.clone();
         let snapshot = workbench.snapshot(configured)?;
         let component = Component::new(self.runtime.engine(), &snapshot)
             .map_err(|error| PolicyError::Snapshot(format!("{error:#}")))?;
-        let module = self.module(gated, settings, limits, description.clone(), &component)?;
-        self.keep(&key, &Kept { description }, &component);
-        Ok(module)
-    }
-
-    /// The workbench is made when it is first needed: with a warm cache it never is.
-    fn opened<'a, 'b>(
-        &'a self,
-        gated: &'a Gated<'a>,
-        limits: Limits,
-        workbench: &'b mut Option<Workbench<'a>>,
-    ) -> Result<&'b Workbench<'a>, PolicyError> {
-        match workbench {
-            Some(workbench) => Ok(workbench),
-            none => Ok(none.insert(Workbench::open(&self.runtime, gated, limits)?)),
+        let kept = Kept { description, hooks: gated.hooks.clone(), sdk: gated.sdk.clone() };
+        let keys = Keys::of(gated.bytes, settings, limits);
+        if let (Ok(kept), Ok(code)) = (serde_json::to_vec(&kept), component.serialize()) {
+            self.put(&keys.module, &kept, &code);
         }
+        ready(keys, settings, limits, kept, &component)
     }
 
-    fn module(
-        &self,
-        gated: &Gated<'_>,
-        settings: &Value,
-        limits: Limits,
-        description: DescriptionOut,
-        component: &Component,
-    ) -> Result<Module, PolicyError> {
-        let facts = description
-            .facts
-            .iter()
-            .map(AskedFact::normalise)
-            .collect::<Result<_, _>>()
-            .map_err(PolicyError::Description)?;
-        // Otherwise done by the first call.
-        component
-            .initialize_copy_on_write_image()
-            .map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
-        Ok(Module {
-            digest: gated.digest.clone(),
-            settings_digest: settings_digest(settings),
-            settings: settings.clone(),
-            limits,
-            hooks: gated.hooks.clone(),
-            name: description.name,
-            version: description.version,
-            summary: description.summary,
-            sdk: gated.sdk.clone(),
-            facts,
-            asked: description.facts,
-            pre: prelink(&self.runtime, component)?,
-            exports: Exports::find(component, &gated.hooks).map_err(missing)?,
-        })
+    /// Whether the embedded cases are known to hold, on this engine and under these limits.
+    fn held(&self, keys: &Keys) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.get(&keys.cases).is_some())
     }
 
-    fn cached(&self, key: &[&str]) -> Option<(Kept, Component)> {
-        let payload = self.cache.as_ref()?.get(key)?;
-        let (kept, component) = payload.component(self.runtime.engine())?;
-        Some((serde_json::from_slice(&kept).ok()?, component))
+    fn cached(&self, keys: &Keys, settings: &Value, limits: Limits) -> Option<Module> {
+        let (kept, component) = self.cache.as_ref()?.get(&keys.module)?.component(self.runtime.engine())?;
+        let kept = serde_json::from_slice(&kept).ok()?;
+        ready(keys.clone(), settings, limits, kept, &component).ok()
     }
 
-    fn keep(&self, key: &[&str], kept: &Kept, component: &Component) {
-        let Some(cache) = &self.cache else { return };
-        let (Ok(kept), Ok(code)) = (serde_json::to_vec(kept), component.serialize()) else { return };
-        cache.put(key, &kept, &code);
-    }
-
-    /// Runs the embedded cases, unless they are known to have held on this engine under these limits.
-    fn hold_cases<'a>(
-        &'a self,
-        gated: &'a Gated<'a>,
-        limits: Limits,
-        workbench: &mut Option<Workbench<'a>>,
-    ) -> Result<(), PolicyError> {
-        let Some(text) = &gated.cases else { return Ok(()) };
-        let under = format!("{} {} {}", limits.fuel, limits.millis, limits.memory_mib);
-        let key = ["cases", &gated.digest, &under];
-        if self.cache.as_ref().is_some_and(|cache| cache.get(&key).is_some()) {
-            return Ok(());
-        }
-        let cases = cases::parse(text)?;
-        cases::hold(&cases::run(self.opened(gated, limits, workbench)?, &cases))?;
+    fn put(&self, key: &[String], kept: &[u8], code: &[u8]) {
         if let Some(cache) = &self.cache {
-            cache.put(&key, b"", b"");
+            cache.put(key, kept, code);
         }
-        Ok(())
     }
+}
+
+/// Ready to be asked.
+fn ready(
+    keys: Keys,
+    settings: &Value,
+    limits: Limits,
+    kept: Kept,
+    component: &Component,
+) -> Result<Module, PolicyError> {
+    let Kept { description, hooks, sdk } = kept;
+    let facts = description
+        .facts
+        .iter()
+        .map(AskedFact::normalise)
+        .collect::<Result<_, _>>()
+        .map_err(PolicyError::Description)?;
+    // Otherwise done by the first call.
+    component.initialize_copy_on_write_image().map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
+    let [_, digest, settings_digest] = keys.module;
+    Ok(Module {
+        digest,
+        settings_digest,
+        settings: settings.clone(),
+        limits,
+        name: description.name,
+        version: description.version,
+        summary: description.summary,
+        sdk,
+        facts,
+        asked: description.facts,
+        pre: prelink(component)?,
+        exports: Exports::find(component, &hooks).map_err(missing)?,
+        hooks,
+    })
+}
+
+/// What the cache calls a module with its settings, and the passing of its cases.
+#[derive(Clone)]
+struct Keys {
+    /// A word, the digest of the bytes, the digest of the settings.
+    module: [String; 3],
+    /// A word, the digest of the bytes, the limits.
+    cases: [String; 3],
+}
+
+impl Keys {
+    fn of(bytes: &[u8], settings: &Value, limits: Limits) -> Self {
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        let Limits { fuel, millis, memory_mib, module_mib: _ } = limits;
+        Self {
+            module: ["module".to_owned(), digest.clone(), settings_digest(settings)],
+            cases: ["cases".to_owned(), digest, format!("{fuel} {millis} {memory_mib}")],
+        }
+    }
+}
+
+fn run_cases(workbench: &Workbench<'_>, gated: &Gated<'_>) -> Result<Vec<CaseReport>, PolicyError> {
+    let cases = gated.cases.as_deref().map_or_else(|| Ok(Vec::new()), cases::parse)?;
+    Ok(cases::run(workbench, &cases))
 }
 
 impl Module {

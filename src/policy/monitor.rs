@@ -82,8 +82,10 @@ impl Monitor {
 
     /// Takes note of a verdict that was a failure; reports the module when it is one too many.
     pub(super) fn failed(&self, verdict: &Verdict, kind: PolicyErrorKind, detail: &str) {
-        // What the host could not do is not the module's fault, and what a shadow does affects nothing.
-        if kind == PolicyErrorKind::Host || verdict.mode != Mode::Enforce {
+        // What the host could not do is not the module's fault, nor is a busy machine: a module that hangs runs out of
+        // fuel long before it runs out of time. And what a shadow does affects nothing.
+        let innocent = matches!(kind, PolicyErrorKind::Host | PolicyErrorKind::Deadline);
+        if innocent || verdict.mode != Mode::Enforce {
             return;
         }
         let now = (self.clock)();
@@ -169,7 +171,7 @@ mod tests {
         let clock = Arc::clone(&now);
         let (report, reported) = mpsc::channel();
         let monitor = Monitor::new(Arc::new(move || clock.load(Ordering::SeqCst)), move |failing| {
-            report.send(failing).unwrap()
+            report.send(failing).unwrap();
         });
         let fail = |at: i64, mode, kind| {
             now.store(at, Ordering::SeqCst);
@@ -179,8 +181,12 @@ mod tests {
             fail(i * 15_001, Mode::Enforce, PolicyErrorKind::Trap);
             fail(i * 15_001, Mode::Shadow, PolicyErrorKind::Trap);
             fail(i * 15_001, Mode::Enforce, PolicyErrorKind::Host);
+            fail(i * 15_001, Mode::Enforce, PolicyErrorKind::Deadline);
         }
-        assert!(reported.try_recv().is_err(), "four a minute, shadows and the host's own failures are borne");
+        assert!(
+            reported.try_recv().is_err(),
+            "four a minute, shadows, a busy machine and the host's own failures are borne"
+        );
         for _ in 0..5 {
             fail(10_000_000, Mode::Enforce, PolicyErrorKind::OutOfFuel);
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::decision::{
@@ -28,6 +29,21 @@ pub struct Policy {
     pub mode: Mode,
     /// What is asked.
     pub module: Arc<Module>,
+}
+
+/// A member of a set without its code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Its name in the set.
+    pub name: String,
+    /// Whether its answers count.
+    pub mode: Mode,
+    /// Digest (hex blake3) of the module.
+    pub module: String,
+    /// Its settings.
+    pub settings: Value,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// What is active.
@@ -112,6 +128,19 @@ impl PolicySet {
     /// Its policies, sorted by name, shadow ones included.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.members.iter().map(|member| &member.policy)
+    }
+
+    /// What the digest is over, as JSON: enough to put the set together again from the modules' bytes.
+    #[must_use]
+    pub fn manifest(&self) -> Vec<Manifest> {
+        let describe = |policy: &Policy| Manifest {
+            name: policy.name.clone(),
+            mode: policy.mode,
+            module: policy.module.digest.clone(),
+            settings: policy.module.settings.clone(),
+            limits: policy.module.limits,
+        };
+        self.policies().map(describe).collect()
     }
 
     /// The facts that must be given to a question of this hook: those of all its policies, each once.

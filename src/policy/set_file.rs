@@ -1,29 +1,27 @@
-//! `policy-set.toml`: which policies make up the set, read into plain values and edited without losing a comment. Knows
-//! nothing of WebAssembly: what the modules are worth is found out elsewhere.
+//! `policy-set.toml`: which policies make up the set, read into plain values. Knows nothing of WebAssembly: what the
+//! modules are worth is found out elsewhere.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table};
+use toml_edit::{Document, Item};
 
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTINS, builtin};
-use super::cache::{open_plain, write_whole};
+use super::cache::open_plain;
 use super::error::PolicyError;
 use super::limits::Limits;
+
+pub use super::set_edit::Editor;
 
 /// The set file's name in the policy directory.
 pub const SET_FILE: &str = "policy-set.toml";
 /// What a module that comes with the binary is called in the set file, before its name.
 const BUILTIN_PREFIX: &str = "builtin:";
-/// The lock that editors of the set file take.
-const LOCK_FILE: &str = ".policy-set.lock";
 /// The largest set file that is read, in bytes.
 const MAX_SET_FILE: u64 = 1024 * 1024;
 
@@ -98,7 +96,8 @@ pub fn built_in() -> Vec<Entry> {
         .collect()
 }
 
-fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
+/// The set file's text; `None` when there is none.
+pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     let path = dir.join(SET_FILE);
     let Some(file) = open_plain(&path)? else { return Ok(None) };
     let mut text = String::new();
@@ -123,6 +122,11 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
         Document::parse(text).map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
     let SetFile { policy: entries } = toml_edit::de::from_str(text)
         .map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
+    if entries.is_empty() {
+        // An editor that is about to write leaves a file empty for a moment; an empty set would allow everything.
+        let message = "names no policy; switch policies off with mode = \"off\", or remove the file for the built-in set";
+        return Err(wrong(None, message.to_owned()));
+    }
     let mut names = HashSet::new();
     for (i, entry) in entries.iter().enumerate() {
         let table =
@@ -185,8 +189,14 @@ fn module_complaint(module: &str) -> Option<String> {
 
 /// Reads the module an entry stands for, once, and takes the digest of what was read.
 pub(super) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
+    let mut entry = entry;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
-        Some(builtin) => builtin.bytes.to_vec(),
+        Some(builtin) => {
+            if entry.limits == Limits::default() {
+                entry.limits = builtin.limits;
+            }
+            builtin.bytes.to_vec()
+        }
         None => read_module(dir, &entry)?,
     };
     let digest = blake3::hash(&bytes).to_hex().to_string();
@@ -212,198 +222,45 @@ fn read_module(dir: &Path, entry: &Entry) -> Result<Vec<u8>, PolicyError> {
     Ok(bytes)
 }
 
-/// The set file open for changes: nobody else edits it until this is dropped.
-pub struct Editor {
-    path: PathBuf,
-    document: DocumentMut,
-    _lock: File,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Editor {
-    /// Waits until no other process edits the set file, then reads it. A directory without one gets one that says what
-    /// was in force so far: the built-in set.
-    ///
-    /// # Errors
-    /// When the directory cannot be written to, or the file cannot be read as it is.
-    pub fn open(dir: &Path) -> Result<Self, PolicyError> {
-        fs::create_dir_all(dir).map_err(PolicyError::io("create", dir))?;
-        let lock_path = dir.join(LOCK_FILE);
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(PolicyError::io("open", &lock_path))?;
-        lock.lock().map_err(PolicyError::io("lock", &lock_path))?;
-        let path = dir.join(SET_FILE);
-        let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
-        match text(dir)? {
-            Some(text) => {
-                parse(&text)?;
-                let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
-                    position: None,
-                    message: error.to_string(),
-                };
-                editor.document = text.parse().map_err(invalid)?;
-            }
-            None => {
-                for entry in built_in() {
-                    editor.put(&entry);
-                }
-            }
-        }
-        Ok(editor)
+    #[test]
+    fn reads_everything_the_contract_names() {
+        let entries = parse(
+            r#"
+            # every key
+            [[policy]]
+            name = "rate-limit"
+            module = "builtin:rate-limit"
+            mode = "shadow"
+            [policy.settings]
+            max_messages = 30
+            [policy.limits]
+            memory_mib = 32
+
+            [[policy]]
+            name = "ours"
+            module = "ours.wasm"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(entries[0].mode, Mode::Shadow);
+        assert_eq!(entries[0].settings["max_messages"], 30);
+        assert_eq!(entries[0].limits, Limits { memory_mib: 32, ..Limits::default() });
+        assert_eq!(entries[1], Entry::new("ours", "ours.wasm"));
     }
 
-    /// The entries as they stand.
-    ///
-    /// # Errors
-    /// When a change made the file wrong.
-    pub fn entries(&self) -> Result<Vec<Entry>, PolicyError> {
-        parse(&self.document.to_string())
+    #[test]
+    fn the_built_in_set_is_every_built_in_policy() {
+        let names: Vec<_> = built_in().into_iter().map(|entry| (entry.name, entry.mode)).collect();
+        assert_eq!(names.len(), 4);
+        assert!(names.iter().all(|(name, mode)| is_name(name) && *mode == Mode::Enforce));
     }
 
-    /// Adds an entry, or gives the one of this name its new values. Comments and other entries stay as they are.
-    pub fn put(&mut self, entry: &Entry) {
-        let tables = self.tables();
-        let place = tables.iter().position(|table| named(table, &entry.name));
-        if place.is_none() {
-            tables.push(Table::new());
-        }
-        let Some(table) = tables.get_mut(place.unwrap_or(tables.len() - 1)) else { return };
-        set(table, "name", Some(entry.name.as_str().into()));
-        set(table, "module", Some(entry.module.as_str().into()));
-        set(table, "mode", Some(mode_name(entry.mode).into()));
-        set(table, "digest", entry.digest.as_deref().map(Into::into));
-        let settings =
-            toml_edit::ser::to_document(&entry.settings).map(|document| document.as_table().clone());
-        set_table(table, "settings", settings.unwrap_or_default());
-        let mut limits = Table::new();
-        let standard = Limits::default();
-        for (key, value, default) in [
-            ("fuel", entry.limits.fuel, standard.fuel),
-            ("millis", entry.limits.millis.into(), standard.millis.into()),
-            ("memory_mib", entry.limits.memory_mib.into(), standard.memory_mib.into()),
-            ("module_mib", entry.limits.module_mib.into(), standard.module_mib.into()),
-        ] {
-            if value != default {
-                set(&mut limits, key, Some(i64::try_from(value).unwrap_or(i64::MAX).into()));
-            }
-        }
-        set_table(table, "limits", limits);
-    }
-
-    /// Takes an entry out.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub fn remove(&mut self, name: &str) -> Result<(), PolicyError> {
-        let tables = self.tables();
-        let place = tables.iter().position(|table| named(table, name));
-        tables.remove(place.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?);
-        Ok(())
-    }
-
-    /// Changes the mode of an entry and nothing else.
-    ///
-    /// # Errors
-    /// When there is none of that name.
-    pub fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), PolicyError> {
-        let table = self.tables().iter_mut().find(|table| named(table, name));
-        set(
-            table.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?,
-            "mode",
-            Some(mode_name(mode).into()),
-        );
-        Ok(())
-    }
-
-    /// Copies a module into the policy directory under the name of a policy and returns the file's name.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn add_module(&self, policy: &str, bytes: &[u8]) -> Result<String, PolicyError> {
-        // A name of its own for every content: the file that is in force is never overwritten.
-        let digest = blake3::hash(bytes).to_hex();
-        let file = format!("{policy}-{}.wasm", digest.get(..12).unwrap_or_default());
-        write_whole(&self.path.with_file_name(&file), &[bytes], 0o644)?;
-        Ok(file)
-    }
-
-    /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    /// When the result would not be read again, or cannot be written.
-    pub fn save(self) -> Result<(), PolicyError> {
-        let text = self.document.to_string();
-        parse(&text)?;
-        write_whole(&self.path, &[text.as_bytes()], 0o644)
-    }
-
-    fn tables(&mut self) -> &mut ArrayOfTables {
-        let item = self.document.entry("policy").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
-        if !item.is_array_of_tables() {
-            // `parse` has accepted the file, so this is `policy = [{…}]`: the same in another notation.
-            let tables = std::mem::take(item).into_array_of_tables().unwrap_or_default();
-            *item = Item::ArrayOfTables(tables);
-        }
-        #[expect(clippy::expect_used, reason = "made one of tables above")]
-        item.as_array_of_tables_mut().expect("an array of tables")
-    }
-}
-
-fn named(table: &Table, name: &str) -> bool {
-    table.get("name").and_then(Item::as_str) == Some(name)
-}
-
-/// Sets or removes a value, keeping the comments around one that is there.
-fn set(table: &mut Table, key: &str, value: Option<toml_edit::Value>) {
-    match (value, table.get_mut(key).and_then(Item::as_value_mut)) {
-        (Some(mut value), Some(old)) => {
-            *value.decor_mut() = old.decor().clone();
-            *old = value;
-        }
-        (Some(value), None) => {
-            table.insert(key, Item::Value(value));
-        }
-        (None, _) => {
-            table.remove(key);
-        }
-    }
-}
-
-/// Makes the table under a key say what `new` says: values that stay keep their comments, an empty table goes.
-fn set_table(table: &mut Table, key: &str, new: Table) {
-    if new.is_empty() {
-        table.remove(key);
-        return;
-    }
-    let Some(old) = table.get_mut(key).and_then(Item::as_table_like_mut) else {
-        table.insert(key, Item::Table(new));
-        return;
-    };
-    let gone: Vec<_> =
-        old.iter().map(|(key, _)| key.to_owned()).filter(|key| !new.contains_key(key)).collect();
-    for key in gone {
-        old.remove(&key);
-    }
-    for (key, item) in new {
-        match (item, old.get_mut(&key).and_then(Item::as_value_mut)) {
-            (Item::Value(mut value), Some(kept)) => {
-                *value.decor_mut() = kept.decor().clone();
-                *kept = value;
-            }
-            (item, _) => {
-                old.insert(&key, item);
-            }
-        }
-    }
-}
-
-const fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-        Mode::Off => "off",
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(position("é = 1\nüb = 2", 10), (2, 3));
     }
 }

@@ -1,4 +1,4 @@
-//! The one thread that makes wall-clock deadlines happen: it advances the engine's epoch while anything runs, and sleeps
+//! The one thread that makes wall-clock deadlines happen: it advances the engines' epochs while anything runs, and sleeps
 //! without a wake-up when nothing does. Knows nothing of policies.
 
 use std::sync::Arc;
@@ -32,10 +32,11 @@ pub(super) struct Ticking<'a>(&'a Shared);
 
 impl Ticker {
     /// Starts the thread; it ends with the ticker.
-    pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
+    pub(super) fn start(engines: &[&Engine]) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (of_thread, engine) = (Arc::clone(&shared), engine.weak());
-        std::thread::Builder::new().name("policy-ticker".into()).spawn(move || of_thread.run(&engine))?;
+        let of_thread = Arc::clone(&shared);
+        let engines: Vec<_> = engines.iter().map(|engine| engine.weak()).collect();
+        std::thread::Builder::new().name("policy-ticker".into()).spawn(move || of_thread.run(&engines))?;
         Ok(Self { shared })
     }
 
@@ -77,13 +78,12 @@ impl Drop for Ticking<'_> {
 }
 
 impl Shared {
-    fn run(&self, engine: &EngineWeak) {
+    fn run(&self, engines: &[EngineWeak]) {
         let mut idle = 0;
         while !self.stop.load(Ordering::SeqCst) {
             std::thread::sleep(TICK);
-            match engine.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => return,
+            for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+                engine.increment_epoch();
             }
             idle = if self.running.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
             if idle >= LINGER {
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn wakes_from_parking() {
         let engine = Engine::default();
-        let ticker = Ticker::start(&engine).unwrap();
+        let ticker = Ticker::start(&[&engine]).unwrap();
         while !ticker.is_parked() {
             std::thread::yield_now();
         }

@@ -124,3 +124,26 @@ fn is_ours(path: &Path) -> bool {
         || name == Some(OsStr::new(QUARANTINE_FILE))
         || path.extension() == Some(OsStr::new("wasm"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_notifications_time_stamps_tell() {
+        let dir = tempfile::tempdir().unwrap();
+        let policies = dir.path().join("policies");
+        let mut watch = Watch::start(&policies, Some(dir.path()), || {});
+        watch.watcher = None;
+        assert_eq!(watch.poll_after(), Some(POLL));
+        assert!(!watch.differs());
+        std::fs::create_dir(&policies).unwrap();
+        std::fs::write(policies.join("README"), "x").unwrap();
+        assert!(!watch.differs());
+        for file in [policies.join(SET_FILE), policies.join("p.wasm"), dir.path().join(QUARANTINE_FILE)] {
+            std::fs::write(file, "x").unwrap();
+            assert!(watch.differs());
+            assert!(!watch.differs());
+        }
+    }
+}

@@ -57,10 +57,10 @@ impl<'a> Workbench<'a> {
     ) -> Result<Self, PolicyError> {
         let (context, instrumented) = guarded(|| Wizer::new().instrument_component(gated.bytes))?
             .map_err(|e| PolicyError::Snapshot(text(&e)))?;
-        let component = Component::new(runtime.engine(), &instrumented)
+        let component = Component::new(runtime.bench(), &instrumented)
             .map_err(|error| PolicyError::Invalid(text(&error)))?;
         let exports = Exports::find(&component, &gated.hooks).map_err(missing)?;
-        let pre = prelink(runtime, &component)?;
+        let pre = prelink(&component)?;
         Ok(Self { runtime, gated, limits, context, pre, exports })
     }
 
@@ -69,7 +69,7 @@ impl<'a> Workbench<'a> {
         let limits = self.limits.for_configure();
         let busy = || PolicyError::Engine("every instance was busy for too long".to_owned());
         let slot = self.runtime.slot().ok_or_else(busy)?;
-        let mut store = slot.store(limits).map_err(|error| PolicyError::Engine(text(&error)))?;
+        let mut store = slot.bench_store(limits).map_err(|error| PolicyError::Engine(text(&error)))?;
         let failed = |error: wasmtime::Error| {
             let (kind, detail) = classify(&error, PolicyErrorKind::Malformed);
             PolicyError::Configure { kind, detail }
@@ -127,8 +127,8 @@ impl<'a> Workbench<'a> {
 }
 
 /// Links a component that imports nothing.
-pub(super) fn prelink(runtime: &Runtime, component: &Component) -> Result<InstancePre<Meter>, PolicyError> {
-    Linker::new(runtime.engine())
+pub(super) fn prelink(component: &Component) -> Result<InstancePre<Meter>, PolicyError> {
+    Linker::new(component.engine())
         .instantiate_pre(component)
         .map_err(|error| PolicyError::Invalid(text(&error)))
 }

@@ -11,14 +11,12 @@ use super::error::{Error, Result};
 use super::tx::{ReadTx, WriteTx};
 use crate::domain::agent::{self, Member};
 use crate::domain::clock::Millis;
+use crate::domain::escalation::OPERATOR;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::refusal::{Code, Refusal};
 
 /// Characters of a member in a list besides its texts.
 const MEMBER_FRAME: usize = 230;
-
-/// The actor of operator commands in events and audit rows.
-const OPERATOR: &str = "operator";
 
 /// A token as presented: its hashes of both kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

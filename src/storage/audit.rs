@@ -41,8 +41,9 @@ pub struct AuditRow {
     pub details: String,
     /// The decision that allowed it.
     pub decision_id: Option<i64>,
+    /// 32 bytes, unless somebody else wrote it.
     #[serde(skip)]
-    hash: [u8; 32],
+    hash: Vec<u8>,
 }
 
 /// Which audit rows to list, newest first.
@@ -79,7 +80,7 @@ const GENESIS: [u8; 32] = [0; 32];
 
 /// The hash of a row: over the hash before it and every field, each with its length, so that no two
 /// different rows hash alike.
-fn chain(previous: &[u8; 32], row: &AuditRow) -> [u8; 32] {
+fn chain(previous: &[u8], row: &AuditRow) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("team-table audit chain v1");
     hasher.update(previous);
     hasher.update(&row.id.to_le_bytes());
@@ -109,11 +110,11 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
 impl WriteTx<'_> {
     /// Adds a row. The transaction holds the write lock, so racing processes keep one chain.
     pub(super) fn audit(&self, entry: &Entry<'_>) -> Result<()> {
-        let last: Option<(i64, [u8; 32])> =
+        let last: Option<(i64, Vec<u8>)> =
             self.one("SELECT id, hash FROM audit WHERE id > 0 ORDER BY id DESC LIMIT 1", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
-        let (last_id, previous) = last.unwrap_or((0, GENESIS));
+        let (last_id, previous) = last.unwrap_or_else(|| (0, GENESIS.to_vec()));
         let row = AuditRow {
             id: last_id + 1,
             at: entry.at,
@@ -123,7 +124,7 @@ impl WriteTx<'_> {
             target_id: entry.target.1.to_owned(),
             details: entry.details.to_owned(),
             decision_id: self.decision.get(),
-            hash: GENESIS,
+            hash: Vec::new(),
         };
         self.execute(
             "INSERT INTO audit (id, at, agent, action, target_type, target_id, details, decision_id, hash)
@@ -180,8 +181,9 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn verify_audit(&self) -> Result<ChainReport> {
-        let (mut sound, mut previous, mut expected, mut broken) = (0, GENESIS, 1, None);
-        self.while_wanted("SELECT * FROM audit WHERE id > 0 ORDER BY id", [], read_row, |row| {
+        let (mut sound, mut previous, mut expected, mut broken) = (0, GENESIS.to_vec(), 1, None);
+        // From the very lowest: a row put before the first one is no part of the chain either.
+        self.while_wanted("SELECT * FROM audit WHERE id >= ?1 ORDER BY id", [i64::MIN], read_row, |row| {
             if row.id != expected || row.hash != chain(&previous, &row) {
                 broken = Some(row.id);
                 return false;

@@ -32,6 +32,8 @@ pub struct DecisionRecord {
     pub done: bool,
     /// Microseconds from the first fact read to the last verdict.
     pub micros: i64,
+    /// The set that decided, as JSON, where this database may not have seen it yet.
+    pub new_set: Option<String>,
 }
 
 /// A decision as read back.
@@ -142,6 +144,12 @@ impl WriteTx<'_> {
             Input::Authorization(call) => (&call.principal.name, call.tool.as_str()),
             Input::Escalation(message) => (&message.agent, "review"),
         };
+        if let Some(policies) = &record.new_set {
+            self.execute(
+                "INSERT OR IGNORE INTO policy_sets (digest, policies) VALUES (?1, ?2)",
+                params![record.decision.set, policies],
+            )?;
+        }
         let input = serde_json::to_string(&record.input)?;
         let facts = serde_json::to_string(&record.facts)?;
         let verdicts = serde_json::to_string(&record.decision.verdicts)?;
@@ -234,6 +242,14 @@ impl ReadTx<'_> {
         let oldest: Option<Millis> =
             self.one("SELECT at FROM decisions WHERE at < ?1 LIMIT 1", [now - KEEP_FOR], |row| row.get(0))?;
         Ok(oldest.is_some() || self.decision_bytes()? > keep_bytes)
+    }
+
+    /// A policy set that decided here, as the JSON given with its first decision.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn policy_set(&self, digest: &str) -> Result<Option<String>> {
+        self.one("SELECT policies FROM policy_sets WHERE digest = ?1", [digest], |row| row.get(0))
     }
 
     /// One decision.

@@ -9,8 +9,11 @@ use super::error::{Error, Result};
 use super::tx::{ReadTx, WriteTx};
 use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
-use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus};
+use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS, OPERATOR};
 use crate::domain::event::{Audience, EventKind};
+use crate::domain::message::{Draft, Origin};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
 
 /// A question or held call to put before a person.
 #[derive(Debug, Clone)]
@@ -47,6 +50,19 @@ pub struct NewEscalation {
     pub decision_id: i64,
 }
 
+/// A person's answer to an escalation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A question: send this text to who asked.
+    Reply(String),
+    /// A question: no answer, go on.
+    Close,
+    /// A held call may pass once.
+    Approve,
+    /// A held call may not pass.
+    Deny,
+}
+
 /// An escalation as read back.
 #[derive(Debug, Clone, Serialize)]
 #[expect(
@@ -57,6 +73,8 @@ pub struct EscalationRow {
     pub id: i64,
     pub hook: String,
     pub agent: String,
+    #[serde(skip)]
+    pub agent_id: Option<i64>,
     pub asker: String,
     pub action: String,
     pub arguments: String,
@@ -83,6 +101,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
         id: row.get("id")?,
         hook: row.get("hook")?,
         agent: row.get("agent")?,
+        agent_id: row.get("agent_id")?,
         asker: row.get("asker")?,
         action: row.get("action")?,
         arguments: row.get("arguments")?,
@@ -114,6 +133,47 @@ impl ReadTx<'_> {
         self.one("SELECT * FROM escalations WHERE id = ?1", [id], read_row)
     }
 
+    /// Escalations, newest first; only open ones unless `all`.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn escalations(&self, agent: Option<&str>, all: bool, limit: i64) -> Result<Vec<EscalationRow>> {
+        match (agent, all) {
+            (Some(agent), all) => self.all(
+                "SELECT * FROM escalations WHERE agent = ?1 AND (?2 OR status = 'open') ORDER BY id DESC LIMIT ?3",
+                params![agent, all, limit],
+                read_row,
+            ),
+            (None, true) => {
+                self.all("SELECT * FROM escalations WHERE id > 0 ORDER BY id DESC LIMIT ?1", [limit], read_row)
+            }
+            (None, false) => self.all(
+                "SELECT * FROM escalations WHERE status = 'open' AND id > 0 ORDER BY id DESC LIMIT ?1",
+                [limit],
+                read_row,
+            ),
+        }
+    }
+
+    /// The oldest message of this agent's inbox that waits for its person, if one does: until it is
+    /// resolved, nothing is answered automatically.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn open_review(&self, agent_id: i64) -> Result<Option<i64>> {
+        self.one(
+            "SELECT id FROM escalations WHERE agent_id = ?1 AND status = 'open' AND hook = 'escalation'
+             ORDER BY id LIMIT 1",
+            [agent_id],
+            |row| row.get(0),
+        )
+    }
+
+    /// How many escalations of this agent wait for its person.
+    pub(super) fn waiting_for_person(&self, agent_id: i64) -> Result<i64> {
+        self.number("SELECT count(*) FROM escalations WHERE agent_id = ?1 AND status = 'open'", [agent_id])
+    }
+
     /// The approval that would let this call pass now, if a person gave one and it was not used.
     ///
     /// # Errors
@@ -140,7 +200,7 @@ impl WriteTx<'_> {
             |row| row.get(0),
         )?;
         if let Some(id) = open {
-            self.execute("UPDATE escalations SET repeats = repeats + 1 WHERE id = ?1", [id])?;
+            self.repeat_escalation(id)?;
             return Ok(id);
         }
         let id = self.insert(
@@ -181,6 +241,12 @@ impl WriteTx<'_> {
         Ok(id)
     }
 
+    /// Counts another asking of what an open escalation asks.
+    pub(super) fn repeat_escalation(&self, id: i64) -> Result<()> {
+        self.execute("UPDATE escalations SET repeats = repeats + 1 WHERE id = ?1", [id])?;
+        Ok(())
+    }
+
     /// Uses up an approval; false when another call was faster.
     ///
     /// # Errors
@@ -191,41 +257,129 @@ impl WriteTx<'_> {
         Ok(used == 1)
     }
 
-    /// Operator: closes an open escalation with a person's answer.
+    /// The open escalations of an agent that have waited for `every` since they were last announced, at most
+    /// [`MAX_REMINDERS`](crate::domain::escalation::MAX_REMINDERS) times each; they count as announced now.
     ///
     /// # Errors
-    /// A fault when it is not there; the caller has looked. `false` when it was closed before.
+    /// Trouble with the database.
+    pub fn remind(&self, agent_id: i64, every: Millis, now: Millis) -> Result<Vec<EscalationRow>> {
+        let due = self.all(
+            "SELECT * FROM escalations WHERE agent_id = ?1 AND status = 'open' AND reminders < ?2
+                AND coalesce(reminded_at, created_at) <= ?3 ORDER BY id LIMIT 20",
+            params![agent_id, MAX_REMINDERS, now - every],
+            read_row,
+        )?;
+        for row in &due {
+            self.execute(
+                "UPDATE escalations SET reminders = reminders + 1, reminded_at = ?2 WHERE id = ?1",
+                [row.id, now],
+            )?;
+            let data = json!({ "id": row.id, "action": row.action, "asker": row.asker, "code": row.code,
+                               "status": row.status, "reminder": row.reminders + 1 });
+            self.event(now, EventKind::Escalation, None, Audience::Member(agent_id), &data)?;
+        }
+        Ok(due)
+    }
+
+    /// Operator: closes an open escalation with a person's answer; says in a few words what became of it.
+    ///
+    /// # Errors
+    /// `failed_precondition` when it is closed already or the answer is for the other kind; `not_found` when
+    /// there is none, or nobody left to answer.
     pub fn resolve_escalation(
         &self,
         id: i64,
-        status: EscalationStatus,
-        reply: Option<&str>,
+        answer: &Answer,
         note: Option<&str>,
         now: Millis,
-    ) -> Result<bool> {
-        let changed = self.execute(
-            "UPDATE escalations SET status = ?2, reply = ?3, note = ?4, resolved_at = ?5 WHERE id = ?1 AND status = 'open'",
+    ) -> Result<String> {
+        let row = self.escalation(id)?.ok_or_else(|| {
+            Refusal::not_found(
+                format!("there is no escalation {id}"),
+                "team-table escalation list shows them",
+            )
+        })?;
+        if row.status != EscalationStatus::Open.as_str() {
+            return Err(Refusal::precondition(
+                format!("escalation {id} is {} already", row.status),
+                "nothing was changed; team-table escalation show tells what was answered",
+            )
+            .into());
+        }
+        let is_question = row.hook == Hook::Escalation.as_str();
+        let (status, said) = match answer {
+            Answer::Reply(_) | Answer::Close if !is_question => {
+                return Err(wrong_kind(id, "holds a tool call", "--approve or --deny"));
+            }
+            Answer::Approve | Answer::Deny if is_question => {
+                return Err(wrong_kind(id, "is a question", "--reply \"…\", or nothing to close it"));
+            }
+            Answer::Reply(text) => {
+                self.answer_question(&row, text, now)?;
+                (EscalationStatus::Resolved, format!("answered to {}", row.asker))
+            }
+            Answer::Close => (EscalationStatus::Resolved, "closed without an answer".to_owned()),
+            Answer::Approve => {
+                let words = "approved: repeat the same call within an hour";
+                self.tell_agent(&row, words, now)?;
+                (EscalationStatus::Approved, format!("{} may make this call once, within an hour", row.agent))
+            }
+            Answer::Deny => {
+                self.tell_agent(&row, "denied: do not repeat the call", now)?;
+                (EscalationStatus::Denied, format!("denied, and {} is told", row.agent))
+            }
+        };
+        let reply = if let Answer::Reply(text) = answer { Some(text) } else { None };
+        self.execute(
+            "UPDATE escalations SET status = ?2, reply = ?3, note = ?4, resolved_at = ?5 WHERE id = ?1",
             params![id, status.as_str(), reply, note, now],
         )?;
-        if changed == 0 {
-            return Ok(false);
-        }
-        let row =
-            self.escalation(id)?.ok_or_else(|| Error::Fault(format!("escalation {id} is not there")))?;
-        let audience = self
-            .one("SELECT agent_id FROM escalations WHERE id = ?1", [id], |row| row.get::<_, Option<i64>>(0))?
-            .flatten()
-            .map_or(Audience::Nobody, Audience::Member);
         let data = json!({ "id": id, "action": row.action, "asker": row.asker, "code": row.code,
                            "status": status.as_str() });
+        let audience = row.agent_id.map_or(Audience::Nobody, Audience::Member);
         self.event(now, EventKind::Escalation, None, audience, &data)?;
         self.audit(&Entry {
             at: now,
-            agent: "operator",
+            agent: OPERATOR,
             action: "resolve_escalation",
             target: ("escalation", &id.to_string()),
             details: &json!({ "status": status.as_str(), "note": note }).to_string(),
         })?;
-        Ok(true)
+        Ok(said)
     }
+
+    /// Sends a person's answer in the agent's name to who asked.
+    fn answer_question(&self, row: &EscalationRow, text: &str, now: Millis) -> Result<()> {
+        let gone = || {
+            Refusal::not_found(format!("{} is no longer a member", row.agent), "close it without an answer")
+        };
+        let member =
+            self.member(&row.agent)?.filter(|member| Some(member.id) == row.agent_id).ok_or_else(gone)?;
+        let agent = Principal {
+            id: member.id,
+            name: member.name,
+            role: member.role,
+            capabilities: member.capabilities,
+            authenticated: true,
+        };
+        self.send_message(&agent, &row.asker, &draft(text, row.message_id)?, now)?;
+        Ok(())
+    }
+
+    /// Tells an agent, in the operator's voice, what became of its held call.
+    fn tell_agent(&self, row: &EscalationRow, words: &str, now: Millis) -> Result<()> {
+        let holder = self.member(&row.agent)?.filter(|it| it.active && Some(it.id) == row.agent_id);
+        let Some(member) = holder else { return Ok(()) };
+        let text = format!("Your {} call (escalation {}) was {words}.", row.action, row.id);
+        self.send_as_operator(&member, &draft(&text, None)?, now)
+    }
+}
+
+fn draft(text: &str, reply_to: Option<i64>) -> Result<Draft, Refusal> {
+    let draft = Draft { content: text.to_owned(), reply_to, idempotency_key: None, origin: Origin::Person };
+    draft.check().map(|()| draft)
+}
+
+fn wrong_kind(id: i64, what: &str, answers: &str) -> Error {
+    Refusal::precondition(format!("escalation {id} {what}"), format!("resolve it with {answers}")).into()
 }

@@ -155,6 +155,17 @@ impl ReadTx<'_> {
         Ok(count_json(counted.unwrap_or_default()))
     }
 
+    /// Automatic replies of an agent since a person last resolved one of its escalations.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn automatic_replies(&self, agent_id: i64, agent: &str) -> Result<i64> {
+        self.number(
+            "SELECT count(*) FROM messages WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic'",
+            [agent_id, self.last_resolved(agent)?],
+        )
+    }
+
     fn last_resolved(&self, agent: &str) -> Result<Millis> {
         let last = self.one(
             "SELECT max(resolved_at) FROM escalations WHERE agent = ?1 AND hook = 'escalation'",

@@ -53,6 +53,8 @@ pub struct Unread {
     pub count: i64,
     /// `sender: beginning` of the oldest two.
     pub preview: Vec<String>,
+    /// Escalations that wait for this agent's person.
+    pub waiting_for_person: i64,
 }
 
 /// Characters of a message in the badge's preview.
@@ -68,8 +70,9 @@ impl ReadTx<'_> {
             "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND read_at IS NULL LIMIT ?2)",
             [member_id, REMAINING_CAP],
         )?;
+        let waiting_for_person = self.waiting_for_person(member_id)?;
         if count == 0 {
-            return Ok(Unread::default());
+            return Ok(Unread { waiting_for_person, ..Unread::default() });
         }
         let preview = self.all(
             "SELECT m.sender, substr(m.content, 1, ?2) FROM inbox i JOIN messages m ON m.id = i.message_id
@@ -77,7 +80,7 @@ impl ReadTx<'_> {
             params![member_id, PREVIEW],
             |row| Ok(format!("{}: {}", row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
         )?;
-        Ok(Unread { count, preview })
+        Ok(Unread { count, preview, waiting_for_person })
     }
 
     /// A page of a member's inbox. Unread ones come oldest first, to be worked off; with those already

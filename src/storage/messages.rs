@@ -6,7 +6,9 @@ use serde_json::json;
 use super::audit::Entry;
 use super::error::{Error, Result};
 use super::tx::{ReadTx, WriteTx};
+use crate::domain::agent::Member;
 use crate::domain::clock::Millis;
+use crate::domain::escalation::OPERATOR;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, EVERYONE, Message, Origin};
 use crate::domain::principal::Principal;
@@ -118,6 +120,26 @@ impl WriteTx<'_> {
         )?;
         self.message_sent(sender, &message, EventKind::Broadcast, Audience::Everyone, "broadcast", now)?;
         Ok(message)
+    }
+
+    /// Puts a message in the operator's name into a member's inbox.
+    pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft, now: Millis) -> Result<()> {
+        let id = self.insert(
+            "INSERT INTO messages (sender, recipient, content, created_at, thread_id, origin)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+            params![OPERATOR, to.name, draft.content, now, draft.origin.as_str()],
+        )?;
+        self.execute("UPDATE messages SET thread_id = id WHERE id = ?1", [id])?;
+        self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to.id, id])?;
+        let data = json!({ "id": id, "sender": OPERATOR, "recipient": to.name, "thread_id": id });
+        self.event(now, EventKind::Message, None, Audience::Member(to.id), &data)?;
+        self.audit(&Entry {
+            at: now,
+            agent: OPERATOR,
+            action: "send_message",
+            target: ("message", &id.to_string()),
+            details: &json!({ "recipient": to.name, "origin": draft.origin }).to_string(),
+        })
     }
 
     fn insert_message(

@@ -14,12 +14,14 @@ mod escalations;
 mod events;
 mod facts;
 mod inbox;
+mod leases;
 mod legacy;
 mod messages;
 mod open;
 #[cfg(test)]
 mod plans;
 mod readers;
+mod reviews;
 mod tasks;
 mod tx;
 mod writer;
@@ -35,10 +37,11 @@ pub use audit::{AuditFilter, AuditRow, ChainReport};
 pub use context::ContextWrite;
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR};
 pub use error::{Error, OpenError, Result};
-pub use escalations::{EscalationRow, NewEscalation};
+pub use escalations::{Answer, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxPage, InboxQuery, Unread};
 pub use open::BUSY_TIMEOUT;
+pub use reviews::{Review, ReviewOutcome, Reviewed};
 pub use tasks::TaskQuery;
 pub use tx::{ReadTx, WriteTx};
 

@@ -99,8 +99,16 @@ impl ReadTx<'_> {
         };
         let (mut tasks, mut listing) = (Vec::new(), Listing::new(query.limit, TASK_FRAME));
         self.while_wanted(page, parameters, read_task, |task| {
-            let fits =
-                listing.take(&[&task.title, &task.description, &task.result, &task.creator, &task.assignee]);
+            let depends_on = format!("{:?}", task.depends_on);
+            let fits = listing.take(&[
+                &task.title,
+                &task.description,
+                &task.result,
+                &task.creator,
+                &task.assignee,
+                &task.reviewer,
+                &depends_on,
+            ]);
             if fits {
                 tasks.push(task);
             }

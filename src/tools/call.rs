@@ -28,6 +28,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Whose call it is: the caller, or the member whose registration is renewed.
+    pub(super) fn caller_id(&self) -> Option<i64> {
+        self.principal.as_ref().map(|principal| principal.id).or(self.proof)
+    }
+
     /// The caller, where only a member can get so far.
     ///
     /// # Errors

@@ -85,7 +85,8 @@ impl Call for GetMessages {
     }
 
     fn wait(&self) -> Duration {
-        Duration::from_secs(self.wait_seconds.unsigned_abs())
+        // Asked before `check` has refused what is out of range.
+        Duration::from_secs(self.wait_seconds.clamp(0, MAX_WAIT).unsigned_abs())
     }
 
     fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {

@@ -34,13 +34,14 @@ struct Entries {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema that fits either form of the result")]
 pub(super) struct EntryOrEntries {
-    key: Option<String>,
-    value: Option<String>,
-    set_by: Option<String>,
-    updated_at: Option<String>,
-    version: Option<i64>,
-    entries: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
-    remaining: Option<i64>,
+    key: String,
+    value: String,
+    set_by: String,
+    updated_at: String,
+    version: i64,
+    expires_at: Option<String>,
+    entries: Vec<serde_json::Map<String, serde_json::Value>>,
+    remaining: i64,
 }
 
 impl Call for GetSharedContext {

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::domain::refusal::Refusal;
 
+/// Most characters of an error's words: enough for the longest list of parameters.
+const MAX_ERROR: usize = 300;
+
 /// A number, or text that holds one.
 pub(super) fn integer<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Error> {
     match Value::deserialize(input)? {
@@ -70,7 +73,16 @@ pub(super) fn parse<P: DeserializeOwned>(
 ) -> Result<P, Refusal> {
     let given = arguments.into_iter().filter(|(_, value)| !value.is_null()).collect();
     serde_json::from_value(Value::Object(given))
-        .map_err(|error| Refusal::invalid(format!("wrong arguments: {error}"), expected(schema)))
+        .map_err(|error| Refusal::invalid(format!("wrong arguments: {}", brief(&error)), expected(schema)))
+}
+
+/// What serde says, without most of an argument that it repeats.
+fn brief(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.char_indices().nth(MAX_ERROR) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// `sender (string, required), reply_to (integer), …`

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::time::Instant as Deadline;
 
@@ -45,6 +46,8 @@ struct Inner {
     hub: Hub,
     options: TableOptions,
     metrics: Metrics,
+    /// Digest of the last policy set that this process has described in the database.
+    described: Mutex<String>,
 }
 
 /// There is no tool of that name.
@@ -96,13 +99,23 @@ struct Evidence {
     facts: Vec<Fact>,
     version: (i64, i64),
     micros: i64,
+    new_set: Option<String>,
 }
 
 impl Table {
     /// Puts the parts together.
     #[must_use]
     pub fn new(db: Db, policies: Arc<PolicyHost>, hub: Hub, options: TableOptions) -> Self {
-        Self { inner: Arc::new(Inner { db, policies, hub, options, metrics: Metrics::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                db,
+                policies,
+                hub,
+                options,
+                metrics: Metrics::default(),
+                described: Mutex::default(),
+            }),
+        }
     }
 
     /// The database.
@@ -144,7 +157,7 @@ impl Table {
         };
         let parsed = match (row.parse)(arguments.clone(), &row.spec.input_schema) {
             Ok(parsed) => parsed,
-            Err(refusal) => return self.unparsed(refusal, argument, request.bearer).await,
+            Err(refusal) => return self.unparsed(row, refusal, argument, request.bearer).await,
         };
         let parsed = Arc::new(parsed);
         let deadline = Deadline::now() + parsed.call().wait();
@@ -175,20 +188,36 @@ impl Table {
         }
     }
 
+    /// Notes with the next commit that a member was there, though its call came to nothing.
+    fn seen(&self, member: Option<i64>, now: Millis) {
+        if let Some(id) = member {
+            self.inner.db.write_later(move |tx| tx.touch(id, now));
+        }
+    }
+
     /// Arguments that cannot be read: the caller is told, and, if known, of the messages that wait.
-    async fn unparsed(&self, refusal: Refusal, argument: Option<String>, ambient: Option<String>) -> Reply {
+    async fn unparsed(
+        &self,
+        row: &Row,
+        refusal: Refusal,
+        argument: Option<String>,
+        ambient: Option<String>,
+    ) -> Reply {
         let table = self.clone();
         let credential = Credential { argument, ambient };
-        let reply = Reply::refused(&refusal);
+        let (reply, is_inbox) = (Reply::refused(&refusal), row.is_inbox);
         let badge = tokio::task::spawn_blocking(move || {
-            table.inner.db.read(|tx| {
+            let known = table.inner.db.read(|tx| {
                 let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
-                let principal = caller.ok().and_then(|caller| caller.principal().cloned());
-                principal.map(|principal| tx.unread(principal.id)).transpose()
-            })
+                let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
+                Ok((caller, caller.map(|id| tx.unread(id)).transpose()?))
+            });
+            let (caller, unread) = known.ok()?;
+            table.seen(caller, table.inner.options.clock.now());
+            unread.filter(|_| !is_inbox)
         });
         match badge.await {
-            Ok(Ok(Some(unread))) => reply.with_badge(&unread),
+            Ok(Some(unread)) => reply.with_badge(&unread),
             _ => reply,
         }
     }
@@ -214,6 +243,7 @@ impl Table {
             Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
         };
         if let Err(refusal) = case.call.check() {
+            self.seen(case.context.caller_id(), now);
             return Attempt::Done(self.refused(&case, &refusal));
         }
         match self.judge(&case) {
@@ -294,7 +324,7 @@ impl Table {
             let (facts, version) = self.inner.db.read(|tx| read_facts(tx, requests, &case.scope))?;
             let decision = set.authorize(&case.question, &facts);
             let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            let evidence = Evidence { facts, version, micros };
+            let evidence = Evidence { facts, version, micros, new_set: self.undescribed(&set) };
             let approval = match decision.outcome {
                 Outcome::Allow => None,
                 Outcome::Escalate => {
@@ -318,7 +348,10 @@ impl Table {
                 }
             }
             match self.carry_out(case, &set, decision.clone(), &evidence, approval) {
-                Ok(Written::Done(body, unread)) => return Ok(Attempt::Done(finish(case, body, &unread))),
+                Ok(Written::Done(body, unread)) => {
+                    self.described(&evidence, set.digest());
+                    return Ok(Attempt::Done(finish(case, body, &unread)));
+                }
                 Ok(Written::Moved) => {}
                 Err(error) => return Err(self.failed(case, decision, evidence, error)),
             }
@@ -358,15 +391,12 @@ impl Table {
                 return Ok(Written::Moved);
             }
             tx.record_decision(&record)?;
+            let caller = context.caller_id();
+            // First: what the call returns already knows that its caller was seen.
+            caller.map_or(Ok(()), |id| tx.touch(id, context.now))?;
             let body = call.run(tx, &context)?;
-            let mut unread = storage::Unread::default();
-            if let Some(principal) = &context.principal {
-                tx.touch(principal.id, context.now)?;
-                if !is_inbox {
-                    unread = tx.unread(principal.id)?;
-                }
-            }
-            Ok(Written::Done(body, unread))
+            let unread = caller.filter(|_| !is_inbox).map(|id| tx.unread(id)).transpose()?;
+            Ok(Written::Done(body, unread.unwrap_or_default()))
         })
     }
 
@@ -491,16 +521,29 @@ impl Table {
         }
     }
 
+    /// The set's description, unless this process knows it to be in the database.
+    fn undescribed(&self, set: &PolicySet) -> Option<String> {
+        if *self.inner.described.lock() == set.digest() {
+            return None;
+        }
+        serde_json::to_string(&set.manifest()).ok()
+    }
+
+    /// The description was committed with a decision.
+    fn described(&self, evidence: &Evidence, digest: &str) {
+        if evidence.new_set.is_some() {
+            digest.clone_into(&mut self.inner.described.lock());
+        }
+    }
+
     fn refused(&self, case: &Case, refusal: &Refusal) -> Reply {
         self.badged(case, Reply::refused(refusal))
     }
 
     fn badged(&self, case: &Case, reply: Reply) -> Reply {
-        match &case.context.principal {
-            Some(principal) if !case.row.is_inbox => {
-                reply.with_badge(&self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default())
-            }
-            _ => reply,
+        match case.context.caller_id().filter(|_| !case.row.is_inbox) {
+            Some(id) => reply.with_badge(&self.inner.db.read(|tx| tx.unread(id)).unwrap_or_default()),
+            None => reply,
         }
     }
 
@@ -616,6 +659,7 @@ fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> D
         decision,
         done,
         micros: evidence.micros,
+        new_set: evidence.new_set.clone(),
     }
 }
 

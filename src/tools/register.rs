@@ -50,6 +50,7 @@ impl Call for Register {
 
     fn check(&self) -> Result<(), Refusal> {
         agent::check_name("name", &self.name)?;
+        agent::check_free_name(&self.name)?;
         agent::check_role(&self.role)?;
         agent::check_capabilities(&self.capabilities)
     }

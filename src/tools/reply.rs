@@ -79,11 +79,18 @@ impl Reply {
 
     /// Adds the unread badge.
     pub(super) fn with_badge(mut self, unread: &Unread) -> Self {
+        let mut actions = Vec::new();
         if unread.count > 0 {
+            actions.push("call get_messages to read them".to_owned());
+        }
+        if unread.waiting_for_person > 0 {
+            actions.push(format!("waiting for your person: {}", unread.waiting_for_person));
+        }
+        if !actions.is_empty() {
             let badge = json!({
                 "unread_messages": unread.count,
                 "preview": unread.preview,
-                "action": "call get_messages to read them",
+                "action": actions.join("; "),
             });
             self.body.insert("_notification".into(), badge);
         }

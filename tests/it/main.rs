@@ -9,9 +9,18 @@
     reason = "a test that finds something amiss may end there and then, and takes a json!() as it is"
 )]
 
+mod cli;
+mod concurrency;
+mod contract;
+mod durability;
+mod faults;
+mod harness;
+mod identity;
 mod mcp_events;
 mod mcp_hardening;
 mod mcp_http;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;
+mod schemas;
+mod upgrade;

@@ -107,6 +107,20 @@ async fn a_silent_stream_beats_and_a_stopped_server_ends_it() {
     while stream.event().await.is_some() {}
 }
 
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let mut options = HttpOptions::default();
+    options.limits.heartbeat = Duration::from_millis(10);
+    let server = Server::with(options).await;
+    let token = server.register("alice").await;
+    let mut stream = listen(&server, "alice", &token, None).await;
+    assert_eq!(stream.event().await.unwrap().event, "connected");
+    let rotated = server.call("register", json!({"name": "alice", "token": token})).await;
+    assert!(rotated["token"].is_string(), "{rotated}");
+    while stream.event().await.is_some() {}
+    server.stop().await;
+}
+
 /// Resident memory of this process in KiB.
 fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -224,7 +224,9 @@ async fn the_machines_of_an_operator_are_answered() {
     }
     let metrics = server.send("GET /metrics", &[], "").await;
     assert_eq!(metrics.status, 200);
-    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text;"));
+    assert_eq!(metrics.body.matches("# EOF").count(), 1);
+    assert!(metrics.body.ends_with("\n# EOF\n"));
     assert!(
         metrics.body.contains("\nteam_table_http_responses_total{class=\"2xx\"} 2\n"),
         "{}",
@@ -248,9 +250,21 @@ impl Write for Log {
     }
 }
 
-// On one thread, so that the subscriber set here is everybody's.
+/// Set in the process of its own in which [`no_level_of_logging_shows_a_token`] looks.
+const ALONE: &str = "TEAM_TABLE_TEST_ALONE";
+
+// In a process of its own and on one thread, because what a call site logs is decided for all threads at
+// once, and the other tests have no subscriber.
 #[tokio::test(flavor = "current_thread")]
 async fn no_level_of_logging_shows_a_token() {
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", "mcp_hardening::no_level_of_logging_shows_a_token"]).env(ALONE, "1");
+        let output = alone.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
     let (safe, all) = (Log::default(), Log::default());
     let layer = |log: &Log| {
         let log = log.clone();

@@ -51,8 +51,10 @@ async fn the_stateless_revision_is_served() {
         ask("tools/call", Some("register"), json!({"name": "register", "arguments": {"name": "alice"}}))
             .await;
     assert_eq!(called.json()["result"]["structuredContent"]["name"], "alice");
-    let absent = ask("prompts/list", None, json!({})).await;
-    assert_eq!((absent.status, &absent.json()["error"]["code"]), (404, &json!(-32_601)));
+    for gone in ["initialize", "ping", "prompts/list"] {
+        let response = ask(gone, None, json!({})).await;
+        assert_eq!((response.status, &response.json()["error"]["code"]), (404, &json!(-32_601)), "{gone}");
+    }
     let contradiction = ask("tools/call", Some("other"), json!({"name": "register", "arguments": {}})).await;
     assert_eq!(contradiction.status, 400);
     for gone in ["GET /mcp", "DELETE /mcp"] {
@@ -104,6 +106,9 @@ async fn malformed_requests_get_their_status() {
     ] {
         let response = server.send("POST /mcp", &headers, body).await;
         assert_eq!(response.status, status, "{headers:?} {body} {response:?}");
+        for internal in ["untagged", "serde", "variant", "line 1"] {
+            assert!(!response.body.contains(internal), "{response:?}");
+        }
     }
     server.stop().await;
 }

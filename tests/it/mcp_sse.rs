@@ -175,23 +175,6 @@ async fn a_client_that_does_not_read_loses_its_session_and_nobody_else_anything(
 }
 
 #[tokio::test]
-async fn replies_leave_at_once() {
-    let server = Server::start().await;
-    let mut session = Session::open(&server, &[]).await;
-    let mut poster = server.connect().await;
-    let json = [("content-type", "application/json")];
-    let start = Instant::now();
-    for id in 0..60 {
-        poster.send(&session.endpoint, &json, &rpc(id, "ping", json!({}))).await;
-        assert_eq!(poster.response().await.status, 202);
-        assert_eq!(session.hear().await["id"], id);
-    }
-    // With Nagle's algorithm on, each waits some 40 ms for the acknowledgement of the one before.
-    assert!(start.elapsed() < Duration::from_millis(1200), "took {:?}", start.elapsed());
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn an_open_stream_does_not_hold_up_the_end_and_calls_under_way_are_answered() {
     let server = Server::start().await;
     let mut idle = Session::open(&server, &[]).await;

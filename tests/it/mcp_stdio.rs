@@ -300,6 +300,34 @@ fn replies_under_way_are_written_before_the_end() {
 }
 
 #[test]
+fn calls_under_way_are_bounded() {
+    let mut process = Process::start();
+    let token = process.register("alice");
+    // One of them is refused, whichever comes last.
+    for id in 1000..1257 {
+        process.say(call(id, "get_messages", json!({"token": token, "wait_seconds": 50})));
+    }
+    let refused = process.hear();
+    assert_eq!(refused["result"]["structuredContent"]["code"], "resource_exhausted", "{refused}");
+    assert_eq!(process.ask("ping", json!({}))["result"], json!({}));
+}
+
+#[test]
+fn no_level_of_logging_shows_a_token() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(&home);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.env("TEAM_TABLE_TOKEN", "tt_in_the_environment").spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{}", call(1, "list_members", json!({"token": "tt_in_the_arguments"}))).unwrap();
+    writeln!(input, "{}", call(2, "list_members", json!({}))).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2);
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("tt_in_the"));
+}
+
+#[test]
 fn a_cancelled_call_stops_and_is_not_answered() {
     let mut process = Process::start();
     let token = process.register("alice");
@@ -394,11 +422,12 @@ fn it_does_not_outlive_its_parent_even_if_its_input_stays_open() {
     assert!(line.contains("\"id\":1"), "{line}");
     writeln!(open_gate, "go").unwrap();
     shell.wait().unwrap();
-    let start = Instant::now();
-    let mut rest = String::new();
-    hear.read_to_string(&mut rest).unwrap();
-    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(hear.read_to_string(&mut String::new())));
+    let end = end.recv_timeout(Duration::from_secs(2));
+    // Only now: the end of its input would end it too.
     drop((say, gate));
+    assert_eq!(end.expect("it outlives its parent").unwrap(), 0);
 }
 
 #[test]

@@ -2,11 +2,17 @@
 //! nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use team_table::domain::clock::Clock;
+use team_table::events::Hub;
 use team_table::mcp::{HttpOptions, serve_http};
-use team_table::tools::Table;
+use team_table::policy::{HostConfig, PolicyHost};
+use team_table::storage::{Db, OpenOptions};
+use team_table::tools::{Table, TableOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -15,9 +21,19 @@ use tokio_util::sync::CancellationToken;
 /// Longer than anything here takes; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A fresh, empty table.
+/// A fresh, empty table in a folder of its own. Compiled policies are shared by all tests.
 pub(crate) async fn table() -> Table {
-    Table::default()
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let dir = tempfile::tempdir_in(target).unwrap().keep();
+    let db = Db::open(&dir.join("table.db"), OpenOptions::default()).unwrap();
+    let policies = PolicyHost::start(HostConfig {
+        dir: dir.join("policies"),
+        cache_dir: target.join("policy-cache"),
+        state_dir: dir.join("policy-state"),
+        clock: Arc::new(|| Clock::System.now()),
+    });
+    let options = TableOptions { require_tokens: true, clock: Clock::System };
+    Table::new(db.clone(), Arc::new(policies.unwrap()), Hub::start(db), options)
 }
 
 /// A running HTTP server.

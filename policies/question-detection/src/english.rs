@@ -19,50 +19,67 @@ const OPENERS: &str = "\
 
 const OPINION: &str = "\
     what do you think|what you think|what do you all think|what you'd do|what would you|what do you prefer|\
-    what do you suggest|what do you recommend|\
-    your thoughts|your thought|your opinion|your opinions|your preference|your preferences|your view on|your views on|\
-    your take on|your input on|your input before|your input first|your input by|like your input|love your input|\
-    want your input|like your advice|like your recommendation|\
-    any thoughts|any feedback|any opinions|any preference|any preferences|any suggestions|looking for .. feedback|\
-    wdyt|weigh in|how you would|how you'd|you'd rather|you would rather|you'd prefer|you would prefer|do you prefer|\
-    want yours|love to hear|like to hear|curious to hear|curious what|curious how|feedback .. welcome";
+    what do you suggest|what do you recommend|your thoughts|your thought|your opinion|your opinions|\
+    your preference|your preferences|your view on|your views on|your take on|your input on|\
+    your input before|your input first|your input by|like your input|love your input|want your input|\
+    like your advice|like your recommendation|any thoughts|any feedback|any opinions|any preference|\
+    any preferences|any suggestions|looking for .. feedback|wdyt|weigh in|how you would|how you'd|\
+    you'd rather|you would rather|you'd prefer|you would prefer|do you prefer|want yours|love to hear|\
+    like to hear|curious to hear|curious what|curious how|feedback .. welcome|opinions welcome|\
+    comments welcome|suggestions welcome|input welcome|ideas welcome|thoughts welcome|either way is fine|\
+    go either way|unsure about|not sure about|in doubt|confused about|i'm confused|don't understand|\
+    can't figure|cannot figure";
 
 const DECISION: &str = "\
     decide|choose|pick|approve|confirm|someone decides|somebody decides|until .. decides|until .. decision|\
     need .. decision|needs .. decision|needed .. decision|waiting .. decision|blocked .. decision|\
     pending .. decision|awaiting .. decision|require .. decision|requires .. decision|want .. decision|\
-    make .. decision|your decision on|your call|your choice|up to you|make the call|make a call|need .. approval|\
-    needs .. approval|awaiting .. approval|waiting .. approval|requires .. approval|your approval|need .. sign-off|\
-    needs .. sign-off|awaits .. sign-off|awaiting .. sign-off|waiting .. sign-off|your sign-off|need .. permission|\
-    like permission|request permission|ask .. permission to|your permission|requesting permission|your go-ahead|\
-    need .. go-ahead|waiting .. go-ahead|your blessing|your ok|your okay|your confirmation|need .. confirmation|\
-    awaiting .. confirmation|waiting .. confirmation|green light from|need .. green light|give .. green light|\
-    waiting .. green light|please advise|please settle|please vote|please clarify|please explain|please answer|\
-    please respond|please reply|need clarification|need .. clarification|clarification on|let me know which|\
-    let me know whether|let me know if|let me know how|let me know what|let me know when|let me know who|\
-    let me know where|which one|yes or no|not sure whether|not sure which|not sure if|not sure what|not sure how|\
-    not sure who|unsure whether|unsure which|unsure if|unsure what|unsure how|don't know whether|don't know which|\
-    don't know if|don't know what|don't know how|don't know who|not clear to me|unclear to me|unclear whether|\
-    was wondering|am wondering|i'm wondering|wondering if|wondering whether|i need to know|i'd need to know|\
-    we need to know|like to know|i want to know|can't continue until|can't proceed until|cannot continue until|\
-    cannot proceed until|and tell me|someone tell me|somebody tell me|please tell|like .. sign-off|want .. sign-off|\
-    sign-off from|an ok on|an okay on|an ok for|the ok for|hear from you|hear back|your answer|need an answer|\
-    needs an answer|an answer by|your reply|your response|waiting for you|waiting on you|waiting for an answer|\
-    waiting for a reply|waiting for input|whenever you say|say the word|on your word|take it or leave it|hoping for|\
-    if you disagree|unless you disagree|if you object|unless you object|speak up if|paused until|on hold until|\
-    i propose|i'd propose|i suggest we|i'd suggest we|let's settle|settle this|settle the|trying to figure out|\
-    figure out who|figure out which|figure out whether|figure out if|can't tell whether|can't tell which|\
-    can't tell if|no idea|requesting a|requesting access|requesting review|requesting approval|please accept|\
-    please review|review and accept|one of you|any of you";
+    make .. decision|your decision on|your call|your choice|up to you|make the call|make a call|\
+    need .. approval|needs .. approval|awaiting .. approval|waiting .. approval|requires .. approval|\
+    your approval|need .. sign-off|needs .. sign-off|awaits .. sign-off|awaiting .. sign-off|\
+    waiting .. sign-off|your sign-off|need .. permission|like permission|request permission|\
+    ask .. permission to|your permission|requesting permission|your go-ahead|need .. go-ahead|\
+    waiting .. go-ahead|your blessing|your ok|your okay|your confirmation|need .. confirmation|\
+    awaiting .. confirmation|waiting .. confirmation|green light from|need .. green light|\
+    give .. green light|waiting .. green light|please advise|please settle|please vote|please clarify|\
+    please explain|please answer|please respond|please reply|need clarification|need .. clarification|\
+    clarification on|let me know which|let me know whether|let me know if|let me know how|let me know what|\
+    let me know when|let me know who|let me know where|which one|yes or no|not sure whether|not sure which|\
+    not sure if|not sure what|not sure how|not sure who|unsure whether|unsure which|unsure if|unsure what|\
+    unsure how|don't know whether|don't know which|don't know if|don't know what|don't know how|\
+    don't know who|not clear to me|unclear to me|unclear whether|was wondering|am wondering|i'm wondering|\
+    wondering if|wondering whether|i need to know|i'd need to know|we need to know|like to know|\
+    i want to know|can't continue until|can't proceed until|cannot continue until|cannot proceed until|\
+    and tell me|someone tell me|somebody tell me|please tell|like .. sign-off|want .. sign-off|\
+    sign-off from|an ok on|an okay on|an ok for|the ok for|hear from you|hear back|your answer|\
+    need an answer|needs an answer|an answer by|your reply|your response|waiting for you|waiting on you|\
+    waiting for an answer|waiting for a reply|waiting for input|whenever you say|say the word|on your word|\
+    take it or leave it|hoping for|if you disagree|unless you disagree|if you object|unless you object|\
+    speak up if|paused until|on hold until|i propose|i'd propose|i suggest we|i'd suggest we|let's settle|\
+    settle this|settle the|trying to figure out|figure out who|figure out which|figure out whether|\
+    figure out if|can't tell whether|can't tell which|can't tell if|no idea|requesting a|requesting access|\
+    requesting review|requesting approval|please accept|please review|review and accept|one of you|\
+    any of you|please say|please .. say|please state|please specify|please grant|please allow|\
+    please authorise|please authorize|please agree|please consent|please comment|please indicate|\
+    please select|please sign|please look|please give your|please give me|your consent|your pick|\
+    your verdict|your judgement|your judgment|your word|for you to say|a thumbs up|thumbs-up from|\
+    a yes from|an ok from|a yes or|from legal .. on|nobody objects|no one objects|somebody objects|\
+    someone objects|until a person|until a human|until someone|until somebody|until you say|until you tell|\
+    until you answer|until you reply|until you let|until you have|agree on the|agree on a|agree on how|\
+    to be decided|undecided|not decided yet|still open|tbd|remains open|which ones count";
 
 const ESCALATION: &str = "\
-    escalate|escalates|escalated|escalating|needs escalation|escalation needed|escalation required|ask the user|\
-    ask the human|ask a human|ask the customer|ask the owner|check with|need your|needs your|need human|needs human|\
-    need a human|needs a human|need a person|needs a person|human input|human decision|human judgement|\
-    human judgment|human approval|human review needed|a person should|a human should|a person must|a human must|\
-    someone should|someone has to|someone needs to|someone with .. rights has|without your|not .. without .. okay|\
-    not .. without .. approval|not .. without .. permission|need help|need some help|please help|i'm stuck|\
-    i am stuck|am stuck|second pair of eyes|a human first|a human has to|a human needs to|a human to|a person has to|\
-    a person needs to|a person to|a manager|an admin|somebody should|somebody has to|somebody needs to|someone must|\
-    someone with the|somebody with the|not allowed to|not authorised to|not authorized to|lack the permission|\
-    lack permission|don't have permission|don't have access|no permission to|no access to|not comfortable";
+    escalate|escalates|escalated|escalating|needs escalation|escalation needed|escalation required|\
+    ask the user|ask the human|ask a human|ask the customer|ask the owner|check with|need your|needs your|\
+    need human|needs human|need a human|needs a human|need a person|needs a person|human input|\
+    human decision|human judgement|human judgment|human approval|human review needed|a person should|\
+    a human should|a person must|a human must|someone should|someone has to|someone needs to|\
+    someone with .. rights has|without your|not .. without .. okay|not .. without .. approval|\
+    not .. without .. permission|need help|need some help|please help|i'm stuck|i am stuck|am stuck|\
+    second pair of eyes|a human first|a human has to|a human needs to|a human to|a person has to|\
+    a person needs to|a person to|a manager|an admin|somebody should|somebody has to|somebody needs to|\
+    someone must|someone with the|somebody with the|not allowed to|not authorised to|not authorized to|\
+    lack the permission|lack permission|don't have permission|don't have access|no permission to|\
+    no access to|not comfortable|no rights on|no rights to|no right to|have no access|lack access|\
+    lack the rights|missing permissions|missing permission|beyond my|above my|outside my|not my call|\
+    not mine to|outside the policy|against the policy";

@@ -9,16 +9,18 @@ pub(crate) const TABLES: [(Rule, &str); 3] =
 
 const OPENERS: &str = "\
     passt dir|passt euch|passt das|magst du|weißt du|meinst du|findest du|brauchst du|bist du|ist das|ist es|gibt es|geht das|\
-    muss ich|müssen wir|wollen wir|haben wir|kann ich|wer|wann|warum|wieso|was ist|wie|soll ich|sollen wir|sollte ich|sollten wir|kannst du|können sie|könnt ihr|könntest du|könnten sie|können wir|\
+    muss ich|müssen wir|wollen wir|haben wir|kann ich|wer|wann|warum|wieso|was ist|wie soll|wie sollen|wie kann|wie können|wie viel|wie viele|wie lange|wie geht|wie macht|\
+    welche .. soll|welchen .. soll|welches .. soll|welcher .. soll|welche .. sollen|soll ich|sollen wir|sollte ich|sollten wir|kannst du|können sie|könnt ihr|könntest du|könnten sie|können wir|\
     darf ich|dürfen wir|würdest du|hast du|habt ihr|willst du|möchtest du|\
     est-ce que|est-ce qu'on|peux-tu|pouvez-vous|pourrais-tu|pourriez-vous|dois-je|devons-nous|faut-il|puis-je|\
     préfères-tu|préférez-vous|penses-tu|pensez-vous|sais-tu|savez-vous|veux-tu|voulez-vous|as-tu|avez-vous|quel|quelle|\
-    puedes|podrías|podemos|puedo|debo|debemos|deberíamos|quieres|qué|cuál|cuándo|dónde|\
+    puedes|podrías|podemos|puedo|debo|debemos|deberíamos|quieres|qué|cuál|cuáles|cuándo|dónde|cómo|quién|cuánto|cuántos|\
     posso|você pode|devo|devemos|qual|quais|\
-    possiamo|posso|ti va|va bene se|puoi|potresti|dobbiamo|vuoi|\
-    zal ik|zullen we|kun je|kan je|kunt u|kunnen we|moet ik|moeten we|mag ik|wil je|\
+    possiamo|ti va|quale|quali|va bene se|puoi|potresti|dobbiamo|vuoi|\
+    welke|hoe kan|hoe moet|wie kan|zal ik|zullen we|kun je|kan je|kunt u|kunnen we|moet ik|moeten we|mag ik|wil je|\
     kan du|kan vi|ska jag|ska vi|skal jeg|skal vi|vill du|vil du|får jag|\
-    czy|чи|можно ли|можем ли|нужно ли|стоит ли|можешь|ли|क्या";
+    czy|który .. mam|która .. mam|które .. mam|jak mam|kiedy|чи|какой|какая|какое|какие|где|почему|зачем|сколько|\
+    когда планируется|когда будет|когда можно|можно ли|можем ли|нужно ли|стоит ли|можешь|ли|क्या";
 
 const OPINION: &str = "\
     was meinst du|was meint ihr|was meinen sie|was denkst du|was hältst du|deine meinung|eure meinung|ihre meinung|\
@@ -34,11 +36,11 @@ const OPINION: &str = "\
 const DECISION: &str = "\
     bitte entscheide|bitte entscheiden|entscheide bitte|bitte bestätige|bitte bestätigen|bitte genehmige|\
     bitte genehmigen|bitte wähle|bitte um freigabe|deine freigabe|ihre freigabe|eure freigabe|deine zustimmung|\
-    deine entscheidung|brauche eine entscheidung|brauchen eine entscheidung|sag mir|sag du|sag bescheid|gib bescheid|gib mir bescheid|\
+    deine entscheidung|brauche eine entscheidung|brauchen eine entscheidung|sag mir|sag du|sag .. bescheid|gib .. bescheid|geben .. bescheid|\
     merci de confirmer|merci de valider|merci de choisir|merci de décider|merci de trancher|confirme-moi|confirmez-moi|\
     à toi de|à vous de|ton accord|votre accord|ta validation|votre validation|ton feu vert|votre feu vert|dis-moi|dites-moi|préviens-moi|\
     por favor confirma|por favor confirme|por favor confirmad|confirma por favor|por favor decide|por favor elige|\
-    por favor aprueba|tu aprobación|su aprobación|decide tú|tú decides|necesito tu|necesito que|dime|avísame|avísenme|\
+    por favor aprueba|tu aprobación|su aprobación|decide tú|tú decides|necesito tu|necesito que|necesito saber|me gustaría saber|quisiera saber|dime|avísame|avísenme|\
     sua aprovação|sua decisão|por favor confirme|por favor decida|por favor escolha|me diga|\
     per favore conferma|per favore confermate|per favore decidi|per favore scegli|la tua approvazione|fammi sapere|\
     graag bevestigen|graag je akkoord|jouw akkoord|je goedkeuring|laat me weten|laat weten|\
@@ -65,16 +67,36 @@ const UNSPACED: [(Rule, &str); 5] = [
     ),
 ];
 
-/// The first phrase of a script without spaces in a line.
-pub(crate) fn unspaced(line: &str) -> Option<(Rule, &'static str)> {
-    if line.is_ascii() {
-        return None;
+/// Scripts without spaces, and Korean, come after this character.
+pub(crate) const SCRIPTS: char = '\u{3000}';
+
+/// The phrases of [`UNSPACED`], sorted by their first character.
+#[derive(Debug)]
+pub(crate) struct Unspaced(Vec<(char, Rule, &'static str)>);
+
+impl Unspaced {
+    pub(crate) fn new() -> Self {
+        let mut all = Vec::new();
+        for (rule, table) in UNSPACED {
+            all.extend(table.split('|').filter_map(|phrase| Some((phrase.chars().next()?, rule, phrase))));
+        }
+        all.sort_unstable_by_key(|(first, ..)| *first);
+        Self(all)
     }
-    UNSPACED.into_iter().flat_map(|(rule, table)| table.split('|').map(move |phrase| (rule, phrase))).find(
-        |(_, phrase)| {
-            // In Japanese, か asks, but から gives a reason.
-            line.match_indices(phrase)
-                .any(|(at, _)| !line.get(at + phrase.len()..).is_some_and(|after| after.starts_with('ら')))
-        },
-    )
+
+    /// The first phrase in a line.
+    pub(crate) fn find(&self, line: &str) -> Option<(Rule, &'static str)> {
+        if line.is_ascii() {
+            return None;
+        }
+        line.char_indices().filter(|(_, c)| *c >= SCRIPTS).find_map(|(at, c)| {
+            let from = self.0.partition_point(|(first, ..)| *first < c);
+            let rest = line.get(at..)?;
+            self.0.iter().skip(from).take_while(|(first, ..)| *first == c).find_map(|&(_, rule, phrase)| {
+                // In Japanese, か asks, but から gives a reason.
+                let after = rest.strip_prefix(phrase)?;
+                (!after.starts_with('ら')).then_some((rule, phrase))
+            })
+        })
+    }
 }

@@ -16,6 +16,7 @@ use team_table_policy_sdk::{
     Facts, Fault, InboxMessage, Policy, Reason, Review, ReviewOutcome, export_policy, glob,
 };
 
+use languages::Unspaced;
 use phrases::Phrases;
 pub use settings::Settings;
 
@@ -34,6 +35,7 @@ pub(crate) enum Rule {
 pub struct QuestionDetection {
     settings: Settings,
     phrases: Phrases,
+    unspaced: Unspaced,
 }
 
 impl Policy for QuestionDetection {
@@ -45,7 +47,7 @@ impl Policy for QuestionDetection {
 
     fn configure(mut settings: Settings) -> Result<Self, Vec<String>> {
         settings.prepare()?;
-        Ok(Self { settings, phrases: Phrases::new() })
+        Ok(Self { settings, phrases: Phrases::new(), unspaced: Unspaced::new() })
     }
 }
 
@@ -97,7 +99,7 @@ impl QuestionDetection {
             let found = words::sentences(line)
                 .find_map(|sentence| self.phrases.find(&sentence, |rule| self.settings.enabled(rule)));
             let found =
-                found.or_else(|| languages::unspaced(line).filter(|(rule, _)| self.settings.enabled(*rule)));
+                found.or_else(|| self.unspaced.find(line).filter(|(rule, _)| self.settings.enabled(*rule)));
             found.map(|(rule, phrase)| format!("{}: \"{phrase}\"", rule.name()))
         })
     }

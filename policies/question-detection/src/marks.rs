@@ -21,6 +21,9 @@ const LOOK_AHEAD: usize = 40;
 
 /// Whether a line asks something by its punctuation.
 pub(crate) fn asks(line: &str) -> bool {
+    if line.is_ascii() && !line.contains('?') {
+        return false;
+    }
     line.char_indices().any(|(at, c)| match c {
         '?' => is_question(line.get(..at).unwrap_or(""), line.get(at + 1..).unwrap_or("")),
         // The Greek question mark is typed as a semicolon.

@@ -1,7 +1,7 @@
 //! The English question by its word order, for those who leave the mark out: an auxiliary before its subject ("is the
 //! demo on Tuesday"), or a question word before an auxiliary ("where should generated files go").
 
-use crate::words::Sentence;
+use crate::words::Place;
 
 /// Auxiliaries before a subject make a question.
 const AUXILIARIES: [&str; 22] = [
@@ -23,34 +23,13 @@ const SUBJECTS: [&str; 20] = [
 /// Auxiliaries that need a subject after them even behind a question word: "what you see is the log" is a statement.
 const TO_BE: [&str; 4] = ["is", "are", "was", "were"];
 
-/// What one says before coming to the point.
-const FILLERS: [&str; 11] = ["ok", "okay", "so", "and", "but", "also", "then", "please", "well", "now", "or"];
-
-/// Whether a question starts at this word.
-pub(crate) fn asks(sentence: &Sentence, at: usize) -> bool {
-    let Some(words) = sentence.words.get(at..) else {
-        return false;
-    };
-    inverted(words) && starts(sentence, at) || question_word(words) && starts_sentence(sentence, at)
-}
-
-/// Whether a clause starts at this word.
-pub(crate) fn starts(sentence: &Sentence, at: usize) -> bool {
-    let clause = sentence.clauses.iter().rev().find(|&&start| start <= at).copied().unwrap_or(0);
-    only_fillers(sentence, clause, at)
-}
-
-/// Whether the sentence starts at this word. After a comma, "which" and the like go on about something: "carol, who
-/// owns it".
-pub(crate) fn starts_sentence(sentence: &Sentence, at: usize) -> bool {
-    only_fillers(sentence, 0, at)
-}
-
-fn only_fillers(sentence: &Sentence, from: usize, to: usize) -> bool {
-    match sentence.words.get(from..to).unwrap_or(&[]) {
-        // A greeting may be followed by a name.
-        ["hi" | "hey" | "hello" | "dear", rest @ ..] if rest.len() < 2 => true,
-        before => before.iter().all(|word| FILLERS.contains(word)),
+/// Whether a question starts with these words. After a comma, "which" and the like go on about something ("carol, who
+/// owns it"), so for them only the start of the sentence counts.
+pub(crate) fn asks(words: &[&str], place: Place) -> bool {
+    match place {
+        Place::Inside => false,
+        Place::Clause => inverted(words) || asks_which(words),
+        Place::Sentence => inverted(words) || asks_which(words) || question_word(words),
     }
 }
 
@@ -71,12 +50,16 @@ fn question_word(words: &[&str]) -> bool {
         | ["how", "about" | "many" | "much" | "long" | "often", ..]
         | ["what's" | "who's" | "where's" | "how's", ..] => true,
         ["what" | "who" | "where" | "why" | "how" | "when", next, ..] if AUXILIARIES.contains(next) => true,
-        // "which version will it be in", "what port do we use"
-        ["which" | "what" | "whose" | "how", rest @ ..] => (1..=3).any(|gap| {
-            rest.get(gap..).is_some_and(|rest| {
-                inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
-            })
-        }),
         _ => false,
     }
+}
+
+/// "Which version will it be in", "what port do we use".
+fn asks_which(words: &[&str]) -> bool {
+    let ["which" | "what" | "whose" | "how", rest @ ..] = words else { return false };
+    (1..=3).any(|gap| {
+        rest.get(gap..).is_some_and(|rest| {
+            inverted(rest) && rest.first().is_some_and(|auxiliary| !TO_BE.contains(auxiliary))
+        })
+    })
 }

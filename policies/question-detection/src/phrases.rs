@@ -1,6 +1,9 @@
 //! Finds the phrases of `english` and `languages` in a sentence, and tells a wish from a report.
 
-use crate::{Rule, english, languages, openers, words::Sentence};
+use crate::{
+    Rule, english, languages, openers,
+    words::{Place, Sentence},
+};
 
 /// Phrases that are also plain verbs of a report, so that what stands around them counts.
 const VERBS: [&str; 5] = ["decide", "choose", "pick", "approve", "confirm"];
@@ -8,9 +11,14 @@ const VERBS: [&str; 5] = ["decide", "choose", "pick", "approve", "confirm"];
 /// Those of whose doings one reports.
 const REPORTERS: [&str; 6] = ["i", "they", "he", "she", "users", "customers"];
 
-/// The phrases of all languages, sorted by their first word.
+/// How many buckets the phrases are spread over by their first word.
+const BUCKETS: usize = 1024;
+
+/// The phrases of all languages, by their first word.
 #[derive(Debug)]
-pub(crate) struct Phrases(Vec<Phrase>);
+pub(crate) struct Phrases {
+    buckets: Vec<Vec<Phrase>>,
+}
 
 #[derive(Debug)]
 struct Phrase {
@@ -21,14 +29,18 @@ struct Phrase {
 
 impl Phrases {
     pub(crate) fn new() -> Self {
-        let mut all: Vec<Phrase> = english::TABLES
-            .into_iter()
-            .chain(languages::TABLES)
-            .flat_map(|(rule, table)| table.split('|').map(move |text| (rule, text)))
-            .map(|(rule, text)| Phrase { rule, text, words: text.split(' ').collect() })
-            .collect();
-        all.sort_by_key(|phrase| phrase.words.first().copied());
-        Self(all)
+        let mut buckets: Vec<Vec<Phrase>> = Vec::new();
+        buckets.resize_with(BUCKETS, Vec::new);
+        for (rule, table) in english::TABLES.into_iter().chain(languages::TABLES) {
+            for text in table.split('|') {
+                let words: Vec<_> = text.split(' ').collect();
+                let first = words.first().copied().unwrap_or("");
+                if let Some(bucket) = buckets.get_mut(bucket(first)) {
+                    bucket.push(Phrase { rule, text, words });
+                }
+            }
+        }
+        Self { buckets }
     }
 
     /// The first phrase of an enabled rule in a sentence.
@@ -38,30 +50,31 @@ impl Phrases {
         enabled: impl Fn(Rule) -> bool,
     ) -> Option<(Rule, &'static str)> {
         let words = sentence.words.as_slice();
-        (0..words.len()).find_map(|at| {
-            let here = words.get(at..)?;
-            // What ends with a mark has been judged by its mark, if that rule is on.
-            let judged = sentence.marked && enabled(Rule::QuestionMark);
-            if enabled(Rule::Opener) && !judged && openers::asks(sentence, at) {
+        // What ends with a mark has been judged by its mark, if that rule is on.
+        let word_order = enabled(Rule::Opener) && !(sentence.marked && enabled(Rule::QuestionMark));
+        sentence.places.iter().enumerate().find_map(|(at, &place)| {
+            let (before, here) = words.split_at_checked(at)?;
+            if word_order && openers::asks(here, place) {
                 return Some((Rule::Opener, "word order"));
             }
-            let hit = self.starting_with(here.first()?).find(|phrase| {
+            let bucket = self.buckets.get(bucket(here.first()?))?;
+            let hit = bucket.iter().find(|phrase| {
                 enabled(phrase.rule)
-                    && (phrase.rule != Rule::Opener || openers::starts(sentence, at))
+                    && (phrase.rule != Rule::Opener || place != Place::Inside)
                     && fits(&phrase.words, here)
-                    && !reports(phrase.text, words.get(..at).unwrap_or(&[]), here)
+                    && !reports(phrase.text, before, here)
             })?;
             Some((hit.rule, hit.text))
         })
     }
+}
 
-    fn starting_with(&self, word: &str) -> impl Iterator<Item = &Phrase> {
-        let from = self.0.partition_point(|phrase| phrase.words.first().is_some_and(|first| *first < word));
-        self.0
-            .iter()
-            .skip(from)
-            .take_while(move |phrase| phrase.words.first().is_some_and(|first| *first == word))
-    }
+/// The bucket of a word: FNV-1a, because it runs for every word of every message and the standard hasher costs more
+/// than all the rest.
+fn bucket(word: &str) -> usize {
+    let hash =
+        word.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash ^ (hash >> 16)) as usize % BUCKETS
 }
 
 /// Whether the words start with the phrase.
@@ -113,6 +126,8 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
             // "I'll pick": the sender's own doing. "The confirm dialog": no verb at all.
             [.., last] if matches!(*last, "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll") => true,
             [.., last] if matches!(*last, "the" | "a" | "an" | "this") => true,
+            // "To confirm an order, press F5"
+            ["to"] => true,
             // "I can confirm", "users choose"
             [.., who, "can" | "could" | "would"] | [who] if REPORTERS.contains(who) => true,
             // "pick up", "pick it up"

@@ -1,5 +1,7 @@
 //! Takes out of a message what its sender did not say: code, quotations and addresses. What is left is judged.
 
+use crate::languages::SCRIPTS;
+
 /// What stands where something was taken out, so that a sentence keeps its shape.
 const TAKEN: &str = "_";
 
@@ -15,6 +17,9 @@ const QUOTES: [(char, char); 9] = [
     ('‘', '’'),
     ('\'', '\''),
 ];
+
+/// How web addresses and paths start.
+const ADDRESSES: [&str; 7] = ["http://", "https://", "www.", "/", "./", "../", "~/"];
 
 /// The message without code, quotations and addresses. A message that is nothing but a quotation is taken at its word.
 pub(crate) fn own_words(message: &str) -> String {
@@ -50,12 +55,25 @@ fn without_spans(line: &str, own: &mut String) {
     // Marks that nothing closes up to the end of the line: looked for once, not at every such mark.
     let mut open_ended = String::new();
     while let Some(c) = rest.chars().next() {
-        let quoted = if open_ended.contains(c) { Span::None } else { span(rest, c, before) };
+        if let Some(after) = address(rest, before) {
+            own.push_str(TAKEN);
+            (rest, before) = (after, '_');
+            continue;
+        }
+        // Most of a message is plain words, which start nothing.
+        let word = rest.find(|c: char| !is_plain(c)).unwrap_or(rest.len());
+        if let Some((word, after)) = rest.split_at_checked(word)
+            && let Some(last) = word.chars().next_back()
+        {
+            own.push_str(word);
+            (rest, before) = (after, last);
+            continue;
+        }
+        let quoted = if c == ' ' || open_ended.contains(c) { Span::None } else { span(rest, c, before) };
         if let Span::Open = quoted {
             open_ended.push(c);
         }
-        let after = if let Span::Closed(after) = quoted { Some(after) } else { address(rest, before) };
-        if let Some(after) = after {
+        if let Span::Closed(after) = quoted {
             own.push_str(TAKEN);
             (rest, before) = (after, '_');
         } else {
@@ -63,6 +81,11 @@ fn without_spans(line: &str, own: &mut String) {
             (rest, before) = (rest.get(c.len_utf8()..).unwrap_or(""), c);
         }
     }
+}
+
+/// Letters and digits that start neither a quotation nor an address; the marks of unspaced scripts lie before U+3040.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ('\u{3040}'..'\u{d7b0}').contains(&c)
 }
 
 /// A quotation at some place of a line.
@@ -78,7 +101,7 @@ enum Span<'a> {
 fn span(rest: &str, c: char, before: char) -> Span<'_> {
     let Some((open, close)) = QUOTES.iter().copied().find(|(open, _)| *open == c) else { return Span::None };
     // An apostrophe opens nothing in the middle of a word, and the end of one closes nothing.
-    if before.is_alphanumeric() && open != '`' && !matches!(open, '「' | '『') {
+    if open == close && open != '`' && before.is_alphanumeric() && before < SCRIPTS {
         return Span::None;
     }
     let inside = rest.get(open.len_utf8()..).unwrap_or("");
@@ -89,10 +112,12 @@ fn span(rest: &str, c: char, before: char) -> Span<'_> {
         .map_or(Span::Open, Span::Closed)
 }
 
-/// What follows the address that starts here. Punctuation at its end belongs to the sentence.
+/// What follows the web address or the path that starts here. Punctuation at its end belongs to the sentence.
 fn address(rest: &str, before: char) -> Option<&str> {
-    let starts = ["http://", "https://", "www."].iter().any(|scheme| rest.starts_with(scheme));
-    if !starts || before.is_alphanumeric() {
+    if !before.is_whitespace() && before != '(' || !rest.starts_with(['h', 'w', '/', '.', '~']) {
+        return None;
+    }
+    if !ADDRESSES.iter().any(|start| rest.starts_with(start)) {
         return None;
     }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -115,6 +140,10 @@ mod tests {
             ("> why?\nbecause", "because\n"),
             ("see https://a.b/c?d=e, ok", "see _, ok\n"),
             ("seen https://a.b/c?", "seen _?\n"),
+            ("call /a/confirm?", "call _?\n"),
+            ("decide / approve", "decide _ approve\n"),
+            ("a/b, c", "a/b, c\n"),
+            ("他问“可以吗？”。好的", "他问_。好的\n"),
             ("an open \" quote?", "an open \" quote?\n"),
             ("\"why?\"", " why? "),
         ] {

@@ -47,7 +47,9 @@ fn main() -> Result<()> {
     let (_, source) = files.iter().next().context("no bindings generated")?;
     let path = guest.join("bindings.rs");
     fs::write(&path, source)?;
-    let formatted = Command::new("rustfmt").args(["--edition", "2024"]).arg(&path).status()?;
+    // Readable diffs, in rustfmt's own style whatever the workspace's is.
+    let style = "edition=2024,max_width=100,use_small_heuristics=Default";
+    let formatted = Command::new("rustfmt").args(["--config", style]).arg(&path).status()?;
     ensure!(formatted.success(), "rustfmt failed");
     Ok(())
 }

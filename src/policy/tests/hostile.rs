@@ -137,8 +137,8 @@ fn every_limit_fires_with_the_pool_exhausted() {
     // One instance for seven who want one: four that hang until the clock cuts them, one that burns its fuel, one that
     // loops in configure, one that is honest.
     let loader = loader(1);
-    let patient = Limits { fuel: MAX_FUEL, millis: 20, ..Limits::default() };
-    let hangs = load_with(&loader, &guest("loops_in_call"), &json!({}), patient).unwrap();
+    let endless = Limits { fuel: MAX_FUEL, millis: 20, ..Limits::default() };
+    let hangs = load_with(&loader, &guest("loops_in_call"), &json!({}), endless).unwrap();
     let burns = load(&loader, &guest("loops_in_call")).unwrap();
     let honest = load(&loader, &guest("denies")).unwrap();
     let bad = guest("loops_in_configure");

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::guests::call;
+use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, Mode, Outcome};
 use crate::policy::builtin::{BUILTINS, builtin};
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
     let bytes = builtin("rate-limit").unwrap().bytes;
-    let module = Arc::new(loader.load(bytes, &json!({}), Limits::default()).unwrap());
+    let module = Arc::new(loader.load(bytes, &json!({}), patient()).unwrap());
     PolicySet::new(loader, vec![Policy { name: "rate-limit".into(), mode: Mode::Enforce, module }], 1)
 }
 
@@ -32,7 +32,7 @@ fn sent(set: &PolicySet, count: u64) -> Vec<Fact> {
 fn every_built_in_policy_holds_its_own_cases() {
     let loader = Loader::new(None).unwrap();
     for builtin in BUILTINS {
-        let report = loader.check(builtin.bytes, &json!({}), Limits::default()).unwrap();
+        let report = loader.check(builtin.bytes, &json!({}), patient()).unwrap();
         assert!(report.passed(), "{}: {:#?}", builtin.name, report.cases);
         assert!(!report.cases.is_empty(), "{} has no cases", builtin.name);
         assert_eq!(report.name, builtin.name);
@@ -150,7 +150,7 @@ fn speed() {
     for round in ["cold", "warm"] {
         for builtin in BUILTINS {
             let start = Instant::now();
-            loader.load(builtin.bytes, &json!({}), Limits::default()).unwrap();
+            loader.load(builtin.bytes, &json!({}), patient()).unwrap();
             println!(
                 "{round} load of {} ({} KiB): {:?}",
                 builtin.name,
@@ -185,6 +185,93 @@ fn speed() {
             times[times.len() * 99 / 100]
         );
     }
+    let endless = Limits { fuel: crate::policy::limits::MAX_FUEL, ..Limits::default() };
+    let hangs =
+        super::guests::load_with(&loader, &super::guests::guest("loops_in_call"), &json!({}), endless)
+            .unwrap();
+    let cut = (0..20).map(|_| {
+        let start = Instant::now();
+        super::guests::failure(&loader, &hangs);
+        start.elapsed()
+    });
+    println!("a hanging call with 50 ms is cut after at most {:?}", cut.max().unwrap());
     let rss = std::fs::read_to_string("/proc/self/status").unwrap();
     println!("{}", rss.lines().find(|line| line.starts_with("VmRSS")).unwrap());
+}
+
+/// Where the time of a cold load goes; as [`speed`].
+#[test]
+#[ignore = "prints measurements"]
+fn stages() {
+    use crate::policy::workbench::Workbench;
+    let loader = super::guests::loader(4);
+    for builtin in BUILTINS {
+        let mut last = Instant::now();
+        let mut stage = |name: &str| {
+            print!("{name} {:?}, ", last.elapsed());
+            last = Instant::now();
+        };
+        print!("{}: ", builtin.name);
+        let gated = crate::policy::gate::check(builtin.bytes, patient()).unwrap();
+        stage("gate");
+        let workbench = Workbench::open(loader.runtime(), &gated, patient()).unwrap();
+        stage("instrument and compile");
+        let configured = workbench.configure("{}").unwrap();
+        stage("configure");
+        let snapshot = workbench.snapshot(configured).unwrap();
+        stage("snapshot");
+        let component = wasmtime::component::Component::new(loader.runtime().engine(), &snapshot).unwrap();
+        stage("compile");
+        let code = component.serialize().unwrap();
+        stage("serialize");
+        let cases = crate::policy::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
+        assert!(crate::policy::cases::run(&workbench, &cases).iter().all(|case| case.failure.is_none()));
+        stage("cases");
+        println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
+    }
+}
+
+/// How long a process waits for its first set, and a changed file to be in force; as [`speed`].
+#[test]
+#[ignore = "prints measurements"]
+fn start_up() {
+    let root = tempfile::tempdir().unwrap();
+    let start = || {
+        let config = crate::policy::HostConfig {
+            dir: root.path().join("policies"),
+            cache_dir: root.path().join("cache"),
+            state_dir: root.path().join("state"),
+            clock: Arc::new(|| 0),
+        };
+        let start = Instant::now();
+        let host = crate::policy::PolicyHost::start(config).unwrap();
+        let returned = start.elapsed();
+        drop(host.current());
+        println!("start returns after {returned:?}, the built-in set decides after {:?}", start.elapsed());
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        println!("{}", status.lines().find(|line| line.starts_with("VmRSS")).unwrap());
+        host
+    };
+    for _ in ["cold", "warm"] {
+        drop(start());
+    }
+    let host = start();
+    let policies = root.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    for (i, builtin) in BUILTINS.iter().cycle().take(8).enumerate() {
+        let generation = host.status().unwrap().generation;
+        // A section more makes it another module.
+        let module = super::guests::with_section(builtin.bytes.to_vec(), "round", &i.to_string());
+        std::fs::write(policies.join("p.wasm"), module).unwrap();
+        let start = Instant::now();
+        std::fs::write(policies.join("policy-set.toml"), "[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\n")
+            .unwrap();
+        let status = host.wait_for(Duration::from_mins(1), |status| status.generation > generation).unwrap();
+        let kib = builtin.bytes.len() / 1024;
+        println!(
+            "change of {kib} KiB in force after {:?}, loading {} ms",
+            start.elapsed(),
+            status.swap_millis
+        );
+    }
 }

@@ -153,6 +153,12 @@ CREATE INDEX decisions_by_agent ON decisions (agent, at, action, outcome, done);
 CREATE INDEX decisions_by_outcome ON decisions (outcome, id);
 CREATE INDEX decisions_by_time ON decisions (at);
 
+-- Every policy set that ever decided here: modules by digest, settings and limits, to make its decisions again.
+CREATE TABLE policy_sets (
+    digest   TEXT NOT NULL PRIMARY KEY,
+    policies TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE blobs (
     digest  BLOB    NOT NULL PRIMARY KEY,
     content TEXT    NOT NULL,
@@ -205,4 +211,12 @@ CREATE TABLE escalations (
 ) STRICT;
 CREATE INDEX escalations_by_subject ON escalations (agent_id, subject, status);
 CREATE INDEX escalations_by_agent ON escalations (agent, id);
-CREATE INDEX escalations_open ON escalations (agent, id) WHERE status = 'open';
+CREATE INDEX escalations_open ON escalations (agent_id, id) WHERE status = 'open';
+CREATE INDEX escalations_waiting ON escalations (id) WHERE status = 'open';
+
+-- Which poll daemon answers for an agent; the others wait.
+CREATE TABLE leases (
+    agent_id   INTEGER NOT NULL PRIMARY KEY REFERENCES members (id),
+    holder     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,167 @@
+//! `policy log` and `policy explain`: what was decided, and making it again.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{CliError, audit, output};
+use crate::app;
+use crate::config::Config;
+use crate::domain::clock;
+use crate::domain::decision::{Answer, Verdict};
+use crate::domain::refusal::Refusal;
+use crate::policy::builtin::BUILTINS;
+use crate::policy::{Loader, Manifest, Policy, PolicySet, State};
+use crate::storage::{self, Db, DecisionFilter, DecisionRow};
+
+#[derive(Debug, Args)]
+pub(super) struct LogArguments {
+    /// Only this agent's
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only with this outcome: allow, deny, escalate, error, pass, reply, ignore
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only since then: 90s, 30m, 12h, 7d or a date 2026-11-22
+    #[arg(long)]
+    since: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// For programs: everything recorded
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// The decision's number, from `policy log` or an agent's refusal
+    decision: i64,
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliError> {
+    let filter = DecisionFilter {
+        agent: arguments.agent,
+        outcome: arguments.outcome,
+        since: audit::since(arguments.since.as_deref())?,
+        before_id: None,
+        limit: arguments.limit.into(),
+    };
+    let rows = app::open_db(config)?.read(|tx| tx.decisions(&filter))?;
+    if arguments.json {
+        return Ok(output::json(&json!({ "decisions": rows }))?);
+    }
+    let rows = rows.into_iter().map(|row| {
+        let why = [row.policy, row.code, row.message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let outcome =
+            if row.outcome == "allow" && !row.done { "allow, not done".into() } else { row.outcome };
+        [row.id.to_string(), clock::format(row.at), row.agent, row.action, outcome, why]
+    });
+    Ok(output::table(["ID", "TIME", "AGENT", "ACTION", "OUTCOME", "WHY"], rows, "no decisions")?)
+}
+
+/// One verdict made again.
+struct Again {
+    then: Verdict,
+    /// What the same module says now, or why it could not be asked.
+    now: Result<Answer, String>,
+}
+
+pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<(), CliError> {
+    let db = app::open_db(config)?;
+    let id = arguments.decision;
+    let row = db.read(|tx| tx.decision(id))?.ok_or_else(|| {
+        Refusal::not_found(
+            format!("there is no decision {id}"),
+            "`team-table policy log` lists those that are kept",
+        )
+    })?;
+    let verdicts = make_again(config, &db, &row)?;
+    let same = verdicts.iter().all(|verdict| verdict.now.as_ref() == Ok(&verdict.then.answer));
+    if arguments.json {
+        let verdicts: Vec<Value> = verdicts
+            .iter()
+            .map(|it| match &it.now {
+                Ok(now) => json!({ "then": it.then, "now": now, "same": *now == it.then.answer }),
+                Err(why) => json!({ "then": it.then, "not_made_again": why }),
+            })
+            .collect();
+        output::json(&json!({ "decision": row, "verdicts": verdicts, "same": same }))?;
+    } else {
+        print(&row, &verdicts)?;
+    }
+    if same { Ok(()) } else { Err(CliError::Found) }
+}
+
+fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
+    output::line(&format!(
+        "decision {} of {}: {} by {} came to {}{}",
+        row.id,
+        clock::format(row.at),
+        row.action,
+        if row.agent.is_empty() { "a newcomer" } else { &row.agent },
+        row.outcome,
+        if row.done { "" } else { ", nothing was done" }
+    ))?;
+    if let Some(message) = &row.message {
+        let (policy, code) = (row.policy.as_deref().unwrap_or("-"), row.code.as_deref().unwrap_or("-"));
+        output::line(&format!("reason  {policy}, {code}: {}", output::visible(message)))?;
+    }
+    output::line(&format!("set     {}", row.set_digest))?;
+    output::line(&format!("input   {}", json!(row.input)))?;
+    for fact in &row.facts {
+        output::line(&format!(
+            "fact    {} {} = {}",
+            fact.request.name,
+            json!(fact.request.params),
+            fact.value
+        ))?;
+    }
+    let rows = verdicts.iter().map(|it| {
+        let now = match &it.now {
+            Ok(now) if *now == it.then.answer => "the same".into(),
+            Ok(now) => format!("DIFFERS: {}", json!(now)),
+            Err(why) => format!("not made again: {why}"),
+        };
+        let module = it.then.module.chars().take(12).collect();
+        [it.then.policy.clone(), module, json!(it.then.answer).to_string(), it.then.micros.to_string(), now]
+    });
+    Ok(output::table(["POLICY", "MODULE", "VERDICT", "MICROS", "AGAIN"], rows, "no policy was asked")?)
+}
+
+/// Asks the modules, settings and limits of then the question of then.
+fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>, CliError> {
+    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let state = State::open(&config.policy_state())?;
+    let set: Vec<Manifest> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
+        Some(set) => serde_json::from_str(&set).map_err(storage::Error::from)?,
+        None => Vec::new(),
+    };
+    let ask = |verdict: &Verdict| -> Result<Answer, String> {
+        let member = set.iter().find(|it| it.name == verdict.policy).ok_or("its set was not kept")?;
+        let bytes = module_bytes(&state, &member.module)?.ok_or("its module is no longer kept")?;
+        let module =
+            loader.load(&bytes, &member.settings, member.limits).map_err(|error| error.to_string())?;
+        let policy = Policy { name: member.name.clone(), mode: member.mode, module: Arc::new(module) };
+        let decision = PolicySet::new(&loader, vec![policy], 0).answer(&row.input, &row.facts);
+        decision
+            .verdicts
+            .into_iter()
+            .next()
+            .map(|verdict| verdict.answer)
+            .ok_or_else(|| "it was not asked".into())
+    };
+    Ok(row.verdicts.iter().map(|then| Again { now: ask(then), then: then.clone() }).collect())
+}
+
+fn module_bytes(state: &State, digest: &str) -> Result<Option<Vec<u8>>, String> {
+    let builtin = BUILTINS.iter().find(|it| blake3::hash(it.bytes).to_hex().as_str() == digest);
+    match builtin {
+        Some(builtin) => Ok(Some(builtin.bytes.to_vec())),
+        None => state.module(digest).map_err(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,199 @@
+//! `poll`: the daemon at a terminal.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{CliError, output};
+use crate::app;
+use crate::config::Config;
+use crate::daemon::{Daemon, DaemonError, Ended, Note, PollOptions};
+use crate::domain::agent;
+use crate::domain::clock::{self, Clock};
+use crate::events::Hub;
+use crate::policy::PolicyHost;
+
+/// Exit status under `--exit-on-escalation`.
+pub(super) const ESCALATED: u8 = 3;
+/// Shortest and longest pause before a database that fails is tried again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// Characters of a message shown at the terminal.
+const SHOWN: usize = 100;
+
+#[derive(Debug, Args)]
+pub(super) struct PollArguments {
+    /// The agent whose inbox to answer; registered if there is none of that name
+    agent: String,
+    /// Longest time between two looks at the inbox, in seconds; a message is seen at once
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    interval: u64,
+    /// Automatic replies before a person is asked; 0 asks at the first message
+    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    max_messages: i64,
+    /// Answer what is there and end
+    #[arg(long)]
+    once: bool,
+    /// Shell command that gets each escalation as JSON on standard input, at most 30 s
+    #[arg(long, value_name = "CMD")]
+    on_escalation: Option<String>,
+    /// End with status 3 at the first escalation
+    #[arg(long)]
+    exit_on_escalation: bool,
+    /// Minutes after which an escalation is announced again, at most three times
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    remind: u64,
+    /// One JSON object a line, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliError> {
+    agent::check_name("agent", &arguments.agent)?;
+    // The daemon's own thread may block; one more carries the wake-ups.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let ended = runtime.block_on(poll(config, arguments));
+    runtime.shutdown_background();
+    match ended? {
+        Ended::Escalated => Err(CliError::Escalated),
+        Ended::Stopped | Ended::Once => Ok(()),
+    }
+}
+
+async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliError> {
+    let policies = Arc::new(app::start_policies(config)?);
+    let stop = CancellationToken::new();
+    listen(&stop, &policies)?;
+    let options = PollOptions {
+        agent: arguments.agent,
+        interval: Duration::from_secs(arguments.interval),
+        max_messages: arguments.max_messages,
+        once: arguments.once,
+        on_escalation: arguments.on_escalation,
+        exit_on_escalation: arguments.exit_on_escalation,
+        remind: Duration::from_secs(arguments.remind * 60),
+    };
+    let json = arguments.json;
+    let (mut pause, mut troubled) = (BACKOFF.0, false);
+    // The first opening may fail for good: a wrong file, a newer version.
+    let mut db = Some(app::open_db(config)?);
+    loop {
+        let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
+            Ok(open) => {
+                if troubled {
+                    tell(&Note::Recovered, json);
+                    (pause, troubled) = (BACKOFF.0, false);
+                }
+                let hub = Hub::start(open.clone());
+                let daemon =
+                    Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, move |note| {
+                        tell(note, json);
+                    });
+                daemon.run(&hub, &stop).await
+            }
+            Err(problem) => Err(problem),
+        };
+        match attempt {
+            Ok(ended) => {
+                tell(&Note::Ended { agent: options.agent }, json);
+                return Ok(ended);
+            }
+            Err(DaemonError::Trouble(crate::storage::Error::Refused(refusal))) => return Err(refusal.into()),
+            Err(problem) if !troubled => {
+                tell(&Note::Trouble { problem: problem.to_string() }, json);
+                troubled = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(BACKOFF.1),
+        }
+    }
+}
+
+/// Opens a database that was there before. One that has disappeared is not made anew: it may be on a disk
+/// that is away.
+fn reopen(config: &Config) -> Result<crate::storage::Db, DaemonError> {
+    if !config.db.exists() {
+        return Err(DaemonError::Replaced);
+    }
+    app::open_db(config).map_err(|error| crate::storage::Error::Fault(error.to_string()).into())
+}
+
+/// Signals: stop after the message in hand; reload the policies.
+fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (stop, policies) = (stop.clone(), Arc::clone(policies));
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => policies.reload(),
+            }
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+fn tell(note: &Note, json: bool) {
+    let mut out = std::io::stdout().lock();
+    let at = clock::format(Clock::System.now());
+    let line = if json {
+        let mut value = serde_json::json!(note);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("at".into(), at.into());
+        }
+        value.to_string()
+    } else {
+        let time = at.get(11..19).unwrap_or_default();
+        format!("{time} {}", words(note, out.is_terminal()))
+    };
+    // A person who closed the terminal needs no lines.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A note in a person's words; the warning in colour where there is any.
+fn words(note: &Note, colour: bool) -> String {
+    let shown = |text: &str| {
+        let short: String = text.chars().take(SHOWN).collect();
+        output::visible(&if short.len() < text.len() { format!("{short}…") } else { short })
+    };
+    match note {
+        Note::Started { agent, max_messages, interval_seconds } => format!(
+            "answering for {agent}: at most {max_messages} automatic replies, a look every {interval_seconds} s at least"
+        ),
+        Note::Registered { agent, token } => {
+            format!("registered {agent}; its token, shown this once: {token}")
+        }
+        Note::Waiting { agent, holder } => {
+            format!("another daemon ({holder}) answers for {agent}; waiting for its end")
+        }
+        Note::Received { message, from, content } => format!("← {from}  #{message} {}", shown(content)),
+        Note::Replied { to, text, count, max_messages } => {
+            format!("→ {to}  reply {count}/{max_messages}: {}", shown(text))
+        }
+        Note::Ignored { message } => format!("  #{message} marked as read, not answered"),
+        Note::Joined { message, escalation } => format!("  #{message} joins escalation {escalation}"),
+        Note::Escalated { escalation, from, policy, code, message, reminder } => {
+            let again = if *reminder > 0 { format!(" (reminder {reminder})") } else { String::new() };
+            let text = format!(
+                "⚠ escalation {escalation}{again} from {from}: {policy} says {code}: {}\n         answer with: \
+                 team-table escalation resolve {escalation} --reply \"…\"",
+                shown(message)
+            );
+            if colour { format!("\u{1b}[1;33m{text}\u{1b}[0m") } else { text }
+        }
+        Note::Paused { escalation } => format!("paused: escalation {escalation} waits for a person"),
+        Note::Resumed => "resumed, with fresh counters".into(),
+        Note::Trouble { problem } => format!("⚠ {problem}; trying again until it works"),
+        Note::Recovered => "the database is back".into(),
+        Note::Ended { agent } => format!("no longer answering for {agent}"),
+    }
+}

@@ -1,0 +1,53 @@
+//! The person's own command for escalations: a desktop notice, a chat webhook.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::storage::EscalationRow;
+
+/// Longest run of the command.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often its end is looked for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs the command on a thread of its own, the escalation as JSON on its standard input. A failure is
+/// logged and changes nothing.
+pub(super) fn run(command: &str, escalation: &EscalationRow) {
+    let command = command.to_owned();
+    let Ok(json) = serde_json::to_string(escalation) else { return };
+    let spawned = std::thread::Builder::new().name("on-escalation".into()).spawn(move || {
+        if let Err(problem) = run_to_end(&command, &json) {
+            tracing::warn!(%command, %problem, "the escalation command failed");
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "the escalation command was not run");
+    }
+}
+
+fn run_to_end(command: &str, json: &str) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(text)?;
+    if let Some(mut input) = child.stdin.take() {
+        // A command that does not read its input is no failure.
+        let _ = input.write_all(json.as_bytes());
+    }
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match child.try_wait().map_err(text)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(status.to_string()),
+            None if Instant::now() < deadline => std::thread::sleep(LOOK),
+            None => {
+                child.kill().and_then(|()| child.wait()).map_err(text)?;
+                return Err(format!("still running after {} s, killed", TIMEOUT.as_secs()));
+            }
+        }
+    }
+}

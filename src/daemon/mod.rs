@@ -1,0 +1,356 @@
+//! The poll daemon: watches one agent's inbox while its person is away, answers what the policies let be
+//! answered, and puts the rest before the person. It walks the pipeline's way with a message instead of a
+//! call: facts, policies, one transaction. Knows nothing of terminals; what happens it tells as [`Note`]s.
+
+mod holder;
+mod hook;
+mod judge;
+mod note;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Token;
+use crate::domain::agent::{self, DEFAULT_ROLE, Member};
+use crate::domain::clock::{Clock, MINUTE, Millis, SECOND};
+use crate::domain::principal::Principal;
+use crate::domain::refusal::Refusal;
+use crate::events::{Hub, Subscription};
+use crate::policy::PolicyHost;
+use crate::storage::{self, Db, EscalationRow, InboxQuery, Registration, Reviewed};
+
+pub use holder::Holder;
+pub use note::Note;
+
+/// How long a lease lasts unless renewed. The holder's death on the same machine is noticed at once; this
+/// is for machines that share the database and cannot see each other's processes.
+const LEASE: Millis = 90 * SECOND;
+/// How often it is renewed, and how often a daemon that waits for it looks again.
+const RENEW: Duration = Duration::from_secs(30);
+/// How often a waiting daemon looks whether the holder still lives.
+const WAITING_LOOK: Duration = Duration::from_secs(1);
+/// Unread messages looked at in one go.
+const BATCH: i64 = 50;
+
+/// What the person asked for.
+#[derive(Debug, Clone)]
+pub struct PollOptions {
+    /// The agent to answer for.
+    pub agent: String,
+    /// The longest time between two looks at the inbox; a message is seen at once.
+    pub interval: Duration,
+    /// Automatic replies before a person is asked, as `limits.max_replies` to the policies.
+    pub max_messages: i64,
+    /// Answer what is there and end.
+    pub once: bool,
+    /// A shell command that gets every escalation as JSON.
+    pub on_escalation: Option<String>,
+    /// End at the first escalation.
+    pub exit_on_escalation: bool,
+    /// How long an escalation waits before it is announced again.
+    pub remind: Duration,
+}
+
+/// Why the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// The inbox was worked off, with `once`.
+    Once,
+    /// Something waits for the person, with `exit_on_escalation`.
+    Escalated,
+}
+
+/// A daemon that cannot go on with this database connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The database cannot be used now; opening it again later may help.
+    #[error("{0}")]
+    Trouble(#[from] storage::Error),
+    /// The file under the connection was removed or replaced.
+    #[error("the database file is gone or was replaced")]
+    Replaced,
+}
+
+impl From<Refusal> for DaemonError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Trouble(refusal.into())
+    }
+}
+
+/// A daemon on one open database.
+pub struct Daemon {
+    db: Db,
+    policies: Arc<PolicyHost>,
+    options: PollOptions,
+    holder: Holder,
+    clock: Clock,
+    started: Millis,
+    tell: Box<dyn FnMut(&Note) + Send>,
+    /// Device and inode of the database when it was opened.
+    file: Option<(u64, u64)>,
+}
+
+impl Daemon {
+    /// A daemon that tells `tell` what happens.
+    pub fn new(
+        db: Db,
+        policies: Arc<PolicyHost>,
+        options: PollOptions,
+        clock: Clock,
+        tell: impl FnMut(&Note) + Send + 'static,
+    ) -> Self {
+        let file = identity(db.path());
+        let started = clock.now();
+        Self {
+            db,
+            policies,
+            options,
+            holder: Holder::this_process(),
+            clock,
+            started,
+            tell: Box::new(tell),
+            file,
+        }
+    }
+
+    /// Answers the inbox until told to stop, or as the options say.
+    ///
+    /// # Errors
+    /// See [`DaemonError`]; nothing is half done then.
+    pub async fn run(mut self, hub: &Hub, stop: &CancellationToken) -> Result<Ended, DaemonError> {
+        let agent = self.seat()?;
+        if !self.wait_for_lease(&agent, stop).await? {
+            return Ok(Ended::Stopped);
+        }
+        self.tell(&Note::Started {
+            agent: agent.name.clone(),
+            max_messages: self.options.max_messages,
+            interval_seconds: self.options.interval.as_secs(),
+        });
+        let ended = self.answer_until_ended(&agent, hub, stop).await;
+        let holder = self.holder.name().to_owned();
+        let released = self.db.write(move |tx| tx.release_lease(agent.id, &holder));
+        if let Err(error) = released {
+            tracing::debug!(%error, "the lease runs out by itself");
+        }
+        ended
+    }
+
+    async fn answer_until_ended(
+        &mut self,
+        agent: &Principal,
+        hub: &Hub,
+        stop: &CancellationToken,
+    ) -> Result<Ended, DaemonError> {
+        let mut subscription = hub.subscribe(agent.id);
+        let mut waits_for_person = None;
+        loop {
+            let look = self.work_off(agent, &mut waits_for_person, stop)?;
+            if look == Look::Escalated && self.options.exit_on_escalation {
+                return Ok(Ended::Escalated);
+            }
+            if stop.is_cancelled() {
+                return Ok(Ended::Stopped);
+            }
+            if self.options.once {
+                return Ok(Ended::Once);
+            }
+            self.remind(agent)?;
+            if !self.rest(agent, &mut subscription, stop).await? {
+                return Ok(Ended::Stopped);
+            }
+            if identity(self.db.path()) != self.file {
+                return Err(DaemonError::Replaced);
+            }
+        }
+    }
+
+    /// Waits for a message, the interval's end or the signal to stop (false), keeping the lease.
+    async fn rest(
+        &mut self,
+        agent: &Principal,
+        subscription: &mut Subscription,
+        stop: &CancellationToken,
+    ) -> Result<bool, DaemonError> {
+        let mut left = self.options.interval;
+        loop {
+            let nap = left.min(RENEW);
+            let woken = tokio::select! {
+                () = stop.cancelled() => return Ok(false),
+                () = subscription.changed() => true,
+                () = tokio::time::sleep(nap) => false,
+            };
+            if !self.take_lease(agent, None)? {
+                return self.wait_for_lease(agent, stop).await;
+            }
+            left = left.saturating_sub(nap);
+            if woken || left.is_zero() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The agent, registered if need be.
+    fn seat(&mut self) -> Result<Principal, DaemonError> {
+        let name = self.options.agent.clone();
+        let now = self.clock.now();
+        let member = self.db.read(|tx| tx.member(&name))?.filter(|member| member.active);
+        if let Some(member) = member {
+            return Ok(principal(member));
+        }
+        agent::check_free_name(&name)?;
+        let token = Token::mint()?;
+        let wanted = Registration {
+            name,
+            role: DEFAULT_ROLE.to_owned(),
+            capabilities: Vec::new(),
+            proof: None,
+            token: token.hash(),
+        };
+        let member = self.db.write(move |tx| tx.register(&wanted, now))?;
+        self.tell(&Note::Registered { agent: member.name.clone(), token: token.reveal() });
+        Ok(principal(member))
+    }
+
+    /// Becomes the one daemon of this agent; false when told to stop before that.
+    async fn wait_for_lease(
+        &mut self,
+        agent: &Principal,
+        stop: &CancellationToken,
+    ) -> Result<bool, DaemonError> {
+        let mut told = false;
+        loop {
+            let dead = self
+                .db
+                .read(|tx| tx.lease(agent.id))?
+                .map(|(holder, _)| holder)
+                .filter(|it| holder::is_dead(it));
+            if self.take_lease(agent, dead)? {
+                return Ok(true);
+            }
+            if !told {
+                let holder =
+                    self.db.read(|tx| tx.lease(agent.id))?.map(|(holder, _)| holder).unwrap_or_default();
+                self.tell(&Note::Waiting { agent: agent.name.clone(), holder });
+                told = true;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(false),
+                () = tokio::time::sleep(WAITING_LOOK) => {}
+            }
+        }
+    }
+
+    fn take_lease(&self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
+        let (now, id, holder) = (self.clock.now(), agent.id, self.holder.name().to_owned());
+        Ok(self.db.write(move |tx| {
+            let taken = tx.take_lease(id, &holder, displace.as_deref(), now + LEASE, now)?;
+            if taken {
+                tx.touch(id, now)?;
+            }
+            Ok(taken)
+        })?)
+    }
+
+    /// Answers unread messages until there are none, one waits for the person, or it is time to stop.
+    fn work_off(
+        &mut self,
+        agent: &Principal,
+        waits_for_person: &mut Option<i64>,
+        stop: &CancellationToken,
+    ) -> Result<Look, DaemonError> {
+        loop {
+            let open = self.db.read(|tx| tx.open_review(agent.id))?;
+            if open != *waits_for_person {
+                self.tell(&match open {
+                    Some(escalation) => Note::Paused { escalation },
+                    None => Note::Resumed,
+                });
+                *waits_for_person = open;
+            }
+            let thread = match open {
+                // While the person is asked, only what repeats the question in its thread is looked at.
+                Some(id) => match self.db.read(|tx| tx.escalation(id))?.and_then(|row| row.thread_id) {
+                    Some(thread) => Some(thread),
+                    None => return Ok(Look::Escalated),
+                },
+                None => None,
+            };
+            let query = InboxQuery { limit: BATCH, thread_id: thread, ..InboxQuery::default() };
+            let page = self.db.read(|tx| tx.inbox(agent.id, &query))?;
+            let mut progress = false;
+            for (message, _) in page.messages {
+                if stop.is_cancelled() {
+                    return Ok(Look::Done);
+                }
+                let Some(reviewed) = self.judge(agent, &message, open)? else { continue };
+                match reviewed {
+                    Reviewed::Escalated(id) => {
+                        self.announce(id, 0)?;
+                        *waits_for_person = Some(id);
+                        return Ok(Look::Escalated);
+                    }
+                    Reviewed::Gone | Reviewed::Moved => {
+                        progress = true;
+                        break;
+                    }
+                    _ => progress = true,
+                }
+            }
+            if !progress {
+                return Ok(if open.is_some() { Look::Escalated } else { Look::Done });
+            }
+        }
+    }
+
+    /// Tells of an escalation, here and to the person's command.
+    fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
+        let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
+        if let Some(command) = &self.options.on_escalation {
+            hook::run(command, &row);
+        }
+        let EscalationRow { id, asker, policy, code, message, .. } = row;
+        self.tell(&Note::Escalated { escalation: id, from: asker, policy, code, message, reminder });
+        Ok(())
+    }
+
+    fn remind(&mut self, agent: &Principal) -> Result<(), DaemonError> {
+        let (now, id) = (self.clock.now(), agent.id);
+        let every = i64::try_from(self.options.remind.as_millis()).unwrap_or(i64::MAX).max(MINUTE / 60);
+        if self.db.read(|tx| tx.open_review(id))?.is_none() {
+            return Ok(());
+        }
+        for row in self.db.write(move |tx| tx.remind(id, every, now))? {
+            self.announce(row.id, row.reminders + 1)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, note: &Note) {
+        (self.tell)(note);
+    }
+}
+
+/// What a look at the inbox came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing is left to answer.
+    Done,
+    /// Something waits for the person.
+    Escalated,
+}
+
+fn principal(member: Member) -> Principal {
+    let Member { id, name, role, capabilities, .. } = member;
+    Principal { id, name, role, capabilities, authenticated: true }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
+}

@@ -1,0 +1,309 @@
+//! Changes to `policy-set.toml`: one editor at a time, no comment lost, the whole new file or the old one. Knows nothing of what the
+//! modules are worth.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
+
+use crate::domain::decision::Mode;
+
+use super::cache::write_whole;
+use super::error::PolicyError;
+use super::limits::Limits;
+use super::set_file::{Entry, SET_FILE, built_in, parse, text};
+
+/// The lock that editors of the set file take.
+const LOCK_FILE: &str = ".policy-set.lock";
+
+/// The set file open for changes: nobody else edits it until this is dropped.
+pub struct Editor {
+    path: PathBuf,
+    document: DocumentMut,
+    _lock: File,
+}
+
+impl Editor {
+    /// Waits until no other process edits the set file, then reads it. A directory without one gets one that says what
+    /// was in force so far: the built-in set.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to, or the file cannot be read as it is.
+    pub fn open(dir: &Path) -> Result<Self, PolicyError> {
+        fs::create_dir_all(dir).map_err(PolicyError::io("create", dir))?;
+        let lock_path = dir.join(LOCK_FILE);
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(PolicyError::io("open", &lock_path))?;
+        lock.lock().map_err(PolicyError::io("lock", &lock_path))?;
+        let path = dir.join(SET_FILE);
+        let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
+        match text(dir)? {
+            Some(text) => {
+                parse(&text)?;
+                let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
+                    position: None,
+                    message: error.to_string(),
+                };
+                editor.document = text.parse().map_err(invalid)?;
+            }
+            None => {
+                for entry in built_in() {
+                    editor.put(&entry);
+                }
+            }
+        }
+        Ok(editor)
+    }
+
+    /// The entries as they stand.
+    ///
+    /// # Errors
+    /// When a change made the file wrong.
+    pub fn entries(&self) -> Result<Vec<Entry>, PolicyError> {
+        parse(&self.document.to_string())
+    }
+
+    /// Adds an entry, or gives the one of this name its new values. Comments and other entries stay as they are.
+    pub fn put(&mut self, entry: &Entry) {
+        let tables = self.tables();
+        let place = tables.iter().position(|table| named(table, &entry.name));
+        if place.is_none() {
+            tables.push(Table::new());
+        }
+        let Some(table) = tables.get_mut(place.unwrap_or(tables.len() - 1)) else { return };
+        set(table, "name", Some(entry.name.as_str().into()));
+        set(table, "module", Some(entry.module.as_str().into()));
+        set(table, "mode", Some(mode_name(entry.mode).into()));
+        set(table, "digest", entry.digest.as_deref().map(Into::into));
+        let settings =
+            toml_edit::ser::to_document(&entry.settings).map(|document| document.as_table().clone());
+        set_table(table, "settings", settings.unwrap_or_default());
+        let mut limits = Table::new();
+        let standard = Limits::default();
+        for (key, value, default) in [
+            ("fuel", entry.limits.fuel, standard.fuel),
+            ("millis", entry.limits.millis.into(), standard.millis.into()),
+            ("memory_mib", entry.limits.memory_mib.into(), standard.memory_mib.into()),
+            ("module_mib", entry.limits.module_mib.into(), standard.module_mib.into()),
+        ] {
+            if value != default {
+                set(&mut limits, key, Some(i64::try_from(value).unwrap_or(i64::MAX).into()));
+            }
+        }
+        set_table(table, "limits", limits);
+    }
+
+    /// Takes an entry out.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn remove(&mut self, name: &str) -> Result<(), PolicyError> {
+        let tables = self.tables();
+        let place = tables.iter().position(|table| named(table, name));
+        tables.remove(place.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?);
+        Ok(())
+    }
+
+    /// Changes the mode of an entry and nothing else.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), PolicyError> {
+        let table = self.tables().iter_mut().find(|table| named(table, name));
+        set(
+            table.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?,
+            "mode",
+            Some(mode_name(mode).into()),
+        );
+        Ok(())
+    }
+
+    /// Copies a module into the policy directory under the name of a policy and returns the file's name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_module(&self, policy: &str, bytes: &[u8]) -> Result<String, PolicyError> {
+        // A name of its own for every content: the file that is in force is never overwritten.
+        let digest = blake3::hash(bytes).to_hex();
+        let file = format!("{policy}-{}.wasm", digest.get(..12).unwrap_or_default());
+        write_whole(&self.path.with_file_name(&file), &[bytes], 0o644)?;
+        Ok(file)
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the result would not be read again, or cannot be written.
+    pub fn save(self) -> Result<(), PolicyError> {
+        let text = self.document.to_string();
+        parse(&text)?;
+        write_whole(&self.path, &[text.as_bytes()], 0o644)
+    }
+
+    fn tables(&mut self) -> &mut ArrayOfTables {
+        let item = self.document.entry("policy").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        if !item.is_array_of_tables() {
+            // `parse` has accepted the file, so this is `policy = [{…}]`: the same in another notation.
+            let tables = std::mem::take(item).into_array_of_tables().unwrap_or_default();
+            *item = Item::ArrayOfTables(tables);
+        }
+        #[expect(clippy::expect_used, reason = "made one of tables above")]
+        item.as_array_of_tables_mut().expect("an array of tables")
+    }
+}
+
+fn named(table: &Table, name: &str) -> bool {
+    table.get("name").and_then(Item::as_str) == Some(name)
+}
+
+/// Sets or removes a value, keeping the comments around one that is there.
+fn set(table: &mut Table, key: &str, value: Option<toml_edit::Value>) {
+    match (value, table.get_mut(key).and_then(Item::as_value_mut)) {
+        (Some(mut value), Some(old)) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        (Some(value), None) => {
+            table.insert(key, Item::Value(value));
+        }
+        (None, _) => {
+            table.remove(key);
+        }
+    }
+}
+
+/// Makes the table under a key say what `new` says: values that stay keep their comments, an empty table goes.
+fn set_table(table: &mut Table, key: &str, new: Table) {
+    if new.is_empty() {
+        table.remove(key);
+        return;
+    }
+    let Some(old) = table.get_mut(key).and_then(Item::as_table_like_mut) else {
+        table.insert(key, Item::Table(new));
+        return;
+    };
+    let gone: Vec<_> =
+        old.iter().map(|(key, _)| key.to_owned()).filter(|key| !new.contains_key(key)).collect();
+    for key in gone {
+        old.remove(&key);
+    }
+    for (key, item) in new {
+        match (item, old.get_mut(&key).and_then(Item::as_value_mut)) {
+            (Item::Value(mut value), Some(kept)) => {
+                *value.decor_mut() = kept.decor().clone();
+                *kept = value;
+            }
+            (item, _) => {
+                old.insert(&key, item);
+            }
+        }
+    }
+}
+
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+        Mode::Off => "off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"# the house rules
+[[policy]]
+name = "rate-limit" # keep this one
+module = "builtin:rate-limit"
+mode = "enforce" # or "shadow"
+
+[policy.settings]
+# agreed on Monday
+max_messages = 30 # per minute
+
+[[policy]] # the second
+name = "cap"
+module = "builtin:reply-cap"
+"#;
+
+    /// The set file after a change.
+    fn after(before: &str, change: impl FnOnce(&mut Editor)) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(SET_FILE), before).unwrap();
+        let mut editor = Editor::open(dir.path()).unwrap();
+        change(&mut editor);
+        editor.save().unwrap();
+        fs::read_to_string(dir.path().join(SET_FILE)).unwrap()
+    }
+
+    #[test]
+    fn a_mode_changes_and_nothing_else() {
+        let text = after(TEXT, |editor| editor.set_mode("rate-limit", Mode::Off).unwrap());
+        assert_eq!(text, TEXT.replace("mode = \"enforce\"", "mode = \"off\""));
+    }
+
+    #[test]
+    fn new_values_keep_the_comments() {
+        let text = after(TEXT, |editor| {
+            let mut entry = editor.entries().unwrap().remove(0);
+            entry.settings.insert("max_messages".into(), 20.into());
+            editor.put(&entry);
+        });
+        assert_eq!(text, TEXT.replace("max_messages = 30", "max_messages = 20"));
+    }
+
+    #[test]
+    fn what_is_added_can_be_read_and_what_is_removed_is_gone() {
+        let settings = serde_json::json!({ "deny": ["a", "b"], "roles": { "ops": { "all": true } } });
+        let entry = Entry {
+            mode: Mode::Shadow,
+            digest: Some("0".repeat(64)),
+            settings: settings.as_object().unwrap().clone(),
+            limits: Limits { fuel: 5, ..Limits::default() },
+            ..Entry::new("new", "new.wasm")
+        };
+        let text = after(TEXT, |editor| {
+            editor.put(&entry);
+            editor.remove("cap").unwrap();
+            assert!(matches!(editor.remove("cap"), Err(PolicyError::NoSuchPolicy(_))));
+        });
+        let entries = parse(&text).unwrap();
+        assert_eq!(
+            entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+            ["rate-limit", "new"]
+        );
+        assert_eq!(entries[1], entry);
+    }
+
+    #[test]
+    fn tables_written_inline_can_be_edited_too() {
+        let before = "policy = [{ name = \"cap\", module = \"builtin:reply-cap\" }]\n";
+        let text = after(before, |editor| editor.set_mode("cap", Mode::Shadow).unwrap());
+        assert_eq!(parse(&text).unwrap()[0].mode, Mode::Shadow);
+    }
+
+    #[test]
+    fn without_a_file_the_built_in_set_is_written_down_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(&dir.path().join("policies")).unwrap();
+        editor.set_mode("rate-limit", Mode::Off).unwrap();
+        editor.save().unwrap();
+        let text = fs::read_to_string(dir.path().join("policies").join(SET_FILE)).unwrap();
+        assert_eq!(parse(&text).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_change_that_would_not_be_read_again_is_not_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(dir.path()).unwrap();
+        editor.put(&Entry::new("Bad Name", "x.wasm"));
+        assert!(editor.save().is_err());
+        assert!(!dir.path().join(SET_FILE).exists());
+    }
+}

@@ -1,0 +1,259 @@
+//! The thread that looks after the policy set: it loads it in the background, swaps it as one value, keeps the old one when a new
+//! one is no good, and rolls a module back that keeps failing. Nobody else changes the set.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::error::PolicyError;
+use super::host::{HostConfig, SetStatus, Shared, Source};
+use super::load::{self, Loaded, PolicyStatus};
+use super::module::Loader;
+use super::monitor::{Failing, MAX_FAILURES, Monitor};
+use super::set::{Policy, PolicySet};
+use super::set_file::{Resolved, SET_FILE};
+use super::state::{Quarantine, State};
+use super::watch::Watch;
+
+/// How long the directory must be quiet after a change before it is read: an editor or a copy is not one event.
+const QUIET: Duration = Duration::from_millis(25);
+/// How long changes may keep coming before it is read all the same.
+const RESTLESS: Duration = Duration::from_millis(150);
+
+/// How long a set file that is suddenly gone is given to come back: many editors replace a file by deleting it, and without
+/// one the built-in set would decide.
+const VANISHED: Duration = Duration::from_millis(300);
+
+/// What the thread is told.
+pub(super) enum Command {
+    /// Somebody asked for it.
+    Reload,
+    /// Something in the directory may have changed.
+    Changed,
+    /// A module failed too often.
+    Failing(Failing),
+    /// The host is gone.
+    Stop,
+}
+
+/// Starts the thread. It ends with [`Command::Stop`].
+pub(super) fn start(
+    config: HostConfig,
+    loader: &Loader,
+    monitor: &Arc<Monitor>,
+    shared: &Arc<Shared>,
+    changes: Sender<Command>,
+    commands: Receiver<Command>,
+) -> Result<(), PolicyError> {
+    let dir = std::path::absolute(&config.dir).map_err(PolicyError::io("find", &config.dir))?;
+    let state = State::open(&config.state_dir)
+        .inspect_err(|error| tracing::warn!(%error, "the last good policies are not kept"))
+        .ok();
+    let worker = Worker {
+        config: HostConfig { dir, ..config },
+        loader: loader.clone(),
+        monitor: Arc::clone(monitor),
+        shared: Arc::clone(shared),
+        state,
+        attempts: 0,
+        had_file: false,
+    };
+    std::thread::Builder::new()
+        .name("policy-loader".into())
+        .spawn(move || worker.run(&commands, changes))
+        .map_err(|error| PolicyError::Engine(format!("no loader thread: {error}")))?;
+    Ok(())
+}
+
+struct Worker {
+    config: HostConfig,
+    loader: Loader,
+    monitor: Arc<Monitor>,
+    shared: Arc<Shared>,
+    state: Option<State>,
+    attempts: u64,
+    /// Whether there was a set file when the directory was last looked at.
+    had_file: bool,
+}
+
+impl Worker {
+    fn run(mut self, commands: &Receiver<Command>, changes: Sender<Command>) {
+        // Before the first look, so that no change falls between the two.
+        let mut watch = Watch::start(&self.config.dir, self.state.as_ref().map(State::dir), move || {
+            drop(changes.send(Command::Changed));
+        });
+        self.load();
+        loop {
+            let command = match watch.poll_after() {
+                None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(poll) => commands.recv_timeout(poll),
+            };
+            match command {
+                Ok(Command::Reload) => {}
+                Ok(Command::Changed) => match settle(commands) {
+                    Settled::Quiet => {}
+                    // The change is looked at in any case.
+                    Settled::Failing(failing) => _ = self.rolled_back(&failing),
+                    Settled::Stop => return,
+                },
+                Ok(Command::Failing(failing)) if self.rolled_back(&failing) => {}
+                Err(RecvTimeoutError::Timeout) if watch.differs() => {}
+                Ok(Command::Failing(_)) | Err(RecvTimeoutError::Timeout) => continue,
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            watch.follow();
+            self.load();
+        }
+    }
+
+    /// Looks at the directory and swaps the set if there is a new one.
+    fn load(&mut self) {
+        let start = Instant::now();
+        self.attempts += 1;
+        let has_file = self.config.dir.join(SET_FILE).exists();
+        if self.had_file && !has_file {
+            std::thread::sleep(VANISHED);
+        }
+        self.had_file = has_file;
+        let active = self.shared.get().filter(|(_, status)| status.source != Source::Nothing);
+        let known = active.as_ref().map(|(set, _)| &**set);
+        let attempt =
+            unpanicked(|| Ok(load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known)))
+                .unwrap_or_else(Loaded::refused);
+        let error = attempt.error();
+        if let Some(error) = &error {
+            tracing::error!(%error, "the policies in the directory are refused");
+        }
+        match (attempt, active) {
+            (Loaded { resolved: Ok((resolved, policies)), status }, active) => {
+                // Before the swap: what decides is always kept.
+                self.remember(&resolved);
+                self.accept(active, policies, status, start);
+            }
+            (Loaded { status: policies, .. }, Some((set, mut status))) => {
+                status.error = error;
+                status.attempts = self.attempts;
+                status.policies = policies;
+                self.shared.publish(set, status);
+            }
+            (Loaded { status: policies, .. }, None) => self.start_without(error, policies, start),
+        }
+    }
+
+    /// A set that may decide.
+    fn accept(
+        &self,
+        active: Option<(Arc<PolicySet>, SetStatus)>,
+        policies: Vec<Policy>,
+        of_policies: Vec<PolicyStatus>,
+        start: Instant,
+    ) {
+        let generation = active.as_ref().map_or(0, |(set, _)| set.generation()) + 1;
+        let set = PolicySet::monitored(&self.loader, policies, generation, &self.monitor);
+        let mut status = self.status_of(&set, Source::Directory, start);
+        status.policies = of_policies;
+        match active {
+            Some((old, was)) if old.digest() == set.digest() => {
+                let SetStatus { generation, since, swap_millis, .. } = was;
+                self.shared.publish(old, SetStatus { generation, since, swap_millis, ..status });
+            }
+            _ => {
+                tracing::info!(digest = %set.digest(), generation, millis = status.swap_millis, "policies swapped");
+                self.shared.publish(Arc::new(set), status);
+            }
+        }
+    }
+
+    /// The first attempt failed: what was good when a process last ran, or nothing at all.
+    fn start_without(&self, error: Option<String>, of_policies: Vec<PolicyStatus>, start: Instant) {
+        let last = self.state.as_ref().map(|state| unpanicked(|| load::last_good(&self.loader, state)));
+        let (set, source) = match last {
+            Some(Ok(policies)) if !policies.is_empty() => {
+                (PolicySet::monitored(&self.loader, policies, 1, &self.monitor), Source::LastGood)
+            }
+            other => {
+                if let Some(Err(error)) = other {
+                    tracing::error!(%error, "the last good policies cannot be loaded either");
+                }
+                let why = error.clone().unwrap_or_default();
+                (PolicySet::failing(&self.loader, why), Source::Nothing)
+            }
+        };
+        let status = SetStatus { error, policies: of_policies, ..self.status_of(&set, source, start) };
+        self.shared.publish(Arc::new(set), status);
+    }
+
+    fn status_of(&self, set: &PolicySet, source: Source, start: Instant) -> SetStatus {
+        SetStatus {
+            generation: set.generation(),
+            digest: set.digest().to_owned(),
+            since: (self.config.clock)(),
+            source,
+            error: None,
+            attempts: self.attempts,
+            swap_millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            policies: Vec::new(),
+        }
+    }
+
+    fn remember(&self, resolved: &[Resolved]) {
+        if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(resolved)) {
+            tracing::warn!(%error, "the last good policies are not kept");
+        }
+    }
+
+    /// Takes a failing module out of force, if it still decides and there is one to put in its place. The next load does
+    /// the rest.
+    fn rolled_back(&self, failing: &Failing) -> bool {
+        let Failing { policy, digest, detail } = failing;
+        let deciding = self.shared.get().is_some_and(|(set, _)| {
+            set.policies().any(|active| active.name == *policy && active.module.digest == *digest)
+        });
+        if !deciding {
+            // A report about a set that is gone already.
+            return false;
+        }
+        let record = Quarantine {
+            policy: policy.clone(),
+            digest: digest.clone(),
+            since: (self.config.clock)(),
+            reason: format!("failed {MAX_FAILURES} times within a minute, last: {detail}"),
+        };
+        let nowhere = || Err(PolicyError::NothingToRollBack(policy.clone()));
+        match self.state.as_ref().map_or_else(nowhere, |state| state.quarantine(record)) {
+            Ok(()) => tracing::error!(%policy, %digest, %detail, "a failing policy is rolled back"),
+            Err(error) => {
+                tracing::error!(%policy, %digest, %detail, %error, "a failing policy stays and fails closed");
+                return false;
+            }
+        }
+        true
+    }
+}
+
+enum Settled {
+    Quiet,
+    Failing(Failing),
+    Stop,
+}
+
+/// Waits until no more changes come, or something more important does.
+fn settle(commands: &Receiver<Command>) -> Settled {
+    let start = Instant::now();
+    while start.elapsed() < RESTLESS {
+        match commands.recv_timeout(QUIET) {
+            Ok(Command::Changed | Command::Reload) => {}
+            Ok(Command::Failing(failing)) => return Settled::Failing(failing),
+            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Settled::Stop,
+            Err(RecvTimeoutError::Timeout) => break,
+        }
+    }
+    Settled::Quiet
+}
+
+/// A bug in what looks at strangers' bytes refuses them, and does not leave every caller waiting for a dead thread.
+fn unpanicked<T>(work: impl FnOnce() -> Result<T, PolicyError>) -> Result<T, PolicyError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(PolicyError::Engine("loading panicked".to_owned())))
+}

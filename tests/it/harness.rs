@@ -1,0 +1,480 @@
+//! What the tests share: a table in this process whose clock stands still, and the built program as a process
+//! of its own, both called the same way.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+use team_table::domain::clock::Clock;
+use team_table::events::Hub;
+use team_table::policy::{HostConfig, PolicyHost};
+use team_table::storage::{Db, OpenOptions};
+use team_table::tools::{Request, Table, TableOptions, Transport};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
+
+/// Longer than anything here takes; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where fixed clocks begin: 2026-11-22T09:30:00Z.
+pub(crate) const START: i64 = 1_795_339_800_000;
+
+/// A set without `rate-limit`, for tests that send more in a minute than an agent may.
+pub(crate) const UNLIMITED: &str = "\
+[[policy]]
+name = \"tool-authorization\"
+module = \"builtin:tool-authorization\"
+";
+
+/// Compiled policies, kept between the runs of the tests: compiling them is what takes time.
+fn policy_cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("policy-cache")
+}
+
+/// Starts the policies of a folder and waits until they are loaded.
+fn policies(dir: &Path) -> Arc<PolicyHost> {
+    let host = PolicyHost::start(HostConfig {
+        dir: dir.to_owned(),
+        cache_dir: policy_cache(),
+        state_dir: dir.join("state"),
+        clock: Arc::new(|| START),
+    })
+    .unwrap();
+    let status = host.wait_for(PATIENCE, |_| true).expect("the policies do not load");
+    assert_eq!(status.error, None);
+    Arc::new(host)
+}
+
+/// A folder with a policy set; `None` for the built-in one.
+fn policy_folder(set: Option<&str>) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    if let Some(set) = set {
+        fs::write(dir.path().join("policy-set.toml"), set).unwrap();
+    }
+    dir
+}
+
+/// A host that tests share. It judges by what it is given, so nothing of one test shows in another.
+fn shared(cell: &'static OnceLock<(TempDir, Arc<PolicyHost>)>, set: Option<&str>) -> Arc<PolicyHost> {
+    let (_, host) = cell.get_or_init(|| {
+        let dir = policy_folder(set);
+        let host = policies(dir.path());
+        (dir, host)
+    });
+    Arc::clone(host)
+}
+
+/// The policies every installation begins with.
+fn default_policies() -> Arc<PolicyHost> {
+    static HOST: OnceLock<(TempDir, Arc<PolicyHost>)> = OnceLock::new();
+    shared(&HOST, None)
+}
+
+fn unlimited_policies() -> Arc<PolicyHost> {
+    static HOST: OnceLock<(TempDir, Arc<PolicyHost>)> = OnceLock::new();
+    shared(&HOST, Some(UNLIMITED))
+}
+
+/// The answer to a tool call, whichever way it was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) body: Value,
+    pub(crate) is_error: bool,
+}
+
+impl Answer {
+    /// The result of a call that must have gone well.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert!(!self.is_error, "{}", self.body);
+        self.body
+    }
+
+    /// The body of a call that must have failed with `code`, with all that an error must say.
+    #[track_caller]
+    pub(crate) fn refused(self, code: &str) -> Value {
+        assert!(self.is_error, "not refused: {}", self.body);
+        assert_eq!(self.body["code"], code, "{}", self.body);
+        for part in ["error", "hint"] {
+            assert!(self.body[part].as_str().is_some_and(|text| !text.is_empty()), "{}", self.body);
+        }
+        self.body
+    }
+
+    /// `ok`, or the code of the error.
+    pub(crate) fn code(&self) -> &str {
+        if self.is_error { self.body["code"].as_str().unwrap() } else { "ok" }
+    }
+}
+
+/// A table of its own in this process. Its clock moves only when told.
+pub(crate) struct Desk {
+    pub(crate) table: Table,
+    pub(crate) clock: Clock,
+    pub(crate) path: PathBuf,
+    runtime: Runtime,
+    _policies: Option<TempDir>,
+    _dir: Option<TempDir>,
+}
+
+impl Desk {
+    /// Without a rate limit.
+    pub(crate) fn new() -> Self {
+        Self::build(None, unlimited_policies(), true, OpenOptions::default())
+    }
+
+    /// With the policies every installation begins with.
+    pub(crate) fn with_defaults() -> Self {
+        Self::build(None, default_policies(), true, OpenOptions::default())
+    }
+
+    /// Where names are believed.
+    pub(crate) fn trusting() -> Self {
+        Self::build(None, unlimited_policies(), false, OpenOptions::default())
+    }
+
+    /// With a policy set of its own.
+    pub(crate) fn with_set(set: &str) -> Self {
+        let dir = policy_folder(Some(set));
+        let host = policies(dir.path());
+        Self { _policies: Some(dir), ..Self::build(None, host, true, OpenOptions::default()) }
+    }
+
+    /// On a database that is there already.
+    pub(crate) fn on(path: &Path) -> Self {
+        Self::build(Some(path), unlimited_policies(), true, OpenOptions::default())
+    }
+
+    /// That waits only so long for a locked database.
+    pub(crate) fn impatient(busy_timeout: Duration) -> Self {
+        let options = OpenOptions { busy_timeout, ..OpenOptions::default() };
+        Self::build(None, unlimited_policies(), true, options)
+    }
+
+    fn build(
+        path: Option<&Path>,
+        policies: Arc<PolicyHost>,
+        require_tokens: bool,
+        options: OpenOptions,
+    ) -> Self {
+        let dir = path.is_none().then(|| tempfile::tempdir().unwrap());
+        let path = path
+            .map_or_else(|| dir.as_ref().unwrap().path().join("table").join("team_table.db"), Path::to_owned);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let clock = Clock::fixed(START);
+        let db = Db::open(&path, options).unwrap();
+        let hub = runtime.block_on(async { Hub::start(db.clone()) });
+        let table = Table::new(db, policies, hub, TableOptions { require_tokens, clock: clock.clone() });
+        Self { table, clock, path, runtime, _policies: None, _dir: dir }
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        self.table.db()
+    }
+
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.call_as(tool, arguments, None)
+    }
+
+    /// A call whose connection brought a token along.
+    pub(crate) fn call_as(&self, tool: &str, arguments: Value, bearer: Option<&str>) -> Answer {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let request = Request {
+            tool: tool.to_owned(),
+            arguments,
+            bearer: bearer.map(str::to_owned),
+            transport: Transport::Http,
+        };
+        let reply = self.runtime.block_on(self.table.call(request)).unwrap();
+        Answer { body: Value::Object(reply.body), is_error: reply.is_error }
+    }
+
+    /// Whether a reply would be counted against the caller's address.
+    pub(crate) fn counts_as_bad_token(&self, tool: &str, arguments: Value) -> bool {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let request = Request { tool: tool.to_owned(), arguments, bearer: None, transport: Transport::Http };
+        self.runtime.block_on(self.table.call(request)).unwrap().bad_token
+    }
+
+    /// Seats an agent.
+    #[track_caller]
+    pub(crate) fn join(&self, name: &str) -> Agent<'_> {
+        let token = self.call("register", json!({ "name": name })).ok()["token"].as_str().unwrap().to_owned();
+        Agent { desk: self, name: name.to_owned(), token }
+    }
+
+    /// Seats an agent and grants it a role, as the operator does.
+    #[track_caller]
+    pub(crate) fn join_as(&self, name: &str, role: &str) -> Agent<'_> {
+        let agent = self.join(name);
+        let (name, role, now) = (name.to_owned(), role.to_owned(), self.clock.now());
+        self.db().write(move |tx| tx.grant(&name, &role, now)).unwrap();
+        agent
+    }
+
+    /// Waits until everything queued before is committed.
+    pub(crate) fn flush(&self) {
+        self.db().write(|_| Ok(())).unwrap();
+    }
+
+    /// A connection that looks at the file from the outside.
+    pub(crate) fn sql(&self) -> Connection {
+        Connection::open(&self.path).unwrap()
+    }
+
+    /// A count from the outside.
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// An agent at a [`Desk`].
+pub(crate) struct Agent<'a> {
+    desk: &'a Desk,
+    pub(crate) name: String,
+    pub(crate) token: String,
+}
+
+/// The parameter in which a tool takes its caller's name.
+pub(crate) fn name_parameter(tool: &str) -> &'static str {
+    match tool {
+        "register" | "deregister" | "heartbeat" => "name",
+        "send_message" | "broadcast" => "sender",
+        "create_task" => "creator",
+        _ => "agent_name",
+    }
+}
+
+impl<'a> Agent<'a> {
+    /// An agent that has its token already.
+    pub(crate) fn known(desk: &'a Desk, name: &str, token: &str) -> Self {
+        Self { desk, name: name.to_owned(), token: token.to_owned() }
+    }
+
+    /// Calls a tool as this agent; name and token are filled in.
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Answer {
+        let mut arguments = arguments;
+        arguments[name_parameter(tool)] = json!(self.name);
+        arguments["token"] = json!(self.token);
+        self.desk.call(tool, arguments)
+    }
+
+    /// A message to `recipient`; its id.
+    #[track_caller]
+    pub(crate) fn send(&self, recipient: &str, content: &str) -> i64 {
+        let sent = self.call("send_message", json!({ "recipient": recipient, "content": content })).ok();
+        sent["id"].as_i64().unwrap()
+    }
+
+    /// A task that anyone may take; its id.
+    #[track_caller]
+    pub(crate) fn post(&self, title: &str) -> i64 {
+        self.call("create_task", json!({ "title": title })).ok()["id"].as_i64().unwrap()
+    }
+
+    /// Moves a task.
+    pub(crate) fn update(&self, task: i64, status: &str) -> Answer {
+        self.call("update_task", json!({ "task_id": task, "status": status }))
+    }
+
+    /// The contents of the unread messages, which are then read.
+    #[track_caller]
+    pub(crate) fn read(&self) -> Vec<String> {
+        strings(&self.call("get_messages", json!({})).ok()["messages"], "content")
+    }
+}
+
+/// One field of every object of a list.
+#[track_caller]
+pub(crate) fn strings(list: &Value, field: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+}
+
+/// One number of every object of a list.
+#[track_caller]
+pub(crate) fn numbers(list: &Value, field: &str) -> Vec<i64> {
+    list.as_array().unwrap().iter().map(|one| one[field].as_i64().unwrap()).collect()
+}
+
+/// A folder with a database for processes, with the policies compiled already.
+pub(crate) struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    /// With the policies every installation begins with.
+    pub(crate) fn new() -> Self {
+        Self::with_set(None)
+    }
+
+    /// Without a rate limit.
+    pub(crate) fn unlimited() -> Self {
+        Self::with_set(Some(UNLIMITED))
+    }
+
+    fn with_set(set: Option<&str>) -> Self {
+        drop((default_policies(), unlimited_policies()));
+        let home = Self { dir: tempfile::tempdir().unwrap() };
+        let cache = home.path().join("table.db.policy-cache");
+        copy_folder(&policy_cache(), &cache);
+        if let Some(set) = set {
+            fs::create_dir(home.path().join("policies")).unwrap();
+            fs::write(home.path().join("policies").join("policy-set.toml"), set).unwrap();
+        }
+        home
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn db(&self) -> PathBuf {
+        self.path().join("table.db")
+    }
+
+    pub(crate) fn sql(&self) -> Connection {
+        let connection = Connection::open(self.db()).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection
+    }
+
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The program, with nothing of the tests' own environment.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.path())
+            .env("TEAM_TABLE_DB", self.db())
+            .env("TEAM_TABLE_LOG", "error");
+        command
+    }
+
+    /// Runs an operator's command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs an operator's command that must succeed; its standard output.
+    #[track_caller]
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn start(&self) -> Process {
+        Process::spawn(&mut self.command())
+    }
+}
+
+/// Copies a folder of plain files, with their modes.
+fn copy_folder(from: &Path, to: &Path) {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let copy = to.join(entry.file_name());
+        // Another test's host may just be replacing it.
+        if fs::copy(entry.path(), &copy).is_ok() {
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+/// A running server on standard input and output.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    last_id: i64,
+}
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the program does not start");
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { input: child.stdin.take(), child, lines, last_id: 0 }
+    }
+
+    /// Sends a call without waiting for its answer; its id. False when the process is gone.
+    pub(crate) fn say(&mut self, tool: &str, arguments: Value) -> bool {
+        self.last_id += 1;
+        let params = json!({ "name": tool, "arguments": arguments });
+        let line = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": "tools/call", "params": params });
+        self.input.as_mut().is_some_and(|input| writeln!(input, "{line}").is_ok())
+    }
+
+    /// The next answer; `None` when the process is gone.
+    pub(crate) fn hear(&mut self) -> Option<Answer> {
+        let line = match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("the server is silent"),
+        };
+        let reply: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let result = &reply["result"];
+        assert!(result.is_object(), "{line}");
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), result["structuredContent"]);
+        let is_error = result["isError"].as_bool().unwrap_or(false);
+        Some(Answer { body: result["structuredContent"].clone(), is_error })
+    }
+
+    /// Calls a tool and waits for the answer.
+    #[track_caller]
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Answer {
+        assert!(self.say(tool, arguments), "the server does not listen");
+        self.hear().expect("the server is gone")
+    }
+
+    /// Registers an agent; its token.
+    #[track_caller]
+    pub(crate) fn join(&mut self, name: &str) -> String {
+        let joined = self.call("register", json!({ "name": name })).ok();
+        joined["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Closes the input and waits for the end.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        self.input = None;
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `{}` as a map, for requests.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("{other} is not an object"),
+    }
+}
