@@ -79,7 +79,8 @@ expect() {
   else report "$title"; fi
 }
 
-# tally COMMAND...: runs a function that reports, prints the totals, and fails if anything did.
+# tally COMMAND...: runs a function that reports, prints the totals, and fails if anything did. Errors do not stop the
+# function: what needed the failed step reports it.
 tally() {
   local log=$work/$1.log status=0 passed failed
   ("$@") | tee "$log" || status=$?
