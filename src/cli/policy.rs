@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Hook, Mode};
 use crate::policy::set_file::{Editor, Entry, is_name};
-use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, Quarantine, SetStatus, State};
+use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, SetStatus, State, roll_back};
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -99,7 +99,7 @@ pub(super) fn run(config: &Config, command: PolicyCommand) -> Result<(), CliErro
         PolicyCommand::Disable { name } => {
             edit(config, |editor| editor.set_mode(&name, Mode::Off), &format!("{name} is off"))
         }
-        PolicyCommand::Rollback { name } => rollback(config, name),
+        PolicyCommand::Rollback { name } => rollback(config, &name),
         PolicyCommand::Log(arguments) => decisions::log(config, arguments),
         PolicyCommand::Explain(arguments) => decisions::explain(config, &arguments),
     }
@@ -260,19 +260,8 @@ fn settle(config: &Config, done: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-fn rollback(config: &Config, name: String) -> Result<(), CliError> {
-    let status = status(config)?;
-    let policy = status
-        .policies
-        .into_iter()
-        .find(|policy| policy.name == name)
-        .ok_or_else(|| crate::policy::PolicyError::NoSuchPolicy(name.clone()))?;
-    let record = Quarantine {
-        policy: name.clone(),
-        digest: policy.digest.unwrap_or_default(),
-        since: Clock::System.now(),
-        reason: "rolled back by the operator".into(),
-    };
-    State::open(&config.policy_state())?.quarantine(record)?;
+fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
+    let state = State::open(&config.policy_state())?;
+    roll_back(&config.policies, &state, name, Clock::System.now())?;
     settle(config, &format!("{name} is back at the module before; `policy enable {name}` undoes that"))
 }
