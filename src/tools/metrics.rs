@@ -98,8 +98,11 @@ fn write_policies(text: &mut String, policies: &[PolicyCounts]) {
         let _ = write!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n");
         for policy in policies {
             for (value, count) in counts(policy) {
-                let _ =
-                    writeln!(text, "{name}_total{{policy=\"{}\",{label}=\"{value}\"}} {count}", policy.policy);
+                let _ = writeln!(
+                    text,
+                    "{name}_total{{policy=\"{}\",{label}=\"{value}\"}} {count}",
+                    policy.policy
+                );
             }
         }
     }
