@@ -38,7 +38,8 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Check a module, copy it into the policy directory, pin its digest and put it into the set
+    /// Check a module, copy it into the policy directory, pin its digest and put it into the set; a policy of that name
+    /// keeps its limits, and the settings that are not given anew
     Install {
         /// The component
         file: PathBuf,
@@ -175,11 +176,20 @@ fn read_module(file: &Path) -> Result<Vec<u8>, CliError> {
 fn check(config: &Config, file: &Path, settings: &[String]) -> Result<(Vec<u8>, CheckReport), CliError> {
     let bytes = read_module(file)?;
     let settings = Value::Object(parse_settings(settings)?);
-    let loader = Loader::new(Some(&config.policy_cache()))?;
-    let report = loader
-        .check(&bytes, &settings, Limits::default())
-        .map_err(|error| CliError::Usage(format!("{} is refused: {error}", file.display())))?;
+    let report = examine(config, file, &bytes, &settings, Limits::default())?;
     Ok((bytes, report))
+}
+
+fn examine(
+    config: &Config,
+    file: &Path,
+    bytes: &[u8],
+    settings: &Value,
+    limits: Limits,
+) -> Result<CheckReport, CliError> {
+    Loader::new(Some(&config.policy_cache()))?
+        .check(bytes, settings, limits)
+        .map_err(|error| CliError::Usage(format!("{} is refused: {error}", file.display())))
 }
 
 fn print_report(report: &CheckReport, as_json: bool) -> Result<(), CliError> {
@@ -215,23 +225,30 @@ fn install(
     mode: Mode,
     settings: &[String],
 ) -> Result<(), CliError> {
-    let (bytes, report) = check(config, file, settings)?;
-    if !report.passed() {
-        print_report(&report, false)?;
-    }
+    let (bytes, mut report) = check(config, file, settings)?;
     let name = name.unwrap_or_else(|| report.name.clone());
     if !is_name(&name) {
         return Err(CliError::Usage(format!(
             "{name:?} is not a policy name: use lower-case letters, digits and '-' (--name)"
         )));
     }
-    State::open(&config.policy_state())?.release(&name)?;
     let mut editor = Editor::open(&config.policies)?;
-    let module = editor.add_module(&name, &bytes)?;
-    let mut entry = Entry::new(&name, &module);
+    let mut entry = Entry::new(&name, "");
+    if let Some(old) = editor.entries()?.into_iter().find(|old| old.name == name) {
+        // A new version of what is there: what the operator set stays, unless given anew.
+        (entry.settings, entry.limits) = (old.settings, old.limits);
+    }
+    entry.settings.extend(parse_settings(settings)?);
+    if entry.settings.len() > settings.len() || entry.limits != Limits::default() {
+        report = examine(config, file, &bytes, &Value::Object(entry.settings.clone()), entry.limits)?;
+    }
+    if !report.passed() {
+        print_report(&report, false)?;
+    }
+    State::open(&config.policy_state())?.release(&name)?;
+    entry.module = editor.add_module(&name, &bytes)?;
     entry.mode = mode;
     entry.digest = Some(report.digest.clone());
-    entry.settings = parse_settings(settings)?;
     editor.put(&entry);
     editor.save()?;
     let verb = if mode == Mode::Shadow { "is asked beside the live set" } else { "decides" };
