@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Hook, Mode};
 use crate::policy::set_file::{Editor, Entry, is_name};
-use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, SetStatus, State, roll_back};
+use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, SetStatus, Source, State, roll_back};
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -139,14 +139,23 @@ fn list(config: &Config, as_json: bool) -> Result<(), CliError> {
         let mode = mode_name(policy.mode).to_owned();
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
+    let none = if status.error.is_some() {
+        "the set file names no policies that could be read"
+    } else {
+        "no policies: every call is allowed that the tools' own rules allow"
+    };
     output::table(
         ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"],
         status.policies.into_iter().map(row),
-        "no policies: every call is allowed that the tools' own rules allow",
+        none,
     )?;
     output::line(&format!("set {} ({})", short(Some(&status.digest)), config.policies.display()))?;
     if let Some(error) = status.error {
-        output::line(&format!("REFUSED: {error}; the set above decides as it was before"))?;
+        let decides = match status.source {
+            Source::Nothing => "there is none to fall back to, so every call is refused",
+            _ => "the set before still decides",
+        };
+        output::line(&format!("REFUSED: {}; {decides}", one_line(&error)))?;
         return Err(CliError::Found);
     }
     Ok(())
@@ -189,7 +198,12 @@ fn examine(
 ) -> Result<CheckReport, CliError> {
     Loader::new(Some(&config.policy_cache()))?
         .check(bytes, settings, limits)
-        .map_err(|error| CliError::Usage(format!("{} is refused: {error}", file.display())))
+        .map_err(|error| CliError::Usage(format!("{} is refused: {}", file.display(), one_line(&error))))
+}
+
+/// An error may hold a module's own words, or a back trace: one line, and harmless for a terminal.
+fn one_line(error: &impl ToString) -> String {
+    output::visible(&error.to_string())
 }
 
 fn print_report(report: &CheckReport, as_json: bool) -> Result<(), CliError> {
@@ -270,7 +284,7 @@ fn edit(
 fn settle(config: &Config, done: &str) -> Result<(), CliError> {
     let status = status(config)?;
     if let Some(error) = status.error {
-        output::line(&format!("REFUSED: {error}; the set before still decides"))?;
+        output::line(&format!("REFUSED: {}; the set before still decides", one_line(&error)))?;
         return Err(CliError::Found);
     }
     output::line(&format!("{done}; set {}", short(Some(&status.digest))))?;
