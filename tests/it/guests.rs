@@ -5,9 +5,14 @@ use std::path::Path;
 
 /// The bytes of a guest. Most files hold only a core module and are put into the frame that makes a policy of it.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
+    guest_with(name, "", "")
+}
+
+/// The same with another text in place of one of its own.
+pub(crate) fn guest_with(name: &str, from: &str, to: &str) -> Vec<u8> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/guests");
     let read = |name: &str| fs::read_to_string(dir.join(format!("{name}.wat"))).unwrap();
-    let mut text = read(name);
+    let mut text = read(name).replacen(from, to, 1);
     if text.contains("(;frame;)") {
         let module =
             text.replace("(module\n", "(core module $main\n").replace("(;frame;)", &read("frame/core"));

@@ -611,6 +611,7 @@ fn without_any_set_every_call_is_refused_and_the_operator_is_not() {
     assert_eq!(list.status.code(), Some(1));
     let list = String::from_utf8(list.stdout).unwrap();
     assert!(list.contains("REFUSED: policy-set.toml line 2, column 1: unknown field `nmae`"), "{list}");
+    assert!(list.contains("so every call is refused") && !list.contains("is allowed"), "{list}");
     let log = home.succeed(&["policy", "log", "--outcome", "error", "--json"]);
     let log: Value = serde_json::from_str(&log).unwrap();
     let decisions = log["decisions"].as_array().unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::guests::{guest, guest_with_case, with_section};
+use crate::guests::{guest, guest_with, guest_with_case, with_section};
 use crate::harness::{Answer, Home, Network, NetworkClient, Process, UNLIMITED, eventually};
 
 fn text(bytes: &[u8]) -> String {
@@ -38,6 +38,10 @@ fn read(home: &Home, arguments: &[&str]) -> Value {
 fn refusal(output: &Output) -> String {
     assert!(!output.status.success(), "{}", text(&output.stdout));
     let (out, err) = (text(&output.stdout), text(&output.stderr));
+    // Where something is printed, standard error may hold the log of the same.
+    assert!(!out.is_empty() || err.lines().count() == 1, "{err}");
+    let said = if out.is_empty() { &err } else { &out };
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said}");
     let lines: Vec<_> = out
         .lines()
         .chain(err.lines())
@@ -124,6 +128,12 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("loop", guest("loops_in_configure"), "configure failed (out of fuel)"),
         ("grow", guest("grows_in_configure"), "configure failed (out of memory)"),
         ("settings", guest("refuses_settings"), "settings refused: max must be 1 or more"),
+        (
+            // 21 bytes, as the text it replaces.
+            "red",
+            guest_with("refuses_settings", "max must be 1 or more", "\\1b[31m must be\\0a1 more."),
+            "settings refused: \\u{1b}[31m must be\\n1 more",
+        ),
         ("fact", guest("asks_unknown_fact"), "weather.today"),
         ("table", guest("changes_tables"), "cannot be snapshotted"),
         ("case", guest_with_case("denies"), "expected abstain"),
