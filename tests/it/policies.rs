@@ -488,11 +488,12 @@ fn every_decision_of_a_mixed_run_can_be_made_again() {
     );
     let sizes: Vec<_> = kinds.iter().map(|(kind, ids)| (kind, ids.len())).collect();
     println!("{} decisions made again: {sizes:?}", rows.len());
-    explained(&desk, kinds.values().flat_map(|ids| ids.iter().step_by(ids.len() / 6 + 1)));
+    let explained = explained(&desk, kinds.values().flat_map(|ids| ids.iter().step_by(ids.len() / 6 + 1)));
+    println!("{explained} of them by `policy explain`");
 }
 
-/// The program makes these decisions again, too.
-fn explained<'a>(desk: &Desk, ids: impl Iterator<Item = &'a i64>) {
+/// The program makes these decisions again, too; how many.
+fn explained<'a>(desk: &Desk, ids: impl Iterator<Item = &'a i64>) -> usize {
     warm_up(&desk.path);
     let mut count = 0;
     for id in ids {
@@ -511,7 +512,7 @@ fn explained<'a>(desk: &Desk, ids: impl Iterator<Item = &'a i64>) {
         assert!(explained["verdicts"].as_array().unwrap().len() >= 3, "{text}");
         count += 1;
     }
-    println!("{count} of them by `policy explain`");
+    count
 }
 
 // ---------------------------------------------------------------- shadow, failures, metrics
