@@ -11,8 +11,7 @@ use crate::config::Config;
 use crate::domain::clock;
 use crate::domain::decision::{Answer, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::policy::builtin::BUILTINS;
-use crate::policy::{Loader, Manifest, Policy, PolicySet, State};
+use crate::policy::{Loader, Manifest, Policy, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
@@ -143,7 +142,9 @@ fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>,
     };
     let ask = |verdict: &Verdict| -> Result<Answer, String> {
         let member = set.iter().find(|it| it.name == verdict.policy).ok_or("its set was not kept")?;
-        let bytes = module_bytes(&state, &member.module)?.ok_or("its module is no longer kept")?;
+        let bytes = find_module(&config.policies, &state, &member.module)
+            .map_err(|error| error.to_string())?
+            .ok_or("its module is no longer kept")?;
         let module =
             loader.load(&bytes, &member.settings, member.limits).map_err(|error| error.to_string())?;
         let policy = Policy { name: member.name.clone(), mode: member.mode, module: Arc::new(module) };
@@ -156,12 +157,4 @@ fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>,
             .ok_or_else(|| "it was not asked".into())
     };
     Ok(row.verdicts.iter().map(|then| Again { now: ask(then), then: then.clone() }).collect())
-}
-
-fn module_bytes(state: &State, digest: &str) -> Result<Option<Vec<u8>>, String> {
-    let builtin = BUILTINS.iter().find(|it| blake3::hash(it.bytes).to_hex().as_str() == digest);
-    match builtin {
-        Some(builtin) => Ok(Some(builtin.bytes.to_vec())),
-        None => state.module(digest).map_err(|error| error.to_string()),
-    }
 }

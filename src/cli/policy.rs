@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::{Hook, Mode};
 use crate::policy::set_file::{Editor, Entry, is_name};
-use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, Quarantine, SetStatus, State};
+use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, SetStatus, Source, State, roll_back};
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,7 +38,8 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Check a module, copy it into the policy directory, pin its digest and put it into the set
+    /// Check a module, copy it into the policy directory, pin its digest and put it into the set; a policy of that name
+    /// keeps its limits, and the settings that are not given anew
     Install {
         /// The component
         file: PathBuf,
@@ -99,7 +100,7 @@ pub(super) fn run(config: &Config, command: PolicyCommand) -> Result<(), CliErro
         PolicyCommand::Disable { name } => {
             edit(config, |editor| editor.set_mode(&name, Mode::Off), &format!("{name} is off"))
         }
-        PolicyCommand::Rollback { name } => rollback(config, name),
+        PolicyCommand::Rollback { name } => rollback(config, &name),
         PolicyCommand::Log(arguments) => decisions::log(config, arguments),
         PolicyCommand::Explain(arguments) => decisions::explain(config, &arguments),
     }
@@ -138,14 +139,23 @@ fn list(config: &Config, as_json: bool) -> Result<(), CliError> {
         let mode = mode_name(policy.mode).to_owned();
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
+    let none = if status.error.is_some() {
+        "the set file names no policies that could be read"
+    } else {
+        "no policies: every call is allowed that the tools' own rules allow"
+    };
     output::table(
         ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"],
         status.policies.into_iter().map(row),
-        "no policies: every call is allowed that the tools' own rules allow",
+        none,
     )?;
     output::line(&format!("set {} ({})", short(Some(&status.digest)), config.policies.display()))?;
     if let Some(error) = status.error {
-        output::line(&format!("REFUSED: {error}; the set above decides as it was before"))?;
+        let decides = match status.source {
+            Source::Nothing => "there is none to fall back to, so every call is refused",
+            _ => "the set before still decides",
+        };
+        output::line(&format!("REFUSED: {}; {decides}", one_line(&error)))?;
         return Err(CliError::Found);
     }
     Ok(())
@@ -175,11 +185,25 @@ fn read_module(file: &Path) -> Result<Vec<u8>, CliError> {
 fn check(config: &Config, file: &Path, settings: &[String]) -> Result<(Vec<u8>, CheckReport), CliError> {
     let bytes = read_module(file)?;
     let settings = Value::Object(parse_settings(settings)?);
-    let loader = Loader::new(Some(&config.policy_cache()))?;
-    let report = loader
-        .check(&bytes, &settings, Limits::default())
-        .map_err(|error| CliError::Usage(format!("{} is refused: {error}", file.display())))?;
+    let report = examine(config, file, &bytes, &settings, Limits::default())?;
     Ok((bytes, report))
+}
+
+fn examine(
+    config: &Config,
+    file: &Path,
+    bytes: &[u8],
+    settings: &Value,
+    limits: Limits,
+) -> Result<CheckReport, CliError> {
+    Loader::new(Some(&config.policy_cache()))?
+        .check(bytes, settings, limits)
+        .map_err(|error| CliError::Usage(format!("{} is refused: {}", file.display(), one_line(&error))))
+}
+
+/// An error may hold a module's own words, or a back trace: one line, and harmless for a terminal.
+fn one_line(error: &impl ToString) -> String {
+    output::visible(&error.to_string())
 }
 
 fn print_report(report: &CheckReport, as_json: bool) -> Result<(), CliError> {
@@ -215,23 +239,30 @@ fn install(
     mode: Mode,
     settings: &[String],
 ) -> Result<(), CliError> {
-    let (bytes, report) = check(config, file, settings)?;
-    if !report.passed() {
-        print_report(&report, false)?;
-    }
+    let (bytes, mut report) = check(config, file, settings)?;
     let name = name.unwrap_or_else(|| report.name.clone());
     if !is_name(&name) {
         return Err(CliError::Usage(format!(
             "{name:?} is not a policy name: use lower-case letters, digits and '-' (--name)"
         )));
     }
-    State::open(&config.policy_state())?.release(&name)?;
     let mut editor = Editor::open(&config.policies)?;
-    let module = editor.add_module(&name, &bytes)?;
-    let mut entry = Entry::new(&name, &module);
+    let mut entry = Entry::new(&name, "");
+    if let Some(old) = editor.entries()?.into_iter().find(|old| old.name == name) {
+        // A new version of what is there: what the operator set stays, unless given anew.
+        (entry.settings, entry.limits) = (old.settings, old.limits);
+    }
+    entry.settings.extend(parse_settings(settings)?);
+    if entry.settings.len() > settings.len() || entry.limits != Limits::default() {
+        report = examine(config, file, &bytes, &Value::Object(entry.settings.clone()), entry.limits)?;
+    }
+    if !report.passed() {
+        print_report(&report, false)?;
+    }
+    State::open(&config.policy_state())?.release(&name)?;
+    entry.module = editor.add_module(&name, &bytes)?;
     entry.mode = mode;
     entry.digest = Some(report.digest.clone());
-    entry.settings = parse_settings(settings)?;
     editor.put(&entry);
     editor.save()?;
     let verb = if mode == Mode::Shadow { "is asked beside the live set" } else { "decides" };
@@ -253,26 +284,15 @@ fn edit(
 fn settle(config: &Config, done: &str) -> Result<(), CliError> {
     let status = status(config)?;
     if let Some(error) = status.error {
-        output::line(&format!("REFUSED: {error}; the set before still decides"))?;
+        output::line(&format!("REFUSED: {}; the set before still decides", one_line(&error)))?;
         return Err(CliError::Found);
     }
     output::line(&format!("{done}; set {}", short(Some(&status.digest))))?;
     Ok(())
 }
 
-fn rollback(config: &Config, name: String) -> Result<(), CliError> {
-    let status = status(config)?;
-    let policy = status
-        .policies
-        .into_iter()
-        .find(|policy| policy.name == name)
-        .ok_or_else(|| crate::policy::PolicyError::NoSuchPolicy(name.clone()))?;
-    let record = Quarantine {
-        policy: name.clone(),
-        digest: policy.digest.unwrap_or_default(),
-        since: Clock::System.now(),
-        reason: "rolled back by the operator".into(),
-    };
-    State::open(&config.policy_state())?.quarantine(record)?;
+fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
+    let state = State::open(&config.policy_state())?;
+    roll_back(&config.policies, &state, name, Clock::System.now())?;
     settle(config, &format!("{name} is back at the module before; `policy enable {name}` undoes that"))
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::policy::PolicyMetrics;
+use crate::policy::monitor::{LATENCY_BOUNDS, PolicyCounts};
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CallLabels {
@@ -63,6 +64,11 @@ impl Metrics {
                 policies.since / 1_000,
             ),
             (
+                "policy_set_swap_millis",
+                "How long the last swap took, from the first look at the directory",
+                i64::try_from(policies.swap_millis).unwrap_or(i64::MAX),
+            ),
+            (
                 "policy_set_refused",
                 "1 when the last attempt to load the set was refused",
                 i64::from(policies.refused),
@@ -74,8 +80,49 @@ impl Metrics {
                 "# HELP team_table_{name} {help}.\n# TYPE team_table_{name} gauge\nteam_table_{name} {value}\n"
             );
         }
+        write_policies(&mut text, &policies.policies);
         text
     }
+}
+
+/// What each policy answered, how it failed and how long it took. A policy's name needs no escaping: the set
+/// file allows lower-case letters, digits and `-`.
+fn write_policies(text: &mut String, policies: &[PolicyCounts]) {
+    type Counts = fn(&PolicyCounts) -> &[(&'static str, u64)];
+    let families: [(&str, &str, &str, Counts); 2] = [
+        ("decisions", "Answers by policy and outcome, shadow ones included", "outcome", |it| &it.outcomes),
+        ("errors", "Evaluations that came to no answer by policy and kind", "kind", |it| &it.failures),
+    ];
+    for (name, help, label, counts) in families {
+        let name = format!("team_table_policy_{name}");
+        let _ = write!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n");
+        for policy in policies {
+            for (value, count) in counts(policy) {
+                let _ = writeln!(
+                    text,
+                    "{name}_total{{policy=\"{}\",{label}=\"{value}\"}} {count}",
+                    policy.policy
+                );
+            }
+        }
+    }
+    let name = "team_table_policy_seconds";
+    let _ = write!(text, "# HELP {name} Time of one evaluation by policy.\n# TYPE {name} histogram\n");
+    for PolicyCounts { policy, latency, micros, .. } in policies {
+        let bounds = LATENCY_BOUNDS.iter().map(|bound| seconds(*bound)).chain(["+Inf".to_owned()]);
+        let mut so_far = 0;
+        for (bound, count) in bounds.zip(latency) {
+            so_far += count;
+            let _ = writeln!(text, "{name}_bucket{{policy=\"{policy}\",le=\"{bound}\"}} {so_far}");
+        }
+        let _ = writeln!(text, "{name}_sum{{policy=\"{policy}\"}} {}", seconds(*micros));
+        let _ = writeln!(text, "{name}_count{{policy=\"{policy}\"}} {so_far}");
+    }
+}
+
+/// Microseconds as seconds, exactly.
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 fn generation(policies: &PolicyMetrics) -> i64 {

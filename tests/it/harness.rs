@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
@@ -122,7 +122,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     pub(crate) path: PathBuf,
     runtime: Runtime,
-    _policies: Option<TempDir>,
+    policies: Option<TempDir>,
     _dir: Option<TempDir>,
 }
 
@@ -144,9 +144,18 @@ impl Desk {
 
     /// With a policy set of its own.
     pub(crate) fn with_set(set: &str) -> Self {
-        let dir = policy_folder(Some(set));
+        Self::with_modules(set, &[])
+    }
+
+    /// With a policy set of its own and the modules it names.
+    pub(crate) fn with_modules(set: &str, modules: &[(&str, Vec<u8>)]) -> Self {
+        let dir = policy_folder(None);
+        for (file, bytes) in modules {
+            fs::write(dir.path().join(file), bytes).unwrap();
+        }
+        fs::write(dir.path().join("policy-set.toml"), set).unwrap();
         let host = policies(dir.path());
-        Self { _policies: Some(dir), ..Self::build(None, host, true, OpenOptions::default()) }
+        Self { policies: Some(dir), ..Self::build(None, host, true, OpenOptions::default()) }
     }
 
     /// On a database that is there already.
@@ -175,11 +184,16 @@ impl Desk {
         let db = Db::open(&path, options).unwrap();
         let hub = runtime.block_on(async { Hub::start(db.clone()) });
         let table = Table::new(db, policies, hub, TableOptions { require_tokens, clock: clock.clone() });
-        Self { table, clock, path, runtime, _policies: None, _dir: dir }
+        Self { table, clock, path, runtime, policies: None, _dir: dir }
     }
 
     pub(crate) fn db(&self) -> &Db {
         self.table.db()
+    }
+
+    /// The folder of a policy set of its own.
+    pub(crate) fn policy_dir(&self) -> &Path {
+        self.policies.as_ref().unwrap().path()
     }
 
     pub(crate) fn call(&self, tool: &str, arguments: Value) -> Answer {
@@ -322,11 +336,10 @@ impl Home {
         Self::with_set(Some(UNLIMITED))
     }
 
-    fn with_set(set: Option<&str>) -> Self {
+    pub(crate) fn with_set(set: Option<&str>) -> Self {
         drop((default_policies(), unlimited_policies()));
         let home = Self { dir: tempfile::tempdir().unwrap() };
-        let cache = home.path().join("table.db.policy-cache");
-        copy_folder(&policy_cache(), &cache);
+        warm_up(&home.db());
         if let Some(set) = set {
             fs::create_dir(home.path().join("policies")).unwrap();
             fs::write(home.path().join("policies").join("policy-set.toml"), set).unwrap();
@@ -380,6 +393,13 @@ impl Home {
     pub(crate) fn start(&self) -> Process {
         Process::spawn(&mut self.command())
     }
+}
+
+/// Puts the compiled policies of earlier tests beside a database, for a process that starts on it.
+pub(crate) fn warm_up(db: &Path) {
+    let mut cache = db.as_os_str().to_owned();
+    cache.push(".policy-cache");
+    copy_folder(&policy_cache(), Path::new(&cache));
 }
 
 /// Copies a folder of plain files, with their modes.
@@ -469,6 +489,100 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A running HTTP server, as a process of its own.
+pub(crate) struct Network {
+    child: Child,
+    address: String,
+}
+
+impl Network {
+    /// Waits until it listens.
+    pub(crate) fn start(home: &Home) -> Self {
+        let mut command = home.command();
+        command.args(["--transport", "sse", "--host", "127.0.0.1", "--port", "0"]);
+        let mut child = command
+            .env("TEAM_TABLE_LOG", "team_table=info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program does not start");
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| line.split_once("address=").map(|(_, rest)| rest.to_owned()));
+        // What it logs from here on nobody needs, but somebody must take it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = address.expect("the server ended").split_whitespace().next().unwrap().to_owned();
+        Self { child, address }
+    }
+
+    /// A client with a connection of its own.
+    pub(crate) fn client(&self) -> NetworkClient {
+        let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build();
+        NetworkClient { agent: config.into(), base: format!("http://{}", self.address) }
+    }
+
+    /// A number of `/metrics`, by its name and labels.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.client().get("/metrics");
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Asks for a number until it is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, name: &str, wanted: impl Fn(f64) -> bool) {
+        eventually(name, || self.metric(name).filter(|value| wanted(*value)));
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client of a [`Network`].
+pub(crate) struct NetworkClient {
+    agent: ureq::Agent,
+    base: String,
+}
+
+impl NetworkClient {
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut response = self.agent.get(format!("{}{path}", self.base)).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    }
+
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Answer {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let mut response = self
+            .agent
+            .post(format!("{}/mcp", self.base))
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .send(request.to_string())
+            .unwrap();
+        let reply: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
+        let result = &reply["result"];
+        let is_error = result["isError"].as_bool().unwrap_or(false);
+        Answer { body: result["structuredContent"].clone(), is_error }
+    }
+}
+
+/// Asks again and again, until there is an answer or [`PATIENCE`] is at its end.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
