@@ -21,7 +21,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::events::{Hub, Subscription};
 use crate::policy::PolicyHost;
-use crate::storage::{self, Db, EscalationRow, InboxQuery, Registration, Reviewed};
+use crate::storage::{self, Db, EscalationRow, Registration, Reviewed};
 
 pub use holder::Holder;
 pub use note::Note;
@@ -282,10 +282,9 @@ impl Daemon {
                 },
                 None => None,
             };
-            let query = InboxQuery { limit: BATCH, thread_id: thread, ..InboxQuery::default() };
-            let page = self.db.read(|tx| tx.inbox(agent.id, &query))?;
+            let messages = self.db.read(|tx| tx.to_review(agent.id, thread, BATCH))?;
             let mut progress = false;
-            for (message, _) in page.messages {
+            for message in messages {
                 if stop.is_cancelled() {
                     return Ok(Look::Done);
                 }
