@@ -258,6 +258,11 @@ impl Daemon {
         })?)
     }
 
+    fn holds_lease(&self, agent: &Principal) -> Result<bool, DaemonError> {
+        let lease = self.db.read(|tx| tx.lease(agent.id))?;
+        Ok(lease.is_some_and(|(holder, _)| holder == self.holder.name()))
+    }
+
     /// Answers unread messages until there are none, one waits for the person, or it is time to stop.
     fn work_off(
         &mut self,
@@ -295,6 +300,7 @@ impl Daemon {
                         *waits_for_person = Some(id);
                         return Ok(Look::Escalated);
                     }
+                    Reviewed::Gone if !self.holds_lease(agent)? => return Ok(Look::Done),
                     Reviewed::Gone | Reviewed::Moved => {
                         progress = true;
                         break;
