@@ -181,11 +181,12 @@ fn words(note: &Note, colour: bool) -> String {
         }
         Note::Ignored { message } => format!("  #{message} marked as read, not answered"),
         Note::Joined { message, escalation } => format!("  #{message} joins escalation {escalation}"),
-        Note::Escalated { escalation, from, policy, code, message, reminder } => {
+        Note::Escalated { escalation, from, action, policy, code, message, reminder } => {
             let again = if *reminder > 0 { format!(" (reminder {reminder})") } else { String::new() };
+            let answer = if action == "review" { "--reply \"…\"" } else { "--approve (or --deny)" };
             let text = format!(
                 "⚠ escalation {escalation}{again} from {from}: {policy} says {code}: {}\n         answer with: \
-                 team-table escalation resolve {escalation} --reply \"…\"",
+                 team-table escalation resolve {escalation} {answer}",
                 shown(message)
             );
             if colour { format!("\u{1b}[1;33m{text}\u{1b}[0m") } else { text }

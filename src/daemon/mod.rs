@@ -161,17 +161,14 @@ impl Daemon {
             if self.options.once {
                 return Ok(Ended::Once);
             }
-            self.remind(agent)?;
             if !self.rest(agent, &mut subscription, stop).await? {
                 return Ok(Ended::Stopped);
-            }
-            if identity(self.db.path()) != self.file {
-                return Err(DaemonError::Replaced);
             }
         }
     }
 
-    /// Waits for a message, the interval's end or the signal to stop (false), keeping the lease.
+    /// Waits for a message, the interval's end or the signal to stop (false); keeps the lease and reminds the
+    /// person meanwhile, however long the interval is.
     async fn rest(
         &mut self,
         agent: &Principal,
@@ -180,6 +177,7 @@ impl Daemon {
     ) -> Result<bool, DaemonError> {
         let mut left = self.options.interval;
         loop {
+            self.remind(agent)?;
             let nap = left.min(RENEW);
             let woken = tokio::select! {
                 () = stop.cancelled() => return Ok(false),
@@ -248,6 +246,9 @@ impl Daemon {
     }
 
     fn take_lease(&self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
+        if identity(self.db.path()) != self.file {
+            return Err(DaemonError::Replaced);
+        }
         let (now, id, holder) = (self.clock.now(), agent.id, self.holder.name().to_owned());
         Ok(self.db.write(move |tx| {
             let taken = tx.take_lease(id, &holder, displace.as_deref(), now + LEASE, now)?;
@@ -320,15 +321,15 @@ impl Daemon {
         if let Some(command) = &self.options.on_escalation {
             hook::run(command, &row);
         }
-        let EscalationRow { id, asker, policy, code, message, .. } = row;
-        self.tell(&Note::Escalated { escalation: id, from: asker, policy, code, message, reminder });
+        let EscalationRow { id, asker, action, policy, code, message, .. } = row;
+        self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });
         Ok(())
     }
 
     fn remind(&mut self, agent: &Principal) -> Result<(), DaemonError> {
         let (now, id) = (self.clock.now(), agent.id);
         let every = i64::try_from(self.options.remind.as_millis()).unwrap_or(i64::MAX).max(MINUTE / 60);
-        if self.db.read(|tx| tx.open_review(id))?.is_none() {
+        if self.db.read(|tx| tx.waiting_for_person(id))? == 0 {
             return Ok(());
         }
         for row in self.db.write(move |tx| tx.remind(id, every, now))? {
