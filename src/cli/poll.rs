@@ -29,10 +29,10 @@ pub(super) struct PollArguments {
     /// The agent whose inbox to answer; registered if there is none of that name
     agent: String,
     /// Longest time between two looks at the inbox, in seconds; a message is seen at once
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
     /// Automatic replies before a person is asked; 0 asks at the first message
-    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 13, value_parser = clap::value_parser!(i64).range(0..=10_000))]
     max_messages: i64,
     /// Answer what is there and end
     #[arg(long)]
@@ -44,7 +44,7 @@ pub(super) struct PollArguments {
     #[arg(long)]
     exit_on_escalation: bool,
     /// Minutes after which an escalation is announced again, at most three times
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     remind: u64,
     /// One JSON object a line, for programs
     #[arg(long)]
@@ -52,7 +52,11 @@ pub(super) struct PollArguments {
 }
 
 pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliError> {
-    agent::check_name("agent", &arguments.agent)?;
+    let named =
+        agent::check_name("agent", &arguments.agent).and_then(|()| agent::check_free_name(&arguments.agent));
+    if let Err(refusal) = named {
+        return Err(CliError::Usage(format!("{}; {}", refusal.message, refusal.hint)));
+    }
     // The daemon's own thread may block; one more carries the wake-ups.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let ended = runtime.block_on(poll(config, arguments));
