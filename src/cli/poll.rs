@@ -1,6 +1,5 @@
 //! `poll`: the daemon at a terminal.
 
-use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,7 +146,6 @@ fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Resu
 }
 
 fn tell(note: &Note, json: bool) {
-    let mut out = std::io::stdout().lock();
     let at = clock::format(Clock::System.now());
     let line = if json {
         let mut value = serde_json::json!(note);
@@ -157,10 +155,10 @@ fn tell(note: &Note, json: bool) {
         value.to_string()
     } else {
         let time = at.get(11..19).unwrap_or_default();
-        format!("{time} {}", words(note, out.is_terminal()))
+        format!("{time} {}", words(note, output::is_terminal()))
     };
     // A person who closed the terminal needs no lines.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = output::line(&line);
 }
 
 /// A note in a person's words; the warning in colour where there is any.
