@@ -1,6 +1,7 @@
 //! `poll`: the daemon at a terminal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -80,21 +81,24 @@ async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliErr
         remind: Duration::from_secs(arguments.remind * 60),
     };
     let json = arguments.json;
-    let (mut pause, mut troubled) = (BACKOFF.0, false);
+    let mut pause = BACKOFF.0;
+    let troubled = Arc::new(AtomicBool::new(false));
     // The first opening may fail for good: a wrong file, a newer version.
     let mut db = Some(app::open_db(config)?);
     loop {
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
-                if troubled {
-                    tell(&Note::Recovered, json);
-                    (pause, troubled) = (BACKOFF.0, false);
-                }
                 let hub = Hub::start(open.clone());
+                let troubled = Arc::clone(&troubled);
+                let tell_all = move |note: &Note| {
+                    // A database that opens may still be locked; the daemon's first word says that it is not.
+                    if troubled.swap(false, Ordering::Relaxed) {
+                        tell(&Note::Recovered, json);
+                    }
+                    tell(note, json);
+                };
                 let daemon =
-                    Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, move |note| {
-                        tell(note, json);
-                    });
+                    Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
                 daemon.run(&hub, &stop).await
             }
             Err(problem) => Err(problem),
@@ -105,11 +109,12 @@ async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliErr
                 return Ok(ended);
             }
             Err(DaemonError::Trouble(crate::storage::Error::Refused(refusal))) => return Err(refusal.into()),
-            Err(problem) if !troubled => {
-                tell(&Note::Trouble { problem: problem.to_string() }, json);
-                troubled = true;
+            Err(problem) => {
+                if !troubled.swap(true, Ordering::Relaxed) {
+                    tell(&Note::Trouble { problem: problem.to_string() }, json);
+                    pause = BACKOFF.0;
+                }
             }
-            Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(Ended::Stopped),
