@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ use crate::policy::PolicyHost;
 pub(super) const ESCALATED: u8 = 3;
 /// Shortest and longest pause before a database that fails is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long the message in hand may take after a signal.
+const GRACE: Duration = Duration::from_millis(700);
 /// Characters of a message shown at the terminal.
 const SHOWN: usize = 100;
 
@@ -57,9 +60,8 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
     if let Err(refusal) = named {
         return Err(CliError::Usage(format!("{}; {}", refusal.message, refusal.hint)));
     }
-    // The daemon's own thread may block; one more carries the wake-ups.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let ended = runtime.block_on(poll(config, arguments));
+    let ended = runtime.block_on(run_until_stopped(config, arguments));
     runtime.shutdown_background();
     match ended? {
         Ended::Escalated => Err(CliError::Escalated),
@@ -67,10 +69,31 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
     }
 }
 
-async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliError> {
+/// The daemon blocks its thread, on a locked database for many seconds; what it has in hand after the grace
+/// is a transaction that happens wholly or not at all.
+async fn run_until_stopped(config: &Config, arguments: PollArguments) -> Result<Ended, CliError> {
     let policies = Arc::new(app::start_policies(config)?);
     let stop = CancellationToken::new();
     listen(&stop, &policies)?;
+    let ended = Note::Ended { agent: arguments.agent.clone() };
+    let json = arguments.json;
+    let (config, stopped, runtime) = (config.clone(), stop.clone(), Handle::current());
+    let polling =
+        tokio::task::spawn_blocking(move || runtime.block_on(poll(&config, arguments, policies, &stopped)));
+    let reason = tokio::select! {
+        reason = polling => reason.map_err(std::io::Error::other)??,
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ended::Stopped,
+    };
+    tell(&ended, json);
+    Ok(reason)
+}
+
+async fn poll(
+    config: &Config,
+    arguments: PollArguments,
+    policies: Arc<PolicyHost>,
+    stop: &CancellationToken,
+) -> Result<Ended, CliError> {
     let options = PollOptions {
         agent: arguments.agent,
         interval: Duration::from_secs(arguments.interval),
@@ -99,15 +122,12 @@ async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliErr
                 };
                 let daemon =
                     Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
-                daemon.run(&hub, &stop).await
+                daemon.run(&hub, stop).await
             }
             Err(problem) => Err(problem),
         };
         match attempt {
-            Ok(ended) => {
-                tell(&Note::Ended { agent: options.agent }, json);
-                return Ok(ended);
-            }
+            Ok(ended) => return Ok(ended),
             Err(DaemonError::Trouble(crate::storage::Error::Refused(refusal))) => return Err(refusal.into()),
             Err(problem) => {
                 if !troubled.swap(true, Ordering::Relaxed) {
