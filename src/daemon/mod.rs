@@ -10,6 +10,7 @@ mod note;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,8 @@ pub struct Daemon {
     tell: Box<dyn FnMut(&Note) + Send>,
     /// Device and inode of the database when it was opened.
     file: Option<(u64, u64)>,
+    /// The person's commands that may still run.
+    hooks: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -116,6 +119,7 @@ impl Daemon {
             started,
             tell: Box::new(tell),
             file,
+            hooks: Vec::new(),
         }
     }
 
@@ -138,6 +142,11 @@ impl Daemon {
         let released = self.db.write(move |tx| tx.release_lease(agent.id, &holder));
         if let Err(error) = released {
             tracing::debug!(%error, "the lease runs out by itself");
+        }
+        // The process ends after this, and the commands' threads with it.
+        let done = matches!(ended, Ok(Ended::Once | Ended::Escalated));
+        while done && self.hooks.iter().any(|hook| !hook.is_finished()) && !stop.is_cancelled() {
+            tokio::time::sleep(hook::LOOK).await;
         }
         ended
     }
@@ -319,7 +328,8 @@ impl Daemon {
     fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
         let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
         if let Some(command) = &self.options.on_escalation {
-            hook::run(command, &row);
+            self.hooks.retain(|hook| !hook.is_finished());
+            self.hooks.extend(hook::run(command, &row));
         }
         let EscalationRow { id, asker, action, policy, code, message, .. } = row;
         self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });
