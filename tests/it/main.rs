@@ -12,7 +12,9 @@
 mod cli;
 mod concurrency;
 mod contract;
+mod daemon;
 mod durability;
+mod escalation;
 mod faults;
 mod harness;
 mod identity;
@@ -22,5 +24,6 @@ mod mcp_http;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;
+mod office;
 mod schemas;
 mod upgrade;
