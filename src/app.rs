@@ -16,7 +16,7 @@ use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions};
 use crate::tools::{Table, TableOptions};
 
 /// How often the decision log is looked over for what is too old or too much.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]

@@ -69,8 +69,8 @@ impl Agent {
         let client = Client::connect(server).await.map_err(broken)?;
         let mut agent = Self { name, client, token: String::new() };
         let joined = agent.call("register", json!({ "name": name, "role": role })).await?;
-        agent.token =
-            joined.get("token").and_then(Value::as_str).ok_or_else(|| broken("no token"))?.to_owned();
+        let token = joined.get("token").and_then(Value::as_str).ok_or_else(|| broken("no token"))?;
+        token.clone_into(&mut agent.token);
         say(&format!("{name:>7} │ joins as {role}"))?;
         Ok(agent)
     }
@@ -226,7 +226,7 @@ async fn answer_while_away(config: &Config, ada: &Agent, stop: &CancellationToke
         once: false,
         on_escalation: None,
         exit_on_escalation: false,
-        remind: Duration::from_secs(1_800),
+        remind: Duration::from_mins(30),
     };
     let (sender, mut escalations) = tokio::sync::mpsc::unbounded_channel();
     let daemon = Daemon::new(db, policies, options, Clock::System, move |note| {

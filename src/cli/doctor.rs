@@ -16,7 +16,7 @@ use crate::policy::Source;
 use crate::storage::{ChainReport, Db};
 
 /// Longest wait for the policies to load.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {

@@ -11,6 +11,11 @@ pub(super) fn line(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{text}")
 }
 
+/// Whether a person is looking.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Prints a value as JSON, on one line unless a person is looking.
 pub(super) fn json(value: &impl Serialize) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();

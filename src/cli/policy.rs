@@ -17,7 +17,7 @@ use crate::policy::set_file::{Editor, Entry, is_name};
 use crate::policy::{CheckReport, Limits, Loader, PolicyStatus, SetStatus, Source, State, roll_back};
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {

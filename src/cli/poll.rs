@@ -1,10 +1,11 @@
 //! `poll`: the daemon at a terminal.
 
-use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ use crate::policy::PolicyHost;
 pub(super) const ESCALATED: u8 = 3;
 /// Shortest and longest pause before a database that fails is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// How long the message in hand may take after a signal.
+const GRACE: Duration = Duration::from_millis(700);
 /// Characters of a message shown at the terminal.
 const SHOWN: usize = 100;
 
@@ -29,10 +32,10 @@ pub(super) struct PollArguments {
     /// The agent whose inbox to answer; registered if there is none of that name
     agent: String,
     /// Longest time between two looks at the inbox, in seconds; a message is seen at once
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
     /// Automatic replies before a person is asked; 0 asks at the first message
-    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 13, value_parser = clap::value_parser!(i64).range(0..=10_000))]
     max_messages: i64,
     /// Answer what is there and end
     #[arg(long)]
@@ -44,7 +47,7 @@ pub(super) struct PollArguments {
     #[arg(long)]
     exit_on_escalation: bool,
     /// Minutes after which an escalation is announced again, at most three times
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     remind: u64,
     /// One JSON object a line, for programs
     #[arg(long)]
@@ -52,10 +55,13 @@ pub(super) struct PollArguments {
 }
 
 pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliError> {
-    agent::check_name("agent", &arguments.agent)?;
-    // The daemon's own thread may block; one more carries the wake-ups.
+    let named =
+        agent::check_name("agent", &arguments.agent).and_then(|()| agent::check_free_name(&arguments.agent));
+    if let Err(refusal) = named {
+        return Err(CliError::Usage(format!("{}; {}", refusal.message, refusal.hint)));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let ended = runtime.block_on(poll(config, arguments));
+    let ended = runtime.block_on(run_until_stopped(config, arguments));
     runtime.shutdown_background();
     match ended? {
         Ended::Escalated => Err(CliError::Escalated),
@@ -63,10 +69,31 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
     }
 }
 
-async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliError> {
+/// The daemon blocks its thread, on a locked database for many seconds; what it has in hand after the grace
+/// is a transaction that happens wholly or not at all.
+async fn run_until_stopped(config: &Config, arguments: PollArguments) -> Result<Ended, CliError> {
     let policies = Arc::new(app::start_policies(config)?);
     let stop = CancellationToken::new();
     listen(&stop, &policies)?;
+    let ended = Note::Ended { agent: arguments.agent.clone() };
+    let json = arguments.json;
+    let (config, stopped, runtime) = (config.clone(), stop.clone(), Handle::current());
+    let polling =
+        tokio::task::spawn_blocking(move || runtime.block_on(poll(&config, arguments, policies, &stopped)));
+    let reason = tokio::select! {
+        reason = polling => reason.map_err(std::io::Error::other)??,
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ended::Stopped,
+    };
+    tell(&ended, json);
+    Ok(reason)
+}
+
+async fn poll(
+    config: &Config,
+    arguments: PollArguments,
+    policies: Arc<PolicyHost>,
+    stop: &CancellationToken,
+) -> Result<Ended, CliError> {
     let options = PollOptions {
         agent: arguments.agent,
         interval: Duration::from_secs(arguments.interval),
@@ -77,36 +104,37 @@ async fn poll(config: &Config, arguments: PollArguments) -> Result<Ended, CliErr
         remind: Duration::from_secs(arguments.remind * 60),
     };
     let json = arguments.json;
-    let (mut pause, mut troubled) = (BACKOFF.0, false);
+    let mut pause = BACKOFF.0;
+    let troubled = Arc::new(AtomicBool::new(false));
     // The first opening may fail for good: a wrong file, a newer version.
     let mut db = Some(app::open_db(config)?);
     loop {
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
-                if troubled {
-                    tell(&Note::Recovered, json);
-                    (pause, troubled) = (BACKOFF.0, false);
-                }
                 let hub = Hub::start(open.clone());
+                let troubled = Arc::clone(&troubled);
+                let tell_all = move |note: &Note| {
+                    // A database that opens may still be locked; the daemon's first word says that it is not.
+                    if troubled.swap(false, Ordering::Relaxed) {
+                        tell(&Note::Recovered, json);
+                    }
+                    tell(note, json);
+                };
                 let daemon =
-                    Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, move |note| {
-                        tell(note, json);
-                    });
-                daemon.run(&hub, &stop).await
+                    Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
+                daemon.run(&hub, stop).await
             }
             Err(problem) => Err(problem),
         };
         match attempt {
-            Ok(ended) => {
-                tell(&Note::Ended { agent: options.agent }, json);
-                return Ok(ended);
-            }
+            Ok(ended) => return Ok(ended),
             Err(DaemonError::Trouble(crate::storage::Error::Refused(refusal))) => return Err(refusal.into()),
-            Err(problem) if !troubled => {
-                tell(&Note::Trouble { problem: problem.to_string() }, json);
-                troubled = true;
+            Err(problem) => {
+                if !troubled.swap(true, Ordering::Relaxed) {
+                    tell(&Note::Trouble { problem: problem.to_string() }, json);
+                    pause = BACKOFF.0;
+                }
             }
-            Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(Ended::Stopped),
@@ -143,7 +171,6 @@ fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Resu
 }
 
 fn tell(note: &Note, json: bool) {
-    let mut out = std::io::stdout().lock();
     let at = clock::format(Clock::System.now());
     let line = if json {
         let mut value = serde_json::json!(note);
@@ -153,10 +180,10 @@ fn tell(note: &Note, json: bool) {
         value.to_string()
     } else {
         let time = at.get(11..19).unwrap_or_default();
-        format!("{time} {}", words(note, out.is_terminal()))
+        format!("{time} {}", words(note, output::is_terminal()))
     };
     // A person who closed the terminal needs no lines.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = output::line(&line);
 }
 
 /// A note in a person's words; the warning in colour where there is any.
@@ -181,11 +208,12 @@ fn words(note: &Note, colour: bool) -> String {
         }
         Note::Ignored { message } => format!("  #{message} marked as read, not answered"),
         Note::Joined { message, escalation } => format!("  #{message} joins escalation {escalation}"),
-        Note::Escalated { escalation, from, policy, code, message, reminder } => {
+        Note::Escalated { escalation, from, action, policy, code, message, reminder } => {
             let again = if *reminder > 0 { format!(" (reminder {reminder})") } else { String::new() };
+            let answer = if action == "review" { "--reply \"…\"" } else { "--approve (or --deny)" };
             let text = format!(
                 "⚠ escalation {escalation}{again} from {from}: {policy} says {code}: {}\n         answer with: \
-                 team-table escalation resolve {escalation} --reply \"…\"",
+                 team-table escalation resolve {escalation} {answer}",
                 shown(message)
             );
             if colour { format!("\u{1b}[1;33m{text}\u{1b}[0m") } else { text }

@@ -28,10 +28,12 @@ pub(super) fn is_dead(holder: &str) -> bool {
     on == machine() && start_of(pid).unwrap_or_default() != start
 }
 
-/// The boot of this machine: a process number means nothing on another, or after a restart.
+/// The boot of this machine and the process numbers' namespace: a number means nothing on another machine,
+/// after a restart, or in a container that shares the database.
 fn machine() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    boot.trim().to_owned()
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{}/{}", boot.trim(), namespace.display())
 }
 
 /// Start time of a living process in clock ticks since boot: field 22 of its stat line, the 20th after the

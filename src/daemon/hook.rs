@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::storage::EscalationRow;
@@ -9,21 +10,19 @@ use crate::storage::EscalationRow;
 /// Longest run of the command.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often its end is looked for.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs the command on a thread of its own, the escalation as JSON on its standard input. A failure is
-/// logged and changes nothing.
-pub(super) fn run(command: &str, escalation: &EscalationRow) {
+/// logged and changes nothing. Returns the thread, if there is one.
+pub(super) fn run(command: &str, escalation: &EscalationRow) -> Option<JoinHandle<()>> {
     let command = command.to_owned();
-    let Ok(json) = serde_json::to_string(escalation) else { return };
+    let json = serde_json::to_string(escalation).ok()?;
     let spawned = std::thread::Builder::new().name("on-escalation".into()).spawn(move || {
         if let Err(problem) = run_to_end(&command, &json) {
             tracing::warn!(%command, %problem, "the escalation command failed");
         }
     });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "the escalation command was not run");
-    }
+    spawned.inspect_err(|error| tracing::warn!(%error, "the escalation command was not run")).ok()
 }
 
 fn run_to_end(command: &str, json: &str) -> Result<(), String> {

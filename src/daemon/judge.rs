@@ -19,7 +19,8 @@ const QUESTION: &str = "question";
 
 impl Daemon {
     /// Judges a message and carries the outcome out. With an escalation open, only a message that escalates
-    /// too is taken, and joins it; `None` for any other.
+    /// too is taken, and joins it; `None` for any other. That the limit is reached says nothing about a
+    /// message: such a one waits unread for the fresh counters.
     pub(super) fn judge(
         &mut self,
         agent: &Principal,
@@ -67,7 +68,8 @@ impl Daemon {
             };
             let decision = set.review(&question, &facts);
             let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
-            if open.is_some() && !escalates {
+            let limited = decision.reason.as_ref().is_some_and(|reason| reason.code == REPLY_LIMIT);
+            if open.is_some() && (!escalates || limited) {
                 return Ok(None);
             }
             let outcome = match open {
@@ -164,7 +166,7 @@ impl Daemon {
             }
             (_, Reviewed::Read) => self.tell(&Note::Ignored { message: id }),
             (_, Reviewed::Joined(escalation)) => {
-                self.tell(&Note::Joined { message: id, escalation: *escalation })
+                self.tell(&Note::Joined { message: id, escalation: *escalation });
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ mod note;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::events::{Hub, Subscription};
 use crate::policy::PolicyHost;
-use crate::storage::{self, Db, EscalationRow, InboxQuery, Registration, Reviewed};
+use crate::storage::{self, Db, EscalationRow, Registration, Reviewed};
 
 pub use holder::Holder;
 pub use note::Note;
@@ -94,6 +95,8 @@ pub struct Daemon {
     tell: Box<dyn FnMut(&Note) + Send>,
     /// Device and inode of the database when it was opened.
     file: Option<(u64, u64)>,
+    /// The person's commands that may still run.
+    hooks: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -116,6 +119,7 @@ impl Daemon {
             started,
             tell: Box::new(tell),
             file,
+            hooks: Vec::new(),
         }
     }
 
@@ -139,6 +143,11 @@ impl Daemon {
         if let Err(error) = released {
             tracing::debug!(%error, "the lease runs out by itself");
         }
+        // The process ends after this, and the commands' threads with it.
+        let done = matches!(ended, Ok(Ended::Once | Ended::Escalated));
+        while done && self.hooks.iter().any(|hook| !hook.is_finished()) && !stop.is_cancelled() {
+            tokio::time::sleep(hook::LOOK).await;
+        }
         ended
     }
 
@@ -161,17 +170,14 @@ impl Daemon {
             if self.options.once {
                 return Ok(Ended::Once);
             }
-            self.remind(agent)?;
             if !self.rest(agent, &mut subscription, stop).await? {
                 return Ok(Ended::Stopped);
-            }
-            if identity(self.db.path()) != self.file {
-                return Err(DaemonError::Replaced);
             }
         }
     }
 
-    /// Waits for a message, the interval's end or the signal to stop (false), keeping the lease.
+    /// Waits for a message, the interval's end or the signal to stop (false); keeps the lease and reminds the
+    /// person meanwhile, however long the interval is.
     async fn rest(
         &mut self,
         agent: &Principal,
@@ -180,6 +186,7 @@ impl Daemon {
     ) -> Result<bool, DaemonError> {
         let mut left = self.options.interval;
         loop {
+            self.remind(agent)?;
             let nap = left.min(RENEW);
             let woken = tokio::select! {
                 () = stop.cancelled() => return Ok(false),
@@ -248,6 +255,9 @@ impl Daemon {
     }
 
     fn take_lease(&self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
+        if identity(self.db.path()) != self.file {
+            return Err(DaemonError::Replaced);
+        }
         let (now, id, holder) = (self.clock.now(), agent.id, self.holder.name().to_owned());
         Ok(self.db.write(move |tx| {
             let taken = tx.take_lease(id, &holder, displace.as_deref(), now + LEASE, now)?;
@@ -256,6 +266,11 @@ impl Daemon {
             }
             Ok(taken)
         })?)
+    }
+
+    fn holds_lease(&self, agent: &Principal) -> Result<bool, DaemonError> {
+        let lease = self.db.read(|tx| tx.lease(agent.id))?;
+        Ok(lease.is_some_and(|(holder, _)| holder == self.holder.name()))
     }
 
     /// Answers unread messages until there are none, one waits for the person, or it is time to stop.
@@ -282,10 +297,9 @@ impl Daemon {
                 },
                 None => None,
             };
-            let query = InboxQuery { limit: BATCH, thread_id: thread, ..InboxQuery::default() };
-            let page = self.db.read(|tx| tx.inbox(agent.id, &query))?;
+            let messages = self.db.read(|tx| tx.to_review(agent.id, thread, BATCH))?;
             let mut progress = false;
-            for (message, _) in page.messages {
+            for message in messages {
                 if stop.is_cancelled() {
                     return Ok(Look::Done);
                 }
@@ -296,6 +310,7 @@ impl Daemon {
                         *waits_for_person = Some(id);
                         return Ok(Look::Escalated);
                     }
+                    Reviewed::Gone if !self.holds_lease(agent)? => return Ok(Look::Done),
                     Reviewed::Gone | Reviewed::Moved => {
                         progress = true;
                         break;
@@ -313,17 +328,18 @@ impl Daemon {
     fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
         let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
         if let Some(command) = &self.options.on_escalation {
-            hook::run(command, &row);
+            self.hooks.retain(|hook| !hook.is_finished());
+            self.hooks.extend(hook::run(command, &row));
         }
-        let EscalationRow { id, asker, policy, code, message, .. } = row;
-        self.tell(&Note::Escalated { escalation: id, from: asker, policy, code, message, reminder });
+        let EscalationRow { id, asker, action, policy, code, message, .. } = row;
+        self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });
         Ok(())
     }
 
     fn remind(&mut self, agent: &Principal) -> Result<(), DaemonError> {
         let (now, id) = (self.clock.now(), agent.id);
         let every = i64::try_from(self.options.remind.as_millis()).unwrap_or(i64::MAX).max(MINUTE / 60);
-        if self.db.read(|tx| tx.open_review(id))?.is_none() {
+        if self.db.read(|tx| tx.waiting_for_person(id))? == 0 {
             return Ok(());
         }
         for row in self.db.write(move |tx| tx.remind(id, every, now))? {

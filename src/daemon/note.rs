@@ -67,6 +67,8 @@ pub enum Note {
         escalation: i64,
         /// Who asks.
         from: String,
+        /// `review` for a message; for a held call, the tool.
+        action: String,
         /// The policy that wants a person to see it.
         policy: String,
         /// Its reason's code.

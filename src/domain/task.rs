@@ -68,9 +68,8 @@ impl Status {
     #[must_use]
     pub const fn next(self) -> &'static [Self] {
         match self {
-            Self::Pending => &[Self::InProgress],
             Self::InProgress => &[Self::Done, Self::Blocked, Self::AwaitingReview, Self::Cancelled],
-            Self::Blocked => &[Self::InProgress],
+            Self::Pending | Self::Blocked => &[Self::InProgress],
             Self::AwaitingReview => &[Self::Done, Self::InProgress],
             Self::Done | Self::Cancelled => &[],
         }

@@ -124,7 +124,7 @@ async fn wait_for_waiters(hub: &Weak<Inner>) -> bool {
         if !inner.waiters.lock().is_empty() {
             return true;
         }
-        let woken = tokio::time::timeout(Duration::from_secs(60), inner.changed.notified()).await;
+        let woken = tokio::time::timeout(Duration::from_mins(1), inner.changed.notified()).await;
         if woken.is_ok() {
             return true;
         }

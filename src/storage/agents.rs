@@ -167,30 +167,24 @@ impl WriteTx<'_> {
             .into());
         }
         let capabilities = serde_json::to_string(&wanted.capabilities)?;
-        let id = match holder.filter(|_| proven) {
-            Some(member) => {
-                let role = if member.granted { &member.role } else { &wanted.role };
-                self.execute(
+        let id = if let Some(member) = holder.filter(|_| proven) {
+            let role = if member.granted { &member.role } else { &wanted.role };
+            self.execute(
                     "UPDATE members SET role = ?2, capabilities = ?3, active = 1, last_heartbeat = ?4 WHERE id = ?1",
                     params![member.id, role, capabilities, now],
                 )?;
-                self.execute(
-                    "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
-                    [member.id, now],
-                )?;
-                member.id
-            }
-            None => {
-                self.execute(
-                    "UPDATE members SET current = 0 WHERE name = ?1 AND current = 1",
-                    [&wanted.name],
-                )?;
-                self.insert(
-                    "INSERT INTO members (name, role, capabilities, registered_at, last_heartbeat)
+            self.execute(
+                "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
+                [member.id, now],
+            )?;
+            member.id
+        } else {
+            self.execute("UPDATE members SET current = 0 WHERE name = ?1 AND current = 1", [&wanted.name])?;
+            self.insert(
+                "INSERT INTO members (name, role, capabilities, registered_at, last_heartbeat)
                      VALUES (?1, ?2, ?3, ?4, ?4)",
-                    params![wanted.name, wanted.role, capabilities, now],
-                )?
-            }
+                params![wanted.name, wanted.role, capabilities, now],
+            )?
         };
         self.issue_token(id, &wanted.token, now)?;
         let name = wanted.name.as_str();

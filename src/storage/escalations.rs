@@ -170,7 +170,10 @@ impl ReadTx<'_> {
     }
 
     /// How many escalations of this agent wait for its person.
-    pub(super) fn waiting_for_person(&self, agent_id: i64) -> Result<i64> {
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn waiting_for_person(&self, agent_id: i64) -> Result<i64> {
         self.number("SELECT count(*) FROM escalations WHERE agent_id = ?1 AND status = 'open'", [agent_id])
     }
 

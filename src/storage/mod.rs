@@ -266,7 +266,9 @@ mod tests {
             }
             let writers: Vec<_> = (0..50).map(|_| scope.spawn(|| db.write(|tx| tx.probe()))).collect();
             drop(release);
-            writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+            for writer in writers {
+                writer.join().unwrap().unwrap();
+            }
         });
         let commits = *db.commits().borrow() - before;
         assert!((2..101).contains(&commits), "{commits} commits for 101 writes");

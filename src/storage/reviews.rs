@@ -1,13 +1,17 @@
 //! Carrying out what was decided about a message in an inbox: reply, read mark, escalation, decision and
 //! event in one transaction, so that a crash neither loses a message nor answers it twice.
 
+use rusqlite::params;
+
 use super::decisions::DecisionRecord;
 use super::error::{Error, Result};
 use super::escalations::NewEscalation;
 use super::facts::FactScope;
-use super::tx::WriteTx;
+use super::messages::read_message;
+use super::tx::{ReadTx, WriteTx};
 use crate::domain::clock::Millis;
 use crate::domain::decision::FactRequest;
+use crate::domain::escalation::OPERATOR;
 use crate::domain::message::{Draft, Message, Origin};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Code;
@@ -66,6 +70,24 @@ pub enum Reviewed {
     Moved,
     /// Somebody else has read or taken it, or the lease is lost: look again from the start.
     Gone,
+}
+
+impl ReadTx<'_> {
+    /// The oldest unread messages of an agent that its daemon may take, of one thread or of all: not those it
+    /// sent to itself, and not what its person decided about its calls, which is for the agent alone.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn to_review(&self, agent_id: i64, thread_id: Option<i64>, limit: i64) -> Result<Vec<Message>> {
+        self.all(
+            "SELECT m.* FROM inbox i JOIN messages m ON m.id = i.message_id
+              WHERE i.member_id = ?1 AND i.read_at IS NULL AND (?2 IS NULL OR m.thread_id = ?2)
+                AND m.sender_id IS NOT ?1 AND m.sender <> ?3
+              ORDER BY i.message_id LIMIT ?4",
+            params![agent_id, thread_id, OPERATOR, limit],
+            read_message,
+        )
+    }
 }
 
 impl WriteTx<'_> {

@@ -205,7 +205,10 @@ mod tests {
         connection.busy_timeout(Duration::from_millis(100)).unwrap();
         let commits = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&commits);
-        let writer = Writer::start(connection, move || drop(counter.fetch_add(1, Ordering::SeqCst))).unwrap();
+        let writer = Writer::start(connection, move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        })
+        .unwrap();
         (writer, Connection::open(&path).unwrap(), commits, dir)
     }
 
@@ -300,7 +303,9 @@ mod tests {
         let many = i64::try_from(GROUP).unwrap() + 1;
         let answers: Vec<_> = (0..many).map(|n| queue(&writer, move |tx| put(tx, n))).collect();
         drop(held);
-        answers.into_iter().for_each(|answer| answer.recv().unwrap().unwrap());
+        for answer in answers {
+            answer.recv().unwrap().unwrap();
+        }
         assert_eq!(commits.load(Ordering::SeqCst), 3);
     }
 

@@ -40,9 +40,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub(super) fn called(&self, tool: &str, code: &str, took: Duration) {
+    pub(super) fn called(&self, tool: &str, code: &str, elapsed: Duration) {
         self.calls.get_or_create(&CallLabels { tool: tool.to_owned(), code: code.to_owned() }).inc();
-        self.seconds.observe(took.as_secs_f64());
+        self.seconds.observe(elapsed.as_secs_f64());
     }
 
     pub(super) fn text(&self, policies: &PolicyMetrics, waiting: usize) -> String {

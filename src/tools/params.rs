@@ -14,7 +14,7 @@ pub(super) fn integer<'de, D: Deserializer<'de>>(input: D) -> Result<i64, D::Err
     match Value::deserialize(input)? {
         Value::Number(number) => number
             .as_i64()
-            .or_else(|| number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < 9e15).map(|it| it as i64))
+            .or_else(|| whole(number.as_f64()?))
             .ok_or_else(|| D::Error::custom(format!("{number} is not a whole number"))),
         Value::String(text) => text
             .trim()
@@ -49,6 +49,12 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> 
     };
     serde_json::from_value(value)
         .map_err(|error| D::Error::custom(format!("not a list of the right kind: {error}")))
+}
+
+/// A whole number that came with a decimal point, such as `3.0`.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
+    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
 fn short(text: &str) -> String {
@@ -115,6 +121,7 @@ mod tests {
         tags: Vec<String>,
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a test takes a json!() as it is")]
     fn sample(value: Value) -> Result<Sample, Refusal> {
         parse(value.as_object().unwrap().clone(), &Map::new())
     }

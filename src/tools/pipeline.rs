@@ -332,19 +332,19 @@ impl Table {
                     let agent = case.context.principal.as_ref().map(|it| it.id);
                     match self.inner.db.read(|tx| tx.approval(agent, &subject, case.context.now))? {
                         Some(approval) => Some(approval),
-                        None => return Ok(Attempt::Done(self.hold(case, decision, evidence, subject))),
+                        None => return Ok(Attempt::Done(self.hold(case, &decision, &evidence, subject))),
                     }
                 }
-                _ => return Ok(Attempt::Done(self.refuse(case, decision, evidence))),
+                _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
             if approval.is_none() && !counted(&set, case) {
                 match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
                     Ok(Look::Answer(body)) => {
-                        return Ok(Attempt::Done(self.answer(case, body, decision, evidence)));
+                        return Ok(Attempt::Done(self.answer(case, body, decision, &evidence)));
                     }
                     Ok(Look::Wait) => return Ok(wait(case)),
                     Ok(Look::Change) => {}
-                    Err(error) => return Err(self.failed(case, decision, evidence, error)),
+                    Err(error) => return Err(self.failed(case, decision, &evidence, error)),
                 }
             }
             match self.carry_out(case, &set, decision.clone(), &evidence, approval) {
@@ -353,7 +353,7 @@ impl Table {
                     return Ok(Attempt::Done(finish(case, body, &unread)));
                 }
                 Ok(Written::Moved) => {}
-                Err(error) => return Err(self.failed(case, decision, evidence, error)),
+                Err(error) => return Err(self.failed(case, decision, &evidence, error)),
             }
         }
         Err(Refusal::new(
@@ -401,8 +401,8 @@ impl Table {
     }
 
     /// A call that changed nothing: its decision joins the next commit.
-    fn answer(&self, case: &Case, body: Body, decision: Decision, evidence: Evidence) -> Reply {
-        self.record_later(case, decision, &evidence, true);
+    fn answer(&self, case: &Case, body: Body, decision: Decision, evidence: &Evidence) -> Reply {
+        self.record_later(case, decision, evidence, true);
         let unread = match &case.context.principal {
             Some(principal) if !case.row.is_inbox => {
                 self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default()
@@ -417,11 +417,11 @@ impl Table {
         &self,
         case: &Case,
         decision: Decision,
-        evidence: Evidence,
+        evidence: &Evidence,
         error: storage::Error,
     ) -> storage::Error {
         if matches!(error, storage::Error::Refused(_)) {
-            self.record_later(case, decision, &evidence, false);
+            self.record_later(case, decision, evidence, false);
         }
         error
     }
@@ -436,7 +436,7 @@ impl Table {
     }
 
     /// A policy said no, or failed: nothing happens but the record of it.
-    fn refuse(&self, case: &Case, decision: Decision, evidence: Evidence) -> Reply {
+    fn refuse(&self, case: &Case, decision: Decision, evidence: &Evidence) -> Reply {
         let refusal = match (&decision.outcome, &decision.reason) {
             (Outcome::Deny, Some(reason)) => {
                 let code = if reason.code == RATE_LIMITED {
@@ -459,7 +459,7 @@ impl Table {
         if decision.outcome == Outcome::Error {
             reply.reason = None;
         }
-        let record = record(case, decision, &evidence, false);
+        let record = record(case, decision, evidence, false);
         let principal = case.context.principal.clone();
         let now = case.context.now;
         let written = self.inner.db.write(move |tx| {
@@ -471,7 +471,7 @@ impl Table {
     }
 
     /// A policy wants a person to decide: the call is held.
-    fn hold(&self, case: &Case, decision: Decision, evidence: Evidence, subject: [u8; 32]) -> Reply {
+    fn hold(&self, case: &Case, decision: &Decision, evidence: &Evidence, subject: [u8; 32]) -> Reply {
         let reason = decision.reason.clone().unwrap_or_default();
         let facts = serde_json::to_string(&evidence.facts).unwrap_or_default();
         let policy = decision.policy.clone().unwrap_or_default();
@@ -495,7 +495,7 @@ impl Table {
             facts,
             decision_id: 0,
         };
-        let record = record(case, decision.clone(), &evidence, false);
+        let record = record(case, decision.clone(), evidence, false);
         let (principal, now) = (agent.map(|it| it.id), case.context.now);
         let written = self.inner.db.write(move |tx| {
             let decision_id = tx.record_decision(&record)?;
@@ -513,7 +513,7 @@ impl Table {
                          same call within an hour"
                     ),
                 );
-                let mut reply = Reply::judged(&refusal, &decision, Some(decision_id));
+                let mut reply = Reply::judged(&refusal, decision, Some(decision_id));
                 reply.body.insert("escalation_id".into(), id.into());
                 self.badged(case, reply)
             }

@@ -26,6 +26,7 @@ pub(super) struct Register {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(super) struct Registered {
     name: String,
     role: String,

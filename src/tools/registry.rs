@@ -12,6 +12,7 @@ use crate::domain::refusal::Refusal;
 
 /// A tool as clients see it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the hints of MCP, each a yes or no of its own")]
 pub struct ToolSpec {
     /// Name, the *action* of policies and audit rows.
     pub name: &'static str,

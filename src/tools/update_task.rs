@@ -14,7 +14,7 @@ use crate::storage::{FactScope, Result, WriteTx};
 pub(super) struct UpdateTask {
     #[serde(deserialize_with = "params::integer")]
     task_id: i64,
-    /// in_progress, done, blocked, awaiting_review or cancelled
+    #[schemars(description = "in_progress, done, blocked, awaiting_review or cancelled")]
     status: String,
     #[serde(default)]
     result: String,

@@ -74,7 +74,7 @@ fn shared(cell: &'static OnceLock<(TempDir, Arc<PolicyHost>)>, set: Option<&str>
 }
 
 /// The policies every installation begins with.
-fn default_policies() -> Arc<PolicyHost> {
+pub(crate) fn default_policies() -> Arc<PolicyHost> {
     static HOST: OnceLock<(TempDir, Arc<PolicyHost>)> = OnceLock::new();
     shared(&HOST, None)
 }

@@ -14,7 +14,9 @@
 mod cli;
 mod concurrency;
 mod contract;
+mod daemon;
 mod durability;
+mod escalation;
 mod faults;
 mod guests;
 mod harness;
@@ -25,6 +27,7 @@ mod mcp_http;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;
+mod office;
 mod policies;
 mod policy_cli;
 mod schemas;
