@@ -171,5 +171,6 @@ pub(super) fn classify(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> (
         None if error.is::<MemoryExceeded>() => PolicyErrorKind::OutOfMemory,
         None => otherwise,
     };
-    (kind, format!("{error:#}").chars().take(DETAIL_CHARS).collect())
+    // The cause alone: around it stands a backtrace of many lines, of no use to who reads a log.
+    (kind, error.root_cause().to_string().chars().take(DETAIL_CHARS).collect())
 }
