@@ -47,7 +47,7 @@ fn main() {
     if wanted("change") {
         change();
     }
-    if wanted("hang") {
+    if wanted("deadline") {
         hang();
     }
 }
@@ -338,10 +338,14 @@ fn change() {
         (start.elapsed(), Duration::from_millis(status.swap_millis))
     };
     let (mut mode, mut settings, mut module) = <([Times; 2], [Times; 2], [Times; 2])>::default();
+    // The set file's text after every step differs from the one before in what the step is about, and in nothing else.
+    let settings_of = |round: usize| format!("[policy.settings]\nmax_messages = {}", round + 40);
+    let mut current = String::new();
     for round in 0..rounds(20) {
-        let shadow = if round % 2 == 0 { "mode = \"shadow\"" } else { "" };
-        let changed = text(shadow);
-        let limit = format!("{shadow}\n[policy.settings]\nmax_messages = {}", round + 40);
+        let shadow = if round % 2 == 0 { "mode = \"shadow\"\n" } else { "" };
+        let changed = text(&format!("{shadow}{current}"));
+        current = settings_of(round);
+        let limit = format!("{shadow}{current}");
         let other = renamed(bytes, round);
         let changes: [(&mut [Times; 2], &dyn Fn()); 3] = [
             (&mut mode, &|| replace(&dir, "policy-set.toml", &changed)),

@@ -24,8 +24,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{
-    Agent, Report, TEXT, Times, agents_for, call, conditions, folder, message, ratio, rounds, seat, show,
-    table, times, usize_f64, wanted,
+    Agent, PER_AGENT, Report, TEXT, Times, agents_for, call, conditions, folder, message, ratio, rounds,
+    seat, show, table, times, usize_f64, wanted,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
@@ -58,6 +58,11 @@ impl Bare {
             )
             .unwrap();
         Self(connection)
+    }
+
+    /// The log grows to a thousand pages and is then written from the start again, which makes a commit cheaper.
+    fn grow_log(&self) {
+        (0..rounds(1_200)).for_each(|n| self.insert(n));
     }
 
     fn insert(&self, n: usize) {
@@ -145,6 +150,7 @@ fn stdio() {
         })
         .collect();
     let bare = Bare::open(&home.path().join("bare.db"));
+    bare.grow_log();
     let (mut ping, mut insert, mut write, mut read) = <(Times, Times, Times, Times)>::default();
     let tasks = json!({ "agent_name": agents[0].name, "token": agents[0].token });
     for n in 0..rounds + 50 {
@@ -180,12 +186,17 @@ fn writers() {
     let calls =
         counts.map(|writers| rounds(if writers == 1 { 200 } else { 100 * writers.min(32) }).max(writers));
     let repeat = rounds(5);
-    let total = calls.iter().sum::<usize>() * repeat;
+    let blocks =
+        counts.iter().zip(&calls).map(|(writers, calls)| (calls / writers).div_ceil(PER_AGENT) * writers);
+    let total = blocks.sum::<usize>() * PER_AGENT * repeat;
     let (table, agents) = runtime.block_on(async {
         let table = table(home.path());
         let agents = seat(&table, agents_for(total)).await;
         (table, Arc::new(agents))
     });
+    // Kept open, and its log grown to the size at which it is used again from the start, as ours is by now.
+    let keeper = Bare::open(&home.path().join("bare.db"));
+    keeper.grow_log();
     let next = Arc::new(AtomicUsize::new(0));
     let mut rates = counts.map(|_| Vec::new());
     let mut bare_rates = counts.map(|_| Vec::new());
@@ -197,10 +208,14 @@ fn writers() {
                 let tasks: Vec<_> = (0..writers)
                     .map(|_| {
                         let (table, agents, next) = (table.clone(), Arc::clone(&agents), Arc::clone(&next));
+                        // An agent belongs to one writer: calls of one agent that race are judged again, one after the other.
                         tokio::spawn(async move {
-                            for _ in 0..each {
-                                let n = next.fetch_add(1, Ordering::Relaxed);
-                                call(&table, "send_message", message(&agents, n)).await;
+                            let mut block = 0;
+                            for i in 0..each {
+                                if i % PER_AGENT == 0 {
+                                    block = next.fetch_add(1, Ordering::Relaxed) * PER_AGENT;
+                                }
+                                call(&table, "send_message", message(&agents, block + i % PER_AGENT)).await;
                             }
                         })
                     })
