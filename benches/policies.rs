@@ -1,0 +1,398 @@
+//! What policies cost: one evaluation of each that comes with the binary, a tool call with and without them, loading them,
+//! changing them, and cutting one that hangs. What is compared is measured in turns, so that the machine's other work falls
+//! on both alike.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and ends where it finds something amiss"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{
+    PATIENCE, Report, TEXT, Times, agents_for, call, conditions, folder, message, policies, policy_cache,
+    ratio, rounds, seat, show, table, wanted, write_set,
+};
+use team_table::domain::decision::{
+    Answer, Fact, FactRequest, Hook, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
+};
+use team_table::policy::builtin::{BUILTINS, builtin};
+use team_table::policy::limits::MAX_FUEL;
+use team_table::policy::{Limits, Loader, Policy, PolicyHost, PolicySet};
+
+/// 2026-11-22T09:30:00Z, in milliseconds.
+const NOW: i64 = 1_795_339_800_000;
+
+fn main() {
+    conditions();
+    if wanted("evaluation") {
+        evaluation();
+    }
+    if wanted("calls") {
+        calls();
+    }
+    if wanted("load") {
+        load();
+    }
+    if wanted("change") {
+        change();
+    }
+    if wanted("deadline") {
+        hang();
+    }
+}
+
+/// A guest of the tests, in the frame that makes a policy of it.
+fn guest(name: &str) -> Vec<u8> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/guests");
+    let read = |name: &str| fs::read_to_string(dir.join(format!("{name}.wat"))).unwrap();
+    let module =
+        read(name).replace("(module\n", "(core module $main\n").replace("(;frame;)", &read("frame/core"));
+    wat::parse_str(read("frame/component").replace("(;module;)", &module)).unwrap()
+}
+
+/// A set of one policy with its default settings.
+fn alone(loader: &Loader, name: &str, bytes: &[u8], limits: Limits) -> PolicySet {
+    let module = Arc::new(loader.load(bytes, &json!({}), limits).unwrap());
+    PolicySet::new(loader, vec![Policy { name: name.to_owned(), mode: Mode::Enforce, module }], 1)
+}
+
+fn principal(name: &str) -> PrincipalView {
+    PrincipalView {
+        name: name.to_owned(),
+        role: "coder".to_owned(),
+        capabilities: vec!["rust".to_owned()],
+        authenticated: true,
+    }
+}
+
+/// A call as agents make it.
+fn tool_call() -> Input {
+    Input::Authorization(ToolCall {
+        tool: "send_message".to_owned(),
+        principal: principal("alice"),
+        arguments: json!({ "sender": "alice", "recipient": "bob", "content": TEXT }),
+        transport: "stdio".to_owned(),
+        now: NOW,
+    })
+}
+
+/// A message as agents send it.
+fn inbox_message(content: &str) -> Input {
+    Input::Escalation(InboxMessage {
+        id: 7,
+        agent: "alice".to_owned(),
+        sender: principal("bob"),
+        content: content.to_owned(),
+        thread: 5,
+        reply_to: Some(6),
+        broadcast: false,
+        automatic: true,
+        created_at: NOW - 500,
+        now: NOW,
+    })
+}
+
+/// What the host would find for these requests in the middle of a working day.
+fn facts(requests: &[FactRequest]) -> Vec<Fact> {
+    let value = |name: &str| match name {
+        "limits.max_replies" => json!(13),
+        "thread.auto_depth" => json!(2),
+        "thread.participants" => json!(["alice", "bob"]),
+        _ => json!({ "count": 3, "oldest": NOW - 20_000 }),
+    };
+    requests.iter().map(|it| Fact { request: it.clone(), value: value(&it.name) }).collect()
+}
+
+/// One question to one policy.
+struct Question {
+    what: String,
+    set: PolicySet,
+    input: Input,
+    facts: Vec<Fact>,
+}
+
+impl Question {
+    fn new(what: &str, set: PolicySet, input: Input) -> Self {
+        let facts = facts(set.fact_requests(input.hook()));
+        let question = Self { what: what.to_owned(), set, input, facts };
+        let verdict = &question.set.answer(&question.input, &question.facts).verdicts[0];
+        assert!(matches!(verdict.answer, Answer::Abstain | Answer::Pass), "{what}: {verdict:?}");
+        question
+    }
+
+    fn fuel(&self) -> u64 {
+        self.set.answer(&self.input, &self.facts).verdicts[0].fuel
+    }
+
+    /// Asks as often as said, on so many threads at once.
+    fn ask(&self, threads: usize, times_each: usize) -> Times {
+        let some = || {
+            let mut times = Times::default();
+            for _ in 0..times_each {
+                times.measure(|| self.set.answer(&self.input, &self.facts));
+            }
+            times
+        };
+        if threads == 1 {
+            return some();
+        }
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
+            let mut times = Times::default();
+            all.into_iter().for_each(|thread| times.extend(thread.join().unwrap()));
+            times
+        })
+    }
+}
+
+fn evaluation() {
+    let loader = Loader::new(Some(&policy_cache())).unwrap();
+    let of = |name: &str| {
+        let builtin = builtin(name).unwrap();
+        alone(&loader, name, builtin.bytes, builtin.limits)
+    };
+    let bare = alone(&loader, "guest", &guest("abstains"), Limits::default());
+    let prose = TEXT.repeat(11);
+    let questions = [
+        Question::new("a guest that abstains at once", bare, tool_call()),
+        Question::new("`tool-authorization`, a message", of("tool-authorization"), tool_call()),
+        Question::new("`rate-limit`, a message", of("rate-limit"), tool_call()),
+        Question::new("`reply-cap`, a message", of("reply-cap"), inbox_message(TEXT)),
+        Question::new("`question-detection`, 93 characters", of("question-detection"), inbox_message(TEXT)),
+        Question::new(
+            "`question-detection`, 1,000 characters",
+            of("question-detection"),
+            inbox_message(&prose),
+        ),
+    ];
+    let threads = [1, 8];
+    let mut all: Vec<[Times; 2]> = questions.iter().map(|_| Default::default()).collect();
+    for _ in 0..rounds(60) {
+        for (question, times) in questions.iter().zip(&mut all) {
+            for (times, threads) in times.iter_mut().zip(threads) {
+                times.extend(question.ask(threads, 100));
+            }
+        }
+    }
+    let mut report = Report::new(&[
+        "one evaluation, fresh instance",
+        "fuel",
+        "p50",
+        "p99",
+        "p50, 8 threads",
+        "p99, 8 threads",
+        "against the bare guest",
+    ]);
+    for (question, [one, eight]) in questions.iter().zip(&all) {
+        report.row(&[
+            question.what.clone(),
+            question.fuel().to_string(),
+            show(one.p50()),
+            show(one.p99()),
+            show(eight.p50()),
+            show(eight.p99()),
+            ratio(one.p50(), all[0][0].p50()),
+        ]);
+    }
+    report.print();
+}
+
+/// A set in which nothing decides.
+const OFF: &str = "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n";
+
+fn calls() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (judged, free) = (folder(), folder());
+    write_set(free.path(), OFF);
+    let rounds = rounds(3_000);
+    let (tables, agents): (Vec<_>, Vec<_>) = runtime.block_on(async {
+        let tables = [table(judged.path()), table(free.path())];
+        let agents = [
+            seat(&tables[0], agents_for(rounds + 50)).await,
+            seat(&tables[1], agents_for(rounds + 50)).await,
+        ];
+        (tables.into(), agents.into())
+    });
+    let mut times: [[Times; 2]; 2] = Default::default();
+    for n in 0..rounds + 50 {
+        if n == 50 {
+            // What came before was for warming up.
+            times = Default::default();
+        }
+        for ((table, agents), times) in tables.iter().zip(&agents).zip(&mut times) {
+            let (write, reader) = (message(agents, n), &agents[0]);
+            let read = json!({ "agent_name": reader.name, "token": reader.token });
+            // As the transports do: on a thread of the runtime.
+            let on_runtime = |tool: &'static str, arguments: Value| {
+                let table = table.clone();
+                let task = runtime.spawn(async move {
+                    let start = Instant::now();
+                    call(&table, tool, arguments).await;
+                    start.elapsed()
+                });
+                runtime.block_on(task).unwrap()
+            };
+            times[0].add(on_runtime("send_message", write));
+            times[1].add(on_runtime("list_tasks", read));
+        }
+    }
+    let mut report = Report::new(&[
+        "one call, in the process",
+        "all built-ins on, p50",
+        "p99",
+        "none on, p50",
+        "p99",
+        "ratio",
+    ]);
+    let [on, off] = &times;
+    for (i, what) in ["`send_message`", "`list_tasks`"].into_iter().enumerate() {
+        report.row(&[
+            what,
+            &show(on[i].p50()),
+            &show(on[i].p99()),
+            &show(off[i].p50()),
+            &show(off[i].p99()),
+            &ratio(on[i].p50(), off[i].p50()),
+        ]);
+    }
+    report.print();
+    tables.iter().for_each(team_table::tools::Table::close);
+}
+
+fn load() {
+    let root = folder();
+    let (mut engine, mut cold, mut warm) = <(Times, Times, Times)>::default();
+    let mut each: Vec<[Times; 2]> = BUILTINS.iter().map(|_| Default::default()).collect();
+    for round in 0..rounds(20).min(10) {
+        let dir = root.path().join(round.to_string());
+        let cache = dir.join("cache");
+        fs::create_dir(&dir).unwrap();
+        cold.measure(|| policies(&dir, &cache));
+        warm.measure(|| policies(&dir, &cache));
+        let cache = dir.join("each");
+        let fresh = engine.measure(|| Loader::new(Some(&cache)).unwrap());
+        let cached = Loader::new(Some(&cache)).unwrap();
+        for (builtin, [cold, warm]) in BUILTINS.iter().zip(&mut each) {
+            for (loader, times) in [(&fresh, cold), (&cached, warm)] {
+                times.measure(|| loader.load(builtin.bytes, &json!({}), builtin.limits).map(drop).unwrap());
+            }
+        }
+    }
+    let mut report = Report::new(&[
+        "ready to decide",
+        "cold: gate, configure, snapshot, compile, cases",
+        "from the cache",
+        "ratio",
+    ]);
+    report.row(&["the engine alone".to_owned(), show(engine.p50()), "–".to_owned(), "–".to_owned()]);
+    for (builtin, [cold, warm]) in BUILTINS.iter().zip(&each) {
+        let what = format!("`{}`, {} KiB", builtin.name, builtin.bytes.len() / 1024);
+        report.row(&[what, show(cold.p50()), show(warm.p50()), ratio(cold.p50(), warm.p50())]);
+    }
+    let what = "the built-in set, engine included".to_owned();
+    report.row(&[what, show(cold.p50()), show(warm.p50()), ratio(cold.p50(), warm.p50())]);
+    report.print();
+}
+
+/// The same module with other bytes: a custom section more.
+fn renamed(module: &[u8], round: usize) -> Vec<u8> {
+    let content = format!("\u{5}round{round:08}");
+    let mut bytes = module.to_vec();
+    bytes.push(0);
+    bytes.push(u8::try_from(content.len()).unwrap());
+    bytes.extend(content.as_bytes());
+    bytes
+}
+
+/// Puts a file in its place in one step, as editors and `policy install` do.
+fn replace(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+    let new = dir.join(format!("{name}.new"));
+    fs::write(&new, bytes).unwrap();
+    fs::rename(new, dir.join(name)).unwrap();
+}
+
+fn change() {
+    let root = folder();
+    let dir = root.path().join("policies");
+    let text = |changed: &str| format!("{OFF}\n[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\n{changed}");
+    let bytes = builtin("rate-limit").unwrap().bytes;
+    write_set(root.path(), &text(""));
+    fs::write(dir.join("p.wasm"), bytes).unwrap();
+    let host = policies(root.path(), &root.path().join("cache"));
+    let wait = |host: &PolicyHost, change: &dyn Fn()| {
+        let before = host.status().unwrap();
+        let start = Instant::now();
+        change();
+        let status = host.wait_for(PATIENCE, |status| status.digest != before.digest).unwrap();
+        (start.elapsed(), Duration::from_millis(status.swap_millis))
+    };
+    let (mut mode, mut settings, mut module) = <([Times; 2], [Times; 2], [Times; 2])>::default();
+    // The set file's text after every step differs from the one before in what the step is about, and in nothing else.
+    let settings_of = |round: usize| format!("[policy.settings]\nmax_messages = {}", round + 40);
+    let mut current = String::new();
+    for round in 0..rounds(20) {
+        let shadow = if round % 2 == 0 { "mode = \"shadow\"\n" } else { "" };
+        let changed = text(&format!("{shadow}{current}"));
+        current = settings_of(round);
+        let limit = format!("{shadow}{current}");
+        let other = renamed(bytes, round);
+        let changes: [(&mut [Times; 2], &dyn Fn()); 3] = [
+            (&mut mode, &|| replace(&dir, "policy-set.toml", &changed)),
+            (&mut settings, &|| replace(&dir, "policy-set.toml", text(&limit))),
+            (&mut module, &|| replace(&dir, "p.wasm", &other)),
+        ];
+        for ([all, loading], change) in changes {
+            let (time, load) = wait(&host, change);
+            all.add(time);
+            loading.add(load);
+        }
+    }
+    let mut report = Report::new(&[
+        "from the file change to its being in force",
+        "p50",
+        "slowest",
+        "of it, loading (p50)",
+    ]);
+    let kib = bytes.len() / 1024;
+    for (what, [all, loading]) in [
+        ("a mode in the set file (nothing to compile)".to_owned(), &mode),
+        ("a setting of `rate-limit` (configured and compiled anew)".to_owned(), &settings),
+        (format!("a new module of {kib} KiB (all of it, its cases too)"), &module),
+    ] {
+        report.row(&[what, show(all.p50()), show(all.quantile(1.0)), show(loading.p50())]);
+    }
+    report.print();
+}
+
+fn hang() {
+    let loader = Loader::new(None).unwrap();
+    let limits = Limits { fuel: MAX_FUEL, ..Limits::default() };
+    let set = alone(&loader, "guest", &guest("loops_in_call"), limits);
+    let Input::Authorization(call) = tool_call() else { unreachable!() };
+    assert!(set.fact_requests(Hook::Authorization).is_empty());
+    let mut over = Times::default();
+    for _ in 0..rounds(60) {
+        let start = Instant::now();
+        let decision = set.authorize(&call, &[]);
+        let time = start.elapsed();
+        let cut =
+            matches!(decision.verdicts[0].answer, Answer::Error { kind: PolicyErrorKind::Deadline, .. });
+        assert!(cut, "{decision:?}");
+        over.add(time.saturating_sub(Duration::from_millis(limits.millis.into())));
+    }
+    let mut report = Report::new(&["a guest that loops for ever, cut", "p50", "slowest"]);
+    let what = format!("after its deadline of {} ms", limits.millis);
+    report.row(&[what, show(over.p50()), show(over.quantile(1.0))]);
+    report.print();
+}
