@@ -1,6 +1,7 @@
 //! The only wiring: a configuration becomes a database, policies, events and tools behind a transport, and
 //! is taken down again in an order that loses nothing.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,12 @@ pub fn open_db(config: &Config) -> Result<Db, OpenError> {
 /// # Errors
 /// When the engine cannot be made.
 pub fn start_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
+    // A directory that is not there is watched for in its parent, where the database is written to all the
+    // time. One that cannot be made is found missing by the host, which says so where it matters.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.policies);
+    if let Err(error) = made {
+        tracing::debug!(%error, "the policy directory cannot be made");
+    }
     PolicyHost::start(HostConfig {
         dir: config.policies.clone(),
         cache_dir: config.policy_cache(),

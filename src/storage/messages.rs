@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 use serde_json::json;
 
 use super::audit::Entry;
-use super::error::{Error, Result};
+use super::error::Result;
 use super::tx::{ReadTx, WriteTx};
 use crate::domain::agent::Member;
 use crate::domain::clock::Millis;
@@ -169,7 +169,16 @@ impl WriteTx<'_> {
         if thread.is_none() {
             self.execute("UPDATE messages SET thread_id = id WHERE id = ?1", [id])?;
         }
-        self.message(id)?.ok_or_else(|| Error::Fault("a new message is not there".into()))
+        Ok(Message {
+            id,
+            sender: sender.name.clone(),
+            recipient: recipient.to_owned(),
+            content: draft.content.clone(),
+            created_at: now,
+            thread_id: thread.unwrap_or(id),
+            reply_to: draft.reply_to,
+            origin: draft.origin,
+        })
     }
 
     fn message_sent(

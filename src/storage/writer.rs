@@ -175,16 +175,25 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
 }
 
 fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    run_cached(connection, "BEGIN IMMEDIATE")?;
     for job in group {
-        connection.execute_batch("SAVEPOINT job")?;
+        run_cached(connection, "SAVEPOINT job")?;
         let ok = job.run(&WriteTx::new(connection));
         if connection.is_autocommit() {
             return Err(Error::Unwritable("the disk is full or failing".into()));
         }
-        connection.execute_batch(if ok { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" })?;
+        if !ok {
+            run_cached(connection, "ROLLBACK TO job")?;
+        }
+        run_cached(connection, "RELEASE job")?;
     }
-    Ok(connection.execute_batch("COMMIT")?)
+    run_cached(connection, "COMMIT")
+}
+
+/// Every group runs these: they are prepared once.
+fn run_cached(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -337,7 +337,7 @@ impl Table {
                 }
                 _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
-            if approval.is_none() && !counted(&set, case) {
+            if case.row.looks && approval.is_none() && !counted(&set, case) {
                 match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
                     Ok(Look::Answer(body)) => {
                         return Ok(Attempt::Done(self.answer(case, body, decision, &evidence)));
