@@ -150,7 +150,9 @@ impl Question {
         std::thread::scope(|scope| {
             let all: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
             let mut times = Times::default();
-            all.into_iter().for_each(|thread| times.extend(thread.join().unwrap()));
+            for thread in all {
+                times.extend(thread.join().unwrap());
+            }
             times
         })
     }
@@ -347,12 +349,12 @@ fn change() {
         current = settings_of(round);
         let limit = format!("{shadow}{current}");
         let other = renamed(bytes, round);
-        let changes: [(&mut [Times; 2], &dyn Fn()); 3] = [
+        let kinds: [(&mut [Times; 2], &dyn Fn()); 3] = [
             (&mut mode, &|| replace(&dir, "policy-set.toml", &changed)),
             (&mut settings, &|| replace(&dir, "policy-set.toml", text(&limit))),
             (&mut module, &|| replace(&dir, "p.wasm", &other)),
         ];
-        for ([all, loading], change) in changes {
+        for ([all, loading], change) in kinds {
             let (time, load) = wait(&host, change);
             all.add(time);
             loading.add(load);
