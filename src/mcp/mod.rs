@@ -1,6 +1,6 @@
 //! The Model Context Protocol and HTTP: from bytes to [`crate::tools::Table`] calls and back.
 //!
-//! One [`server`] answers on three transports, none of which keeps anything about a caller from one request
+//! One `server` answers on three transports, none of which keeps anything about a caller from one request
 //! to the next: `stdio` (over `lines`), streamable HTTP at `/mcp` (rmcp's service), and the older HTTP+SSE
 //! pair (`legacy_sse`). `client` is the other end of it, for the demonstration. Beside them the HTTP app has `/events/{agent}` (`event_stream`) and `health`; `guard`
 //! stands before every one of its routes.
