@@ -20,6 +20,7 @@ use crate::events::Hub;
 use crate::mcp::{Client, HttpOptions, serve_http};
 use crate::policy::set_file::{Editor, Entry};
 use crate::storage::Answer;
+use crate::tools::Table;
 
 /// Longest wait for any one thing to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,7 +122,7 @@ async fn tell(config: &Config) -> Result<(), CliError> {
     let ada = Agent::join(server, "ada", "coder").await?;
     let ben = Agent::join(server, "ben", "reviewer").await?;
     work_together(&ada, &ben).await?;
-    swap_a_policy(&config.policies, &ben).await?;
+    swap_a_policy(&table, &config.policies, &ben).await?;
     let escalated = answer_while_away(config, &ada, &stop).await?;
 
     table.db().write(move |tx| {
@@ -175,10 +176,11 @@ async fn work_together(ada: &Agent, ben: &Agent) -> Result<(), CliError> {
 }
 
 /// What is allowed becomes refused between two calls, without a restart.
-async fn swap_a_policy(policies: &Path, ben: &Agent) -> Result<(), CliError> {
+async fn swap_a_policy(table: &Table, policies: &Path, ben: &Agent) -> Result<(), CliError> {
     let broadcast = || json!({ "sender": "ben", "content": "Lunch." });
     ben.call("broadcast", broadcast()).await?;
     say("    ben │ broadcasts \"Lunch.\": allowed")?;
+    let before = table.policies().status().map_or(0, |status| status.generation);
     let mut editor = Editor::open(policies)?;
     let mut entry = Entry::new("tool-authorization", "builtin:tool-authorization");
     entry.mode = Mode::Enforce;
@@ -189,33 +191,25 @@ async fn swap_a_policy(policies: &Path, ben: &Agent) -> Result<(), CliError> {
     editor.save()?;
     say("  table │ policy-set.toml changes: reviewers may no longer broadcast")?;
     let swapped = Instant::now();
-    loop {
-        let (failed, result) = ben.try_call("broadcast", broadcast()).await?;
-        if failed {
-            let part = |key: &str| result.get(key).map(Value::to_string).unwrap_or_default();
-            if result.get("reason") != Some(&json!("tool_not_allowed")) {
-                return Err(broken(format!("refused for another reason: {result}")));
-            }
-            let took = swapped.elapsed().as_millis();
-            say(&format!(
-                "    ben │ broadcasts again: refused after {took} ms by {} ({}): {}",
-                part("policy"),
-                part("reason"),
-                part("error")
-            ))?;
-            return Ok(());
-        }
-        if swapped.elapsed() > PATIENCE {
-            return Err(broken("the new policy set was not taken up"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let watched = table.clone();
+    let followed = tokio::task::spawn_blocking(move || {
+        watched.policies().wait_for(PATIENCE, |status| status.generation > before)
+    });
+    if followed.await.map_err(broken)?.is_none() {
+        return Err(broken("the new policy set was not taken up"));
     }
+    say(&format!("  table │ follows after {} ms, without a restart", swapped.elapsed().as_millis()))?;
+    let (failed, result) = ben.try_call("broadcast", broadcast()).await?;
+    if !failed || result.get("reason") != Some(&json!("tool_not_allowed")) {
+        return Err(broken(format!("the broadcast was not refused: {result}")));
+    }
+    let part = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    say(&format!("    ben │ broadcasts again: refused by {}: {}", part("policy"), part("error")))
 }
 
 /// Ben's daemon answers; a question goes to the person. Gives the escalation's number.
 async fn answer_while_away(config: &Config, ada: &Agent, stop: &CancellationToken) -> Result<i64, CliError> {
-    // The lunch is over.
-    while ada.hear().await? != "Lunch." {}
+    ada.hear().await?;
     let db = app::open_db(config)?;
     let policies = Arc::new(app::start_policies(config)?);
     let hub = Hub::start(db.clone());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use team_table::mcp::HttpOptions;
 
-use crate::mcp_support::{Client, Server};
+use crate::mcp_support::{Client, PATIENCE, Server};
 
 async fn listen(server: &Server, agent: &str, token: &str, after: Option<&str>) -> Client {
     let mut client = server.connect().await;
@@ -117,7 +117,8 @@ async fn a_stream_ends_with_its_token() {
     assert_eq!(stream.event().await.unwrap().event, "connected");
     let rotated = server.call("register", json!({"name": "alice", "token": token})).await;
     assert!(rotated["token"].is_string(), "{rotated}");
-    while stream.event().await.is_some() {}
+    let end = async { while stream.event().await.is_some() {} };
+    tokio::time::timeout(PATIENCE, end).await.expect("the stream outlives its token");
     server.stop().await;
 }
 

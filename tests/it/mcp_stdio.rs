@@ -438,7 +438,11 @@ fn a_client_that_stops_reading_its_output_ends_it() {
     drop(child.stdout.take());
     let mut input = child.stdin.take().unwrap();
     writeln!(input, "{}", rpc(1, "ping", json!({}))).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait().unwrap().code()));
+    let code = end.recv_timeout(PATIENCE);
+    drop(input);
+    assert_eq!(code.expect("it goes on for nobody"), Some(0));
 }
 
 #[test]
