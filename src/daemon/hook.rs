@@ -33,11 +33,12 @@ fn run_to_end(command: &str, json: &str) -> Result<(), String> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(text)?;
-    if let Some(mut input) = child.stdin.take() {
-        // A command that does not read its input is no failure.
-        let _ = input.write_all(json.as_bytes());
-    }
     let deadline = Instant::now() + TIMEOUT;
+    if let Some(mut input) = child.stdin.take() {
+        let json = json.to_owned();
+        // On a thread of its own: a command that does not read its input is no failure, and must not hold us.
+        std::thread::spawn(move || input.write_all(json.as_bytes()));
+    }
     loop {
         match child.try_wait().map_err(text)? {
             Some(status) if status.success() => return Ok(()),

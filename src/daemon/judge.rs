@@ -31,7 +31,10 @@ impl Daemon {
         for _ in 0..MAX_ROUNDS {
             let started = Instant::now();
             let now = self.clock.now();
-            let sender = self.db.read(|tx| tx.member(&message.sender))?;
+            // Whoever has the name of a sender that left is somebody else.
+            let sender = self.db.read(|tx| {
+                Ok(tx.member(&message.sender)?.filter(|_| tx.sender_is_here(message.id).unwrap_or(false)))
+            })?;
             let scope = FactScope {
                 now,
                 principal: sender.as_ref().map(|sender| (sender.id, sender.name.clone())),

@@ -281,6 +281,13 @@ impl Daemon {
         stop: &CancellationToken,
     ) -> Result<Look, DaemonError> {
         loop {
+            if !self.db.read(|tx| tx.is_seated(agent))? {
+                return Err(Refusal::precondition(
+                    format!("{} has left the table, or somebody else has its name now", agent.name),
+                    "start the daemon again to answer for whoever holds the name",
+                )
+                .into());
+            }
             let open = self.db.read(|tx| tx.open_review(agent.id))?;
             if open != *waits_for_person {
                 self.tell(&match open {

@@ -13,6 +13,7 @@ use crate::domain::agent::{self, Member};
 use crate::domain::clock::Millis;
 use crate::domain::escalation::OPERATOR;
 use crate::domain::event::{Audience, EventKind};
+use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 
 /// Characters of a member in a list besides its texts.
@@ -69,6 +70,14 @@ impl ReadTx<'_> {
         self.one("SELECT * FROM members WHERE name = ?1 AND current = 1", [name], read_member)?
             .map(complete)
             .transpose()
+    }
+
+    /// Whether an agent still holds its name.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn is_seated(&self, agent: &Principal) -> Result<bool> {
+        Ok(self.member(&agent.name)?.is_some_and(|member| member.active && member.id == agent.id))
     }
 
     /// The member a token was issued to, unless it was revoked. One who has left, or whose name was taken

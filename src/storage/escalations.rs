@@ -358,6 +358,15 @@ impl WriteTx<'_> {
         };
         let member =
             self.member(&row.agent)?.filter(|member| Some(member.id) == row.agent_id).ok_or_else(gone)?;
+        if let Some(message) = row.message_id
+            && !self.sender_is_here(message)?
+        {
+            return Err(Refusal::not_found(
+                format!("{} has left the table", row.asker),
+                "close it without an answer: whoever has the name now did not ask",
+            )
+            .into());
+        }
         let agent = Principal {
             id: member.id,
             name: member.name,

@@ -105,7 +105,8 @@ impl ReadTx<'_> {
         }
     }
 
-    /// Calls that were refused by the server's own rules count as attempted, not as allowed.
+    /// Calls that were refused by the server's own rules count as attempted, not as allowed; held ones that a
+    /// person approved count as allowed when they pass.
     fn calls(&self, request: &FactRequest, scope: &FactScope, outcome: Option<&str>) -> Result<Value> {
         let Some((_, name)) = scope.principal.as_ref().filter(|(_, name)| !name.is_empty()) else {
             return Ok(count_json((0, None)));
@@ -117,7 +118,8 @@ impl ReadTx<'_> {
         let counted = self.one(
             "SELECT count(*), min(at) FROM decisions
               WHERE agent = ?1 AND at > ?2 AND (?3 IS NULL OR action IN (SELECT value FROM json_each(?3)))
-                AND (?4 IS NULL OR (outcome = ?4 AND (?4 <> 'allow' OR done)))",
+                AND (?4 IS NULL OR (?4 = 'allow' AND done AND outcome IN ('allow', 'escalate'))
+                     OR (?4 <> 'allow' AND outcome = ?4))",
             params![name, window_start(request, scope.now), tools, outcome],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

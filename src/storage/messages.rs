@@ -50,6 +50,20 @@ impl ReadTx<'_> {
         Ok(newest)
     }
 
+    /// Whether the sender of a message is still at the table. Another holder of the name is somebody else.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn sender_is_here(&self, message_id: i64) -> Result<bool> {
+        let here = self.one(
+            "SELECT 1 FROM messages m JOIN members s ON s.id = m.sender_id
+              WHERE m.id = ?1 AND s.current = 1 AND s.active = 1",
+            [message_id],
+            |_| Ok(()),
+        )?;
+        Ok(here.is_some())
+    }
+
     /// The message a sender's idempotency key stands for, if it was used before.
     fn message_by_key(&self, sender: &Principal, key: Option<&str>) -> Result<Option<Message>> {
         let Some(key) = key else { return Ok(None) };

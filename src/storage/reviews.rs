@@ -97,6 +97,9 @@ impl WriteTx<'_> {
     /// Trouble with the database.
     pub fn carry_out_review(&self, review: &Review, now: Millis) -> Result<Reviewed> {
         let Review { agent, message, .. } = review;
+        if !self.is_seated(agent)? {
+            return Ok(Reviewed::Gone);
+        }
         let lease = self.lease(agent.id)?;
         let joins = if let ReviewOutcome::Join(id) = review.outcome { Some(id) } else { None };
         if lease.is_none_or(|(holder, _)| holder != review.holder)
@@ -135,8 +138,11 @@ impl WriteTx<'_> {
         Ok(reviewed)
     }
 
-    /// False when the sender has left the table.
+    /// False when the sender has left the table, whoever has its name now.
     fn reply_automatically(&self, agent: &Principal, to: &Message, text: &str, now: Millis) -> Result<bool> {
+        if !self.sender_is_here(to.id)? {
+            return Ok(false);
+        }
         let draft = Draft {
             content: text.to_owned(),
             reply_to: Some(to.id),

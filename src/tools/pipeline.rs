@@ -209,15 +209,18 @@ impl Table {
         let badge = tokio::task::spawn_blocking(move || {
             let known = table.inner.db.read(|tx| {
                 let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
+                let bad_token = caller.as_ref().is_err_and(|rejected| rejected.bad_token);
                 let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
-                Ok((caller, caller.map(|id| tx.unread(id)).transpose()?))
+                Ok((bad_token, caller, caller.map(|id| tx.unread(id)).transpose()?))
             });
-            let (caller, unread) = known.ok()?;
+            let (bad_token, caller, unread) = known.ok()?;
             table.seen(caller, table.inner.options.clock.now());
-            unread.filter(|_| !is_inbox)
+            Some((bad_token, unread.filter(|_| !is_inbox)))
         });
         match badge.await {
-            Ok(Some(unread)) => reply.with_badge(&unread),
+            Ok(Some((bad_token, unread))) => {
+                Reply { bad_token, ..reply }.with_badge(&unread.unwrap_or_default())
+            }
             _ => reply,
         }
     }
@@ -297,9 +300,10 @@ impl Table {
                 (principal, None, view)
             }
         };
+        let context = Context { principal, now, proof, last_look };
         let mut scope = FactScope {
             now,
-            principal: principal.as_ref().map(|it| (it.id, it.name.clone())),
+            principal: context.caller_id().map(|id| (id, view.name.clone())),
             ..FactScope::default()
         };
         call.target(&mut scope);
@@ -310,7 +314,6 @@ impl Table {
             transport: transport.to_owned(),
             now,
         };
-        let context = Context { principal, now, proof, last_look };
         Ok(Ok(Case { row, call, credential, name, question, context, scope }))
     }
 
@@ -329,21 +332,22 @@ impl Table {
                 Outcome::Allow => None,
                 Outcome::Escalate => {
                     let subject = subject(case);
-                    let agent = case.context.principal.as_ref().map(|it| it.id);
-                    match self.inner.db.read(|tx| tx.approval(agent, &subject, case.context.now))? {
+                    let caller = case.context.caller_id();
+                    match self.inner.db.read(|tx| tx.approval(caller, &subject, case.context.now))? {
                         Some(approval) => Some(approval),
                         None => return Ok(Attempt::Done(self.hold(case, &decision, &evidence, subject))),
                     }
                 }
                 _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
-            if case.row.looks && approval.is_none() && !counted(&set, case) {
+            if case.row.looks {
                 match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
-                    Ok(Look::Answer(body)) => {
+                    // An approval is used up, and a counted call counted, in the transaction of the answer.
+                    Ok(Look::Answer(body)) if approval.is_none() && !counted(&set, case) => {
                         return Ok(Attempt::Done(self.answer(case, body, decision, &evidence)));
                     }
                     Ok(Look::Wait) => return Ok(wait(case)),
-                    Ok(Look::Change) => {}
+                    Ok(Look::Answer(_) | Look::Change) => {}
                     Err(error) => return Err(self.failed(case, decision, &evidence, error)),
                 }
             }
@@ -379,11 +383,11 @@ impl Table {
         let record = record(case, decision, evidence, true);
         let require_tokens = self.inner.options.require_tokens;
         self.inner.db.write(move |tx| {
-            if tx.facts_version()? != version {
-                if tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts {
-                    return Ok(Written::Moved);
-                }
-                check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
+            check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
+            if tx.facts_version()? != version
+                && tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts
+            {
+                return Ok(Written::Moved);
             }
             if let Some(approval) = approval
                 && !tx.use_approval(approval, context.now)?
@@ -481,7 +485,7 @@ impl Table {
         let escalation = NewEscalation {
             hook: Hook::Authorization,
             agent: caller.clone(),
-            agent_id: agent.map(|it| it.id),
+            agent_id: case.context.caller_id(),
             asker: caller,
             action: case.row.spec.name.to_owned(),
             subject,
@@ -643,8 +647,7 @@ fn counted(set: &PolicySet, case: &Case) -> bool {
 /// What an approval is for: this agent, tool and arguments.
 fn subject(case: &Case) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("team-table held call v1");
-    let agent = case.context.principal.as_ref().map_or(0, |it| it.id);
-    hasher.update(&agent.to_le_bytes());
+    hasher.update(&case.context.caller_id().unwrap_or(0).to_le_bytes());
     hasher.update(case.row.spec.name.as_bytes());
     hasher.update(&[0]);
     hasher.update(case.question.arguments.to_string().as_bytes());
@@ -671,10 +674,19 @@ fn check_still_valid(
     name: Option<&str>,
     require_tokens: bool,
 ) -> storage::Result<()> {
-    let Some(principal) = &context.principal else { return Ok(()) };
-    match auth::authenticate(tx, credential, name, require_tokens)? {
-        Ok(Caller::Member(now)) if now.id == principal.id && now.role == principal.role => Ok(()),
-        Ok(_) => Err(Refusal::new(
+    let same = if let Some(principal) = &context.principal {
+        auth::authenticate(tx, credential, name, require_tokens)?.map(|caller| {
+            caller.principal().is_some_and(|now| now.id == principal.id && now.role == principal.role)
+        })
+    } else if context.proof.is_some() {
+        let proof = auth::prove_registration(tx, credential, name.unwrap_or_default())?;
+        proof.map(|proof| proof == context.proof)
+    } else {
+        Ok(true)
+    };
+    match same {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refusal::new(
             Code::Unavailable,
             "your registration changed while the call was judged; nothing was changed",
             "try the same call again",

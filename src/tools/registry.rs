@@ -181,7 +181,7 @@ pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
             ("create_task", "Post a task"),
             Kind::Write,
             false,
-            "Post a task for anyone, or for an assignee. With a reviewer, only the reviewer can finish it.",
+            "Post a task for anyone, or for an assignee. With a reviewer, its assignee cannot finish it.",
         ),
         row::<list_tasks::ListTasks, list_tasks::Tasks>(
             ("list_tasks", "See the board"),

@@ -1095,3 +1095,40 @@ fn privileged_roles_come_from_the_operator_and_stay() {
     let bob = desk.join("bob");
     assert_eq!(bob.call("register", json!({ "role": "coder" })).ok()["role"], "coder");
 }
+
+#[test]
+fn a_held_call_that_a_person_approved_counts_against_the_limits() {
+    let set = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n\
+               [policy.settings.roles.agent]\nescalate = [\"broadcast\"]\n\
+               [[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\n\
+               [policy.settings]\nmax_changes = 1\n";
+    let desk = Desk::with_set(set);
+    let alice = desk.join("alice");
+    let call = || alice.call("broadcast", json!({ "content": "hear, hear" }));
+    let escalation = call().refused("approval_required")["escalation_id"].as_i64().unwrap();
+    let now = desk.clock.now();
+    desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
+    call().ok();
+    let refused =
+        alice.call("share_context", json!({ "key": "k", "value": "v" })).refused("resource_exhausted");
+    assert_eq!(refused["reason"], "rate_limited");
+}
+
+#[test]
+fn an_approved_return_is_for_the_one_who_proved_who_it_is() {
+    let set = format!("{UNLIMITED}[policy.settings.roles.agent]\nescalate = [\"register\"]\n");
+    let desk = Desk::with_set(&set);
+    let arguments = || json!({ "name": "alice" });
+    let newcomer = desk.call("register", arguments()).refused("approval_required");
+    let approve = |escalation: i64| {
+        let now = desk.clock.now();
+        desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
+    };
+    approve(newcomer["escalation_id"].as_i64().unwrap());
+    let token = desk.call("register", arguments()).ok()["token"].as_str().unwrap().to_owned();
+    desk.call("deregister", json!({ "name": "alice", "token": token })).ok();
+    let proven = || json!({ "name": "alice", "token": token });
+    approve(desk.call("register", proven()).refused("approval_required")["escalation_id"].as_i64().unwrap());
+    desk.call("register", arguments()).refused("approval_required");
+    desk.call("register", proven()).ok();
+}

@@ -285,3 +285,23 @@ fn a_person_can_follow_at_the_terminal() {
     }
     assert!(!text.contains('\u{1b}'), "colour only on a terminal");
 }
+
+/// What was meant for one who left does not go to whoever has taken the name since.
+#[test]
+fn an_answer_is_for_the_one_who_asked() {
+    let office = Office::new();
+    let (alice, bob) = (office.join("alice"), office.join("bob"));
+    office.send(&alice, "bob", "Should we sell?", None);
+    office.once("bob", &[]);
+    assert_eq!(office.received(&alice).len(), 1, "the notice");
+    office.send(&alice, "bob", "And then?", None);
+    office.home.succeed(&["agent", "revoke", "alice"]);
+    let other = office.join("alice");
+    assert_ne!(other.id, alice.id);
+    let output = office.home.run(&["escalation", "resolve", "1", "--reply", "yes, at 40"]);
+    assert!(!output.status.success());
+    office.home.succeed(&["escalation", "resolve", "1"]);
+    office.once("bob", &[]);
+    assert_eq!(office.unread(&bob), Vec::<i64>::new(), "it was looked at");
+    assert!(office.received(&other).is_empty(), "{:?}", office.received(&other));
+}
