@@ -147,15 +147,24 @@ async fn follow(inner: Arc<Inner>) {
             () = inner.changed.notified() => false,
             () = tokio::time::sleep(pause) => false,
         };
-        for wait in AFTER_WRITE.into_iter().take(if written { AFTER_WRITE.len() } else { 1 }) {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+        let mut pauses = AFTER_WRITE.iter().take(if written { AFTER_WRITE.len() } else { 1 });
+        while let Some(pause) = pauses.next() {
+            let again = tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(*pause)) => false,
+                () = wake.notified() => true,
+            };
             match advance(&inner, position).await {
-                Ok(reached) if reached == position => {}
                 Ok(reached) => {
+                    // What was seen may be one commit, and the write that woke us another's: from the start.
+                    if again || reached != position {
+                        pauses = AFTER_WRITE.iter().take(AFTER_WRITE.len());
+                    }
                     position = reached;
-                    break;
                 }
                 Err(error) => tracing::warn!(%error, "the event log cannot be read"),
+            }
+            if inner.waiters.lock().is_empty() {
+                break;
             }
         }
     }
