@@ -122,16 +122,6 @@ impl From<Refusal> for Rejected {
     }
 }
 
-fn principal(member: Member, authenticated: bool) -> Principal {
-    Principal {
-        id: member.id,
-        name: member.name,
-        role: member.role,
-        capabilities: member.capabilities,
-        authenticated,
-    }
-}
-
 fn bad_token() -> Rejected {
     let refusal = Refusal::new(
         Code::Unauthenticated,
@@ -161,7 +151,7 @@ pub fn authenticate(
         }
         return Ok(match name {
             Some(name) if name != member.name => Err(impostor(&member, name)),
-            _ => Ok(Caller::Member(principal(member, true))),
+            _ => Ok(Caller::Member(member.into_principal(true))),
         });
     }
     if require_tokens {
@@ -174,7 +164,7 @@ pub fn authenticate(
     }
     let Some(name) = name else { return Ok(Ok(Caller::Anonymous)) };
     Ok(match tx.member(name)?.filter(|member| member.active) {
-        Some(member) => Ok(Caller::Member(principal(member, false))),
+        Some(member) => Ok(Caller::Member(member.into_principal(false))),
         None => Err(Refusal::new(
             Code::Unauthenticated,
             format!("no active member named {:?}", shown(name)),

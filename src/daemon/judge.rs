@@ -33,7 +33,7 @@ impl Daemon {
             let now = self.clock.now();
             // Whoever has the name of a sender that left is somebody else.
             let sender = self.db.read(|tx| {
-                Ok(tx.member(&message.sender)?.filter(|_| tx.sender_is_here(message.id).unwrap_or(false)))
+                if tx.sender_is_here(message.id)? { tx.member(&message.sender) } else { Ok(None) }
             })?;
             let scope = FactScope {
                 now,
@@ -50,8 +50,7 @@ impl Daemon {
                 ..FactScope::default()
             };
             let requests = set.fact_requests(Hook::Escalation).to_vec();
-            let (facts, version) =
-                self.db.read(|tx| Ok((tx.facts(&requests, &scope)?, tx.facts_version()?)))?;
+            let (facts, version) = self.db.read(|tx| tx.facts_at(&requests, &scope))?;
             let question = InboxMessage {
                 id: message.id,
                 agent: agent.name.clone(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Token;
-use crate::domain::agent::{self, DEFAULT_ROLE, Member};
+use crate::domain::agent::{self, DEFAULT_ROLE};
 use crate::domain::clock::{Clock, MINUTE, Millis, SECOND};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
@@ -209,7 +209,7 @@ impl Daemon {
         let now = self.clock.now();
         let member = self.db.read(|tx| tx.member(&name))?.filter(|member| member.active);
         if let Some(member) = member {
-            return Ok(principal(member));
+            return Ok(member.into_principal(true));
         }
         agent::check_free_name(&name)?;
         let token = Token::mint()?;
@@ -222,7 +222,7 @@ impl Daemon {
         };
         let member = self.db.write(move |tx| tx.register(&wanted, now))?;
         self.tell(&Note::Registered { agent: member.name.clone(), token: token.reveal() });
-        Ok(principal(member))
+        Ok(member.into_principal(true))
     }
 
     /// Becomes the one daemon of this agent; false when told to stop before that.
@@ -367,11 +367,6 @@ enum Look {
     Done,
     /// Something waits for the person.
     Escalated,
-}
-
-fn principal(member: Member) -> Principal {
-    let Member { id, name, role, capabilities, .. } = member;
-    Principal { id, name, role, capabilities, authenticated: true }
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::clock::{self, MINUTE, Millis};
+use super::principal::Principal;
 use super::refusal::Refusal;
 use super::text;
 
@@ -72,6 +73,13 @@ impl Member {
     #[must_use]
     pub fn presence(&self, now: Millis) -> &'static str {
         if self.active && now - self.last_heartbeat <= ONLINE_WITHIN { "online" } else { "away" }
+    }
+
+    /// The member as the caller of something. `authenticated`: whether a token (or the operator) proved it.
+    #[must_use]
+    pub fn into_principal(self, authenticated: bool) -> Principal {
+        let Self { id, name, role, capabilities, .. } = self;
+        Principal { id, name, role, capabilities, authenticated }
     }
 
     /// `active` or `inactive`.

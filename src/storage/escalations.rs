@@ -12,7 +12,6 @@ use crate::domain::decision::Hook;
 use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS, OPERATOR};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, Origin};
-use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 
 /// A question or held call to put before a person.
@@ -367,13 +366,7 @@ impl WriteTx<'_> {
             )
             .into());
         }
-        let agent = Principal {
-            id: member.id,
-            name: member.name,
-            role: member.role,
-            capabilities: member.capabilities,
-            authenticated: true,
-        };
+        let agent = member.into_principal(true);
         self.send_message(&agent, &row.asker, &draft(text, row.message_id)?, now)?;
         Ok(())
     }

@@ -71,6 +71,28 @@ impl ReadTx<'_> {
         Ok((self.last_event()?, self.last_decision()?))
     }
 
+    /// The facts asked for, and the log's numbers that [`facts_hold`](Self::facts_hold) goes by.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn facts_at(&self, requests: &[FactRequest], scope: &FactScope) -> Result<(Vec<Fact>, (i64, i64))> {
+        Ok((self.facts(requests, scope)?, self.facts_version()?))
+    }
+
+    /// Whether facts read earlier are still what would be read now: what was judged on them may commit.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn facts_hold(
+        &self,
+        requests: &[FactRequest],
+        scope: &FactScope,
+        facts: &[Fact],
+        version: (i64, i64),
+    ) -> Result<bool> {
+        Ok(self.facts_version()? == version || self.facts(requests, scope)? == facts)
+    }
+
     /// Computes the facts asked for.
     ///
     /// # Errors

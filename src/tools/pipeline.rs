@@ -14,12 +14,12 @@ use super::registry::{self, Parsed, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
 use crate::auth::{self, Caller, Credential, Rejected};
 use crate::domain::clock::{Clock, Millis};
-use crate::domain::decision::{Decision, Fact, FactRequest, Hook, Input, Outcome, PrincipalView, ToolCall};
+use crate::domain::decision::{Decision, Fact, Hook, Input, Outcome, PrincipalView, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
 use crate::policy::{PolicyHost, PolicySet};
-use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, ReadTx, WriteTx};
+use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, WriteTx};
 
 /// How often a call is judged again because the facts moved under it. Each time, somebody else's change was
 /// committed, so the table moves on; a caller so unlucky may simply try again.
@@ -324,7 +324,7 @@ impl Table {
         for _ in 0..MAX_ROUNDS {
             let started = Instant::now();
             let requests = set.fact_requests(Hook::Authorization);
-            let (facts, version) = self.inner.db.read(|tx| read_facts(tx, requests, &case.scope))?;
+            let (facts, version) = self.inner.db.read(|tx| tx.facts_at(requests, &case.scope))?;
             let decision = set.authorize(&case.question, &facts);
             let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             let evidence = Evidence { facts, version, micros, new_set: self.undescribed(&set) };
@@ -384,9 +384,7 @@ impl Table {
         let require_tokens = self.inner.options.require_tokens;
         self.inner.db.write(move |tx| {
             check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
-            if tx.facts_version()? != version
-                && tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts
-            {
+            if !tx.facts_hold(set.fact_requests(Hook::Authorization), &scope, &facts, version)? {
                 return Ok(Written::Moved);
             }
             if let Some(approval) = approval
@@ -407,13 +405,7 @@ impl Table {
     /// A call that changed nothing: its decision joins the next commit.
     fn answer(&self, case: &Case, body: Body, decision: Decision, evidence: &Evidence) -> Reply {
         self.record_later(case, decision, evidence, true);
-        let unread = match &case.context.principal {
-            Some(principal) if !case.row.is_inbox => {
-                self.inner.db.read(|tx| tx.unread(principal.id)).unwrap_or_default()
-            }
-            _ => storage::Unread::default(),
-        };
-        finish(case, body, &unread)
+        self.badged(case, Reply::done(body))
     }
 
     /// A call that was allowed and then not done: the server's own rules, or trouble with the database.
@@ -622,14 +614,6 @@ fn ambient(token: Option<&str>) -> Credential {
 
 fn nobody() -> PrincipalView {
     PrincipalView { name: String::new(), role: String::new(), capabilities: Vec::new(), authenticated: false }
-}
-
-fn read_facts(
-    tx: &ReadTx<'_>,
-    requests: &[FactRequest],
-    scope: &FactScope,
-) -> storage::Result<(Vec<Fact>, (i64, i64))> {
-    Ok((tx.facts(requests, scope)?, tx.facts_version()?))
 }
 
 /// Whether a policy counts calls of this tool: then even a call that changes nothing is recorded before it
