@@ -14,7 +14,7 @@ use super::module::{Loader, Module};
 use super::workbench::Workbench;
 
 /// Most evaluations of one case, enough for a 99th percentile.
-const MOST_ROUNDS: usize = 2_000;
+const MOST_ROUNDS: usize = 1_000;
 /// How long one case is asked; a slow policy gets fewer rounds.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -42,18 +42,26 @@ fn as_micros<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::
 }
 
 impl Loader {
-    /// Times every embedded case that asks something, with its own settings.
+    /// Times the embedded cases that ask something, each with its own settings: all of them, or only those whose settings are
+    /// the default ones, which need to be compiled once.
     ///
     /// # Errors
     /// What keeps the module from being asked.
-    pub fn bench(&self, bytes: &[u8], limits: Limits) -> Result<Vec<CaseCost>, PolicyError> {
+    pub fn bench(
+        &self,
+        bytes: &[u8],
+        limits: Limits,
+        all_settings: bool,
+    ) -> Result<Vec<CaseCost>, PolicyError> {
         let gated = gate::check(bytes, limits)?;
         let workbench = Workbench::open(self.runtime(), &gated, limits)?;
-        let all = gated.cases.as_deref().map_or_else(|| Ok(Vec::new()), cases::parse)?;
+        let mut all = gated.cases.as_deref().map_or_else(|| Ok(Vec::new()), cases::parse)?;
+        all.retain(|case| case.call.is_some() || case.message.is_some());
+        all.retain(|case| all_settings || case.settings.is_empty());
         // Each of the settings is compiled once.
         let mut modules: BTreeMap<String, Module> = BTreeMap::new();
         let mut costs = Vec::with_capacity(all.len());
-        for case in all.iter().filter(|case| case.call.is_some() || case.message.is_some()) {
+        for case in &all {
             let settings = case.settings_json();
             if !modules.contains_key(&settings) {
                 let value = serde_json::Value::Object(case.settings.clone());

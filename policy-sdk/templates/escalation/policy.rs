@@ -53,7 +53,7 @@ impl Review for MyRule {
     }
 }
 
-export_policy!(MyRule: escalation, cases = "cases/cases.toml");
+export_policy!(MyRule: escalation, cases = "templates/escalation/cases.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(MyRule);

@@ -23,10 +23,11 @@ pub(in crate::cli) struct BenchArguments {
 pub(super) fn run(config: &Config, arguments: &BenchArguments) -> Result<(), CliError> {
     let loader = Loader::new(Some(&config.policy_cache()))?;
     let Read { bytes, limits } = arguments.module.read()?;
-    let costs = loader.bench(&bytes, limits).map_err(|error| refused(&arguments.module.file, &error))?;
+    let costs =
+        loader.bench(&bytes, limits, true).map_err(|error| refused(&arguments.module.file, &error))?;
     let mut built_in = Vec::with_capacity(BUILTINS.len());
     for builtin in BUILTINS {
-        built_in.push((builtin.name, median(loader.bench(builtin.bytes, builtin.limits)?)));
+        built_in.push((builtin.name, median(loader.bench(builtin.bytes, builtin.limits, false)?)));
     }
     if arguments.json {
         let built_in: Vec<_> =

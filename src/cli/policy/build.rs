@@ -35,7 +35,9 @@ pub(in crate::cli) struct BuildArguments {
 
 pub(super) fn run(config: &Config, arguments: &BuildArguments) -> Result<(), CliError> {
     let (name, bytes) = build(config, &arguments.dir, arguments.release)?;
-    let out = arguments.out.clone().unwrap_or_else(|| arguments.dir.join(format!("{name}.wasm")));
+    let file = format!("{name}.wasm");
+    let beside = || if arguments.dir == Path::new(".") { file.into() } else { arguments.dir.join(file) };
+    let out = arguments.out.clone().unwrap_or_else(beside);
     let gated = gate::check(&bytes, Limits::default()).map_err(|error| refused(&out, &error))?;
     fs::write(&out, &bytes)?;
     let sdk = gated.sdk.as_deref().unwrap_or("unknown");

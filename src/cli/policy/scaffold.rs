@@ -35,8 +35,9 @@ enum Template {
     Both,
 }
 
-/// The files of a template that differ.
+/// What differs between the templates.
 struct Files {
+    folder: &'static str,
     policy: &'static str,
     cases: &'static str,
     settings: &'static str,
@@ -48,16 +49,19 @@ impl Template {
     const fn files(self) -> Files {
         match self {
             Self::Authorization => Files {
+                folder: "templates/authorization/",
                 policy: include_str!("../../../policy-sdk/templates/authorization/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/authorization/cases.toml"),
                 settings: "| `max_title` | 80 | the most characters a task's title may have |\n",
             },
             Self::Escalation => Files {
+                folder: "templates/escalation/",
                 policy: include_str!("../../../policy-sdk/templates/escalation/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/escalation/cases.toml"),
                 settings: WORDS,
             },
             Self::Both => Files {
+                folder: "templates/both/",
                 policy: include_str!("../../../policy-sdk/templates/both/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/both/cases.toml"),
                 settings: WORDS,
@@ -77,13 +81,15 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
     if folder.exists() {
         return Err(CliError::Usage(format!("{name} is there already; choose another name or folder")));
     }
-    let Files { policy, cases, settings } = hook.files();
+    let Files { folder: from, policy, cases, settings } = hook.files();
+    // Where the SDK's own tests find the cases.
+    let policy = policy.replace(from, "cases/");
     let rename = |text: &str| text.replace("my-rule", name).replace("MyRule", &type_name(name));
     let readme = include_str!("../../../policy-sdk/templates/README.md")
         .replace("SETTINGS\n", &format!("{settings}\n"));
     for (file, text) in [
         ("Cargo.toml", manifest(name, &sdk_source(sdk.as_deref()))),
-        ("src/lib.rs", rename(policy)),
+        ("src/lib.rs", rename(&policy)),
         ("cases/cases.toml", rename(cases)),
         ("README.md", rename(&readme)),
         (".gitignore", "/target\n*.wasm\n".to_owned()),
