@@ -148,8 +148,14 @@ fn report(replay: &Replay, digest: &str, found: &Found, seconds: f64, as_json: b
             "per_second_per_core": per_second_per_core.round(),
         }))?);
     }
+    // Of a few decisions the speed says nothing.
+    let speed = if found.replayed < 1_000 {
+        String::new()
+    } else {
+        format!(" in {seconds:.1} s, {per_second_per_core:.0} per second and core")
+    };
     output::line(&format!(
-        "{} ({}): {} decisions replayed in {seconds:.1} s, {per_second_per_core:.0} per second and core; {} would flip",
+        "{} ({}): {} decisions replayed{speed}; {} would flip",
         replay.name,
         short(Some(&digest.to_owned())),
         found.replayed,
