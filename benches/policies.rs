@@ -15,6 +15,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use team_table::domain::decision::{
 use team_table::policy::builtin::{BUILTINS, builtin};
 use team_table::policy::limits::MAX_FUEL;
 use team_table::policy::{Limits, Loader, Policy, PolicyHost, PolicySet};
+use team_table::storage::{Db, DecisionRecord, OpenOptions};
 
 /// 2026-11-22T09:30:00Z, in milliseconds.
 const NOW: i64 = 1_795_339_800_000;
@@ -49,6 +51,9 @@ fn main() {
     }
     if wanted("deadline") {
         hang();
+    }
+    if wanted("replay") {
+        replay();
     }
 }
 
@@ -396,5 +401,49 @@ fn hang() {
     let mut report = Report::new(&["a guest that loops for ever, cut", "p50", "slowest"]);
     let what = format!("after its deadline of {} ms", limits.millis);
     report.row(&[what, show(over.p50()), show(over.quantile(1.0))]);
+    report.print();
+}
+
+/// 100,000 recorded decisions put to one policy by the program itself, as an author does it.
+fn replay() {
+    let (folder, recorded) = (folder(), rounds(100_000));
+    let cache = folder.path().join("table.db.policy-cache");
+    let set = policies(&folder.path().join("none"), &cache).current();
+    let db = Db::open(&folder.path().join("table.db"), OpenOptions::default()).unwrap();
+    let input = tool_call();
+    let facts = facts(set.fact_requests(Hook::Authorization));
+    let decision =
+        set.authorize(if let Input::Authorization(call) = &input { call } else { unreachable!() }, &facts);
+    let record = DecisionRecord {
+        at: NOW,
+        input,
+        facts,
+        decision,
+        done: true,
+        micros: 1,
+        new_set: serde_json::to_string(&set.manifest()).ok(),
+    };
+    for part in (0..recorded).collect::<Vec<_>>().chunks(1_000) {
+        let (record, count) = (record.clone(), part.len());
+        db.write(move |tx| (0..count).try_for_each(|_| tx.record_decision(&record).map(drop))).unwrap();
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_team-table"));
+    let mut report =
+        Report::new(&["replay over recorded decisions", "decisions", "seconds", "per second and core"]);
+    for name in ["rate-limit", "tool-authorization"] {
+        let mut command = Command::new(program);
+        command.args(["policy", "replay", &format!("builtin:{name}"), "--json"]);
+        command.env("TEAM_TABLE_DB", folder.path().join("table.db"));
+        let out = command.output().unwrap();
+        let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!((&said["replayed"], &said["flipped"]), (&json!(recorded), &json!(0)), "{said}");
+        let seconds = said["seconds"].as_f64().unwrap();
+        report.row(&[
+            name.to_owned(),
+            recorded.to_string(),
+            format!("{seconds:.1}"),
+            said["per_second_per_core"].to_string(),
+        ]);
+    }
     report.print();
 }
