@@ -38,7 +38,7 @@ impl Policy for SecretScrubbing {
         let mut errors = Vec::new();
         for prefix in &extra_prefixes {
             let starts = prefix.starts_with(|c: char| c.is_ascii_alphanumeric());
-            if prefix.len() < 3 || !starts || !prefix.chars().all(scan::is_key) {
+            if prefix.len() < 3 || !starts || !prefix.bytes().all(scan::is_key) {
                 errors.push(format!(
                     "extra_prefixes names {prefix:?}, allowed are 3 or more of A-Z a-z 0-9 _ -"
                 ));
@@ -48,7 +48,7 @@ impl Policy for SecretScrubbing {
             errors
                 .push(format!("allow names {pattern:?}, which fits too much: write 8 characters besides *"));
         }
-        if errors.is_empty() { Ok(Self(Scanner { extra_prefixes, allow })) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self(Scanner::new(extra_prefixes, allow))) } else { Err(errors) }
     }
 }
 

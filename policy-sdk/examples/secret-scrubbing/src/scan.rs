@@ -27,15 +27,34 @@ const OWN: usize = 16;
 const NAMES: [&str; 9] =
     ["password", "passwd", "pwd", "secret", "token", "apikey", "accesskey", "authorization", "credential"];
 
+/// Where a value that was drawn by lot is looked for: not in numbers and short words.
+const SHORTEST_VALUE: usize = 10;
+/// No key is longer: what follows is not looked at.
+const LONGEST: usize = 100;
+
 /// What is looked for.
 pub(crate) struct Scanner {
-    pub(crate) extra_prefixes: Vec<String>,
-    pub(crate) allow: Vec<String>,
+    extra_prefixes: Vec<String>,
+    allow: Vec<String>,
+    /// With which bytes keys begin.
+    first: [bool; 256],
 }
 
-/// Whether a key may have this character behind its prefix.
-pub(crate) fn is_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+/// Whether a key may have this byte behind its prefix.
+pub(crate) const fn is_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// White space within a line and quotation marks.
+const fn is_around(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\')
+}
+
+/// What a value does not contain.
+const fn ends_value(byte: u8) -> bool {
+    is_around(byte)
+        || matches!(byte, b'\n' | b'\r' | b',' | b';' | b':' | b'=' | b'(' | b')' | b'[' | b']')
+        || matches!(byte, b'{' | b'}' | b'<' | b'>' | b'|' | b'&')
 }
 
 /// The text without the characters that nobody sees, and with wide letters as plain ones.
@@ -50,82 +69,121 @@ fn plain(text: &str) -> Cow<'_, str> {
 }
 
 impl Scanner {
+    pub(crate) fn new(extra_prefixes: Vec<String>, allow: Vec<String>) -> Self {
+        let mut first = [false; 256];
+        let own = extra_prefixes.iter().map(String::as_str);
+        for prefix in KEYS.iter().flat_map(|(.., prefixes)| prefixes.iter().copied()).chain(own) {
+            if let Some(slot) = prefix.bytes().next().and_then(|byte| first.get_mut(usize::from(byte))) {
+                *slot = true;
+            }
+        }
+        Self { extra_prefixes, allow, first }
+    }
+
     /// What the first secret in the text looks like.
     pub(crate) fn find(&self, text: &str) -> Option<&'static str> {
-        let text = plain(text);
-        let mut words = text.split(|c| !is_key(c) && c != '.').filter(|word| word.len() >= SHORTEST);
-        words.find_map(|word| self.token(word)).or_else(|| self.value(&text)).or_else(|| private_key(&text))
+        let text = &*plain(text);
+        let (mut start, mut value) = (0, None);
+        // A last mark ends the last word.
+        for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+            if is_key(byte) || byte == b'.' {
+                continue;
+            }
+            let word = if at - start < SHORTEST { None } else { text.get(start..at) };
+            start = at + 1;
+            let key = word.and_then(|word| self.token(word));
+            if key.is_some() {
+                return key;
+            }
+            if value.is_none() && matches!(byte, b':' | b'=') {
+                value = self.value(text, at);
+            }
+        }
+        // Whose key it is says more than that its name is a key's.
+        value.or_else(|| private_key(text))
     }
 
     fn is_allowed(&self, found: &str) -> bool {
         self.allow.iter().any(|pattern| glob::matches(pattern, found))
     }
 
-    /// A web token of parts between dots, or a key that begins where a part or a piece of it does.
+    /// A web token, which has parts between dots, or a key that begins where a word or a part of one does.
     fn token(&self, word: &str) -> Option<&'static str> {
         if word.starts_with("eyJ") && word.contains(".eyJ") && !self.is_allowed(word) {
             return Some("a web token");
         }
-        word.split('.').find_map(|part| {
-            let starts =
-                part.match_indices(|c: char| c.is_ascii_alphanumeric()).map(|(at, _)| part.split_at(at));
-            starts
-                .filter(|(before, rest)| {
-                    rest.len() >= SHORTEST && (before.is_empty() || before.ends_with(['-', '_']))
-                })
-                .find_map(|(_, rest)| self.key(rest))
-        })
+        let mut begins = true;
+        for (at, byte) in word.bytes().enumerate() {
+            let fits =
+                begins && word.len() - at >= SHORTEST && self.first.get(usize::from(byte)) == Some(&true);
+            begins = !byte.is_ascii_alphanumeric();
+            if fits && let Some(kind) = word.get(at..).and_then(|rest| self.key(rest)) {
+                return Some(kind);
+            }
+        }
+        None
     }
 
     /// A key at the beginning of this.
     fn key(&self, text: &str) -> Option<&'static str> {
-        let behind = |prefix: &str| text.strip_prefix(prefix).filter(|_| !self.is_allowed(text));
-        let of_ours = |prefix: &String| behind(prefix).is_some_and(|tail| tail.len() >= OWN);
+        let text = text.get(..LONGEST).unwrap_or(text);
+        let behind = |prefix: &str| text.strip_prefix(prefix)?.split('.').next();
         let known = KEYS.iter().find(|(kind, length, prefixes)| {
-            let tail = prefixes.iter().find_map(|prefix| behind(prefix)).filter(|tail| tail.len() >= *length);
-            tail.is_some_and(|tail| match *kind {
-                "an AWS key" => {
-                    let end = tail.find(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit());
-                    end.unwrap_or(tail.len()) == *length
-                        && !tail.chars().nth(*length).is_some_and(|c| c.is_ascii_lowercase())
-                }
-                // Slack's are lower case at times; a name of many words has neither capital nor digit.
-                kind => {
-                    tail.contains(|c: char| c.is_ascii_digit())
-                        && (kind == "a Slack token" || tail.contains(|c: char| c.is_ascii_uppercase()))
-                }
-            })
+            let tail = prefixes.iter().find_map(|prefix| behind(prefix));
+            tail.is_some_and(|tail| tail.len() >= *length && looks_like(kind, *length, tail))
         });
-        known.map(|(kind, ..)| *kind).or_else(|| self.extra_prefixes.iter().any(of_ours).then_some("a key"))
+        let of_ours = |prefix: &String| behind(prefix).is_some_and(|tail| tail.len() >= OWN);
+        let own = || self.extra_prefixes.iter().any(of_ours).then_some("a key");
+        let kind = known.map(|(kind, ..)| *kind).or_else(own)?;
+        (!self.is_allowed(text.split('.').next().unwrap_or_default())).then_some(kind)
     }
 
-    /// A value that was drawn by lot, behind a name that says so or as the password of an address.
-    fn value(&self, text: &str) -> Option<&'static str> {
-        const AROUND: [char; 6] = [' ', '\t', '"', '\'', '`', '\\'];
-        text.match_indices([':', '=']).find_map(|(at, mark)| {
-            let (before, after) = (text.split_at(at).0, text.split_at(at + mark.len()).1);
-            let owner = before.trim_end_matches(AROUND);
-            let name = owner.rsplit(|c| !is_key(c)).next().unwrap_or_default();
-            let secret = |value: &str| is_random(value) && !self.is_allowed(value);
-            if owner.strip_suffix(name).is_some_and(|it| it.ends_with("://")) {
-                let end = after.find(['@', '/', ' ', '\n', '"'])?;
-                let (password, rest) = after.split_at(end);
-                return (rest.starts_with('@') && secret(password)).then_some("the password of an address");
-            }
-            let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-            let name = name.to_ascii_lowercase();
-            let kind = NAMES.iter().find(|known| name.contains(*known))?;
-            let value = after.strip_prefix(['=', '>']).unwrap_or(after).trim_start_matches(AROUND);
-            let value =
-                ["Bearer ", "Basic ", "Token "].iter().find_map(|it| value.strip_prefix(it)).unwrap_or(value);
-            let ends = |c: char| c.is_whitespace() || AROUND.contains(&c) || ",;()[]{}<>|&".contains(c);
-            let (value, rest) = value.split_at(value.find(ends).unwrap_or(value.len()));
-            // What is called or looked up is code.
-            (!rest.starts_with(['(', '[']) && secret(value)).then_some(match *kind {
-                "password" | "passwd" | "pwd" => "a password",
-                _ => "a secret value",
-            })
-        })
+    /// A value that was drawn by lot, behind the mark at `at`: of a name that says so, or the password of an address.
+    fn value(&self, text: &str, at: usize) -> Option<&'static str> {
+        let after = text.get(at + 1..)?;
+        let after = after.strip_prefix(['=', '>']).unwrap_or(after);
+        let blank = after.bytes().take_while(|byte| is_around(*byte)).count();
+        let after = after.get(blank..)?;
+        let scheme = ["Bearer ", "Basic ", "Token "].iter().find(|it| after.starts_with(**it));
+        let after = after.get(scheme.map_or(0, |it| it.len())..)?;
+        let (value, rest) = after.split_at(after.bytes().take_while(|byte| !ends_value(*byte)).count());
+        // Most values end here. What is called or looked up is code.
+        if value.len() < SHORTEST_VALUE
+            || !value.bytes().any(|byte| byte.is_ascii_digit())
+            || rest.starts_with(['(', '['])
+        {
+            return None;
+        }
+        let secret = |value: &str| is_random(value) && !self.is_allowed(value);
+        let before = text.get(..at)?;
+        let owner =
+            before.get(..before.len() - before.bytes().rev().take_while(|byte| is_around(*byte)).count())?;
+        let name = owner.get(owner.len() - owner.bytes().rev().take_while(|byte| is_key(*byte)).count()..)?;
+        if let Some((password, _)) = value.split_once('@')
+            && owner.strip_suffix(name).is_some_and(|it| it.ends_with("://"))
+        {
+            return secret(password).then_some("the password of an address");
+        }
+        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let name = name.to_ascii_lowercase();
+        let kind = NAMES.iter().find(|known| name.contains(*known))?;
+        let is_password = ["password", "passwd", "pwd"].contains(kind);
+        secret(value).then_some(if is_password { "a password" } else { "a secret value" })
+    }
+}
+
+/// What is behind the prefix is no mere name: Slack's keys are lower case at times, those of the others are not, and
+/// a name of many words has neither capital nor digit. AWS's are of capitals and digits, so many and no more.
+fn looks_like(kind: &str, length: usize, tail: &str) -> bool {
+    let digit = tail.contains(|c: char| c.is_ascii_digit());
+    match kind {
+        "an AWS key" => {
+            let is_one = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+            let (of_it, next) = tail.as_bytes().split_at_checked(length).unwrap_or_default();
+            of_it.iter().all(is_one) && !next.first().is_some_and(u8::is_ascii_alphanumeric)
+        }
+        "a Slack token" => digit,
+        _ => digit && tail.contains(|c: char| c.is_ascii_uppercase()),
     }
 }
 
@@ -154,5 +212,5 @@ fn is_random(value: &str) -> bool {
         digits += usize::from(now == 3);
         last = now;
     }
-    value.len() >= 10 && digits > 0 && changes * 4 >= value.len()
+    value.len() >= SHORTEST_VALUE && digits > 0 && changes * 4 >= value.len()
 }
