@@ -315,7 +315,7 @@ mod tests {
         let scope = FactScope { review: Some(review), ..FactScope::default() };
         let request =
             FactRequest { name: "thread.repeated".into(), params: std::collections::BTreeMap::new() };
-        db.read(|tx| tx.facts(&[request.clone()], &scope)).unwrap().remove(0).value
+        db.read(|tx| tx.facts(std::slice::from_ref(&request), &scope)).unwrap().remove(0).value
     }
 
     #[test]

@@ -11,6 +11,8 @@ use team_table::domain::decision::{
 };
 use team_table::policy::{Limits, Loader, Policy, PolicySet};
 
+use crate::office::Office;
+
 /// Name, digest and hooks of every component. A line is added for a new one; none is ever changed.
 const VERSION_1: [(&str, &str, &[Hook]); 6] = [
     (
@@ -138,4 +140,24 @@ fn components_of_version_1_decide_on_both_hooks() {
         let said = decision.reason.as_ref().map(|reason| reason.code.as_str());
         assert_eq!((decision.outcome, said), (outcome, code), "{name} {input:?}: {decision:?}");
     }
+}
+
+#[test]
+fn a_daemon_asks_one_of_them_who_repeats_the_same() {
+    let office = Office::with_set("[[policy]]\nname = \"guard\"\nmodule = \"repeat-guard.wasm\"\n");
+    fs::write(office.home.path().join("policies/repeat-guard.wasm"), component("repeat-guard")).unwrap();
+    let (_, bob) = (office.join("alice"), office.join("bob"));
+    let first = office.send(&bob, "alice", "The build is green.", None);
+    for content in ["And fast.", " The build is green.\n", "The build is green."] {
+        office.send(&bob, "alice", content, Some(first.id));
+    }
+    let elsewhere = office.send(&bob, "alice", "The build is green.", None);
+    let codes = || -> Vec<Value> {
+        let notes = office.once("alice", &[]);
+        notes.iter().map(|note| note["code"].clone()).filter(|code| !code.is_null()).collect()
+    };
+    assert_eq!(codes(), Vec::<Value>::new(), "said three times in one thread, and once in another");
+    assert_eq!(office.answers(&elsewhere).len(), 1);
+    office.send(&bob, "alice", "The build is green.", Some(first.id));
+    assert_eq!(codes(), ["repeated"]);
 }
