@@ -52,9 +52,11 @@ free_port() {
   echo "$port"
 }
 
-# serve BINARY: starts the network server on a database of its own under $HOME; sets $url. It ends with the script.
+# serve BINARY: starts the network server on a database of its own under $HOME; sets $url. It ends with the script, or
+# with the next one.
 serve() {
   local port; port=$(free_port)
+  [ -z "${server:-}" ] || kill "$server"
   url=http://127.0.0.1:$port
   TEAM_TABLE_DB=$HOME/network.db "$1" --transport streamable-http --host 127.0.0.1 --port "$port" 2>> "$HOME/server.log" &
   server=$!

@@ -79,6 +79,10 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Log filter, if one was asked for.
     pub log: Option<String>,
+    /// The compiler of `policy build`, where it is not the one on the path (`TEAM_TABLE_WASM_RUSTC`; has no flag).
+    pub wasm_rustc: Option<PathBuf>,
+    /// Where cargo keeps the sources of libraries.
+    pub cargo_home: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Config {
@@ -240,6 +244,10 @@ impl Config {
             allowed_origins: setting("allowed-origins", text(&flags.allowed_origins)).list()?,
             allowed_hosts: setting("allowed-hosts", text(&flags.allowed_hosts)).list()?,
             log,
+            wasm_rustc: setting("wasm-rustc", None).path(),
+            cargo_home: environment("CARGO_HOME")
+                .map(PathBuf::from)
+                .or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cargo"))),
             db,
         })
     }

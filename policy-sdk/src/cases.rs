@@ -23,7 +23,7 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -274,7 +274,7 @@ pub enum Answer {
 }
 
 /// How a case went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// The case's name.
     pub name: String,
@@ -284,8 +284,19 @@ pub struct CaseResult {
     pub expected: String,
     /// What was answered, the reason's notes included.
     pub got: String,
+    /// Whether there was an answer at all: false after a fault, a trap or a limit.
+    pub answered: bool,
     /// The facts that were given, one a line.
     pub facts: Vec<String>,
+}
+
+impl CaseResult {
+    /// Whether two runs of a case came to the same: the same answer, or none in both. Why there was none is told in other
+    /// words by a native run (a fault) than by a component (a trap).
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        if self.answered && other.answered { self.got == other.got } else { self.answered == other.answered }
+    }
 }
 
 impl fmt::Display for CaseResult {
@@ -378,6 +389,7 @@ impl Case {
             passed: self.expects(answer),
             expected: self.expected(),
             got: show_answer(answer),
+            answered: !matches!(answer, Answer::Failed(_)),
             facts: facts
                 .iter()
                 .map(|(request, value)| format!("{} = {value}", show_request(request)))
@@ -452,15 +464,25 @@ fn run_one<P: Exported>(case: &Case) -> CaseResult {
     case.judge(&answer, &facts)
 }
 
+/// The environment variable that names a file for the results of [`assert_native`], as a JSON list of [`CaseResult`]:
+/// `team-table policy test` compares them with those of the component.
+pub const RESULTS_FILE: &str = "TEAM_TABLE_CASE_RESULTS";
+
 /// Runs a policy's embedded cases and panics with every failed one; [`test_cases!`](crate::test_cases) calls it.
 ///
 /// # Panics
 ///
-/// When a case fails, or there are none.
+/// When a case fails, or there are none, or the file of [`RESULTS_FILE`] cannot be written.
 #[allow(clippy::panic, reason = "the body of a test")]
 pub fn assert_native<P: Exported>() {
     let results = run_native::<P>(P::CASES).unwrap_or_else(|error| panic!("{}: {error}", P::NAME));
     assert!(!results.is_empty(), "{} has no cases: name their file in export_policy!", P::NAME);
+    if let Some(file) = std::env::var_os(RESULTS_FILE) {
+        let written = serde_json::to_vec(&results)
+            .map_err(std::io::Error::from)
+            .and_then(|json| std::fs::write(&file, json));
+        written.unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
+    }
     let failed: Vec<_> = results.iter().filter(|result| !result.passed).map(ToString::to_string).collect();
     assert!(
         failed.is_empty(),

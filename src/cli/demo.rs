@@ -27,10 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays the story.
 pub(super) fn run(config: &Config) -> Result<(), CliError> {
-    let folder = std::env::temp_dir().join(format!("team-table-demo-{}", std::process::id()));
+    let folder = tempfile::Builder::new().prefix("team-table-demo-").tempdir()?;
     let config = Config {
-        db: folder.join("team_table.db"),
-        policies: folder.join("policies"),
+        db: folder.path().join("team_table.db"),
+        policies: folder.path().join("policies"),
         transport: Transport::Network,
         listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
         require_tokens: true,
@@ -41,9 +41,8 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
     let started = Instant::now();
     let told = runtime.block_on(tell(&config));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let removed = std::fs::remove_dir_all(&folder);
     told?;
-    removed?;
+    folder.close()?;
     Ok(output::line(&format!(
         "\nThat was the whole story, in {:.1} s. Everything in it is real.",
         started.elapsed().as_secs_f64()

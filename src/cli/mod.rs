@@ -3,7 +3,6 @@
 
 mod agent;
 mod audit;
-mod decisions;
 mod demo;
 mod doctor;
 mod escalation;

@@ -99,7 +99,7 @@ fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
 fn streamable(
     app: &Arc<App>,
     cut_off: &CancellationToken,
-) -> StreamableHttpService<Server, NeverSessionManager> {
+) -> StreamableHttpService<Handler, NeverSessionManager> {
     let HttpLimits { keep_alive, .. } = app.options.limits;
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -111,8 +111,28 @@ fn streamable(
         // `guard` has checked the host, on every route.
         .disable_allowed_hosts()
         .with_cancellation_token(cut_off.clone());
-    let server = Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.failed_tokens));
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config)
+    let handler = handler(app);
+    StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
+}
+
+/// What answers at `/mcp`.
+#[cfg(not(feature = "conformance"))]
+type Handler = Server;
+
+#[cfg(not(feature = "conformance"))]
+fn handler(app: &App) -> Handler {
+    Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.failed_tokens))
+}
+
+#[cfg(feature = "conformance")]
+type Handler = super::conformance::Fixtures;
+
+#[cfg(feature = "conformance")]
+fn handler(_: &App) -> Handler {
+    tracing::warn!(
+        "built for the conformance suite: its fixtures answer at /mcp, and no tool of the table does"
+    );
+    Handler::default()
 }
 
 /// rmcp's errors quote our parser and our types; what a client can use of them is the status.

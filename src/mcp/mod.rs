@@ -2,8 +2,10 @@
 //!
 //! One `server` answers on three transports, none of which keeps anything about a caller from one request
 //! to the next: `stdio` (over `lines`), streamable HTTP at `/mcp` (rmcp's service), and the older HTTP+SSE
-//! pair (`legacy_sse`). `client` is the other end of it, for the demonstration. Beside them the HTTP app has `/events/{agent}` (`event_stream`) and `health`; `guard`
-//! stands before every one of its routes.
+//! pair (`legacy_sse`). `client` is the other end of it, for the demonstration. Beside them the HTTP app has
+//! `/events/{agent}` (`event_stream`) and `health`; `guard` stands before every one of its routes. (Under the
+//! feature `conformance`, for the MCP conformance suite alone, its fixtures answer at `/mcp` in the server's
+//! place.)
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not know SQL, WebAssembly or any rule of the
 //! business.
@@ -11,6 +13,8 @@
 mod accept;
 mod caller;
 mod client;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod counters;
 mod decode;
 mod event_stream;

@@ -3,6 +3,9 @@
 
 use super::limits::Limits;
 
+/// What a module that comes with the binary is called, before its name: in the set file and on the command line.
+pub const BUILTIN_PREFIX: &str = "builtin:";
+
 /// A policy embedded in the binary.
 #[derive(Debug, Clone, Copy)]
 pub struct Builtin {

@@ -4,26 +4,25 @@
 
 use serde::Serialize;
 use team_table_policy_sdk as sdk;
-use team_table_policy_sdk::cases::{Answer as Got, Case, Input};
+pub use team_table_policy_sdk::cases::CaseResult;
+use team_table_policy_sdk::cases::{Answer as Got, Input};
+pub use team_table_policy_sdk::cases::{Case, RESULTS_FILE};
 
 use crate::domain::decision::{Answer, FactRequest, Hook, InboxMessage, PrincipalView, Reason, ToolCall};
 use crate::domain::facts;
 
 use super::error::{PolicyError, kind_name};
 use super::instance::{Evaluated, Question};
-use super::wire::{CallIn, Entry, FactIn, MessageIn};
+use super::wire::{AskedFact, CallIn, Entry, FactIn, MessageIn};
 use super::workbench::{Configured, Workbench};
 
-/// How one case went.
+/// How one case went as a component.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
-    /// The case's name.
-    pub name: String,
-    /// What it expected and what it got; `None` when they agree.
-    pub failure: Option<String>,
-    /// What the policy said; `None` when the case is about settings, or the policy could not be asked.
-    pub answer: Option<Answer>,
-    /// Fuel the evaluation took.
+    /// What was expected and what came.
+    #[serde(flatten)]
+    pub result: CaseResult,
+    /// Fuel the evaluation took; 0 when nothing was asked.
     pub fuel: u64,
     /// Wall-clock microseconds it took.
     pub micros: u64,
@@ -43,9 +42,9 @@ pub(super) fn run(workbench: &Workbench<'_>, cases: &[Case]) -> Vec<CaseReport> 
 
 /// The error of a run in which not everything held.
 pub(super) fn hold(reports: &[CaseReport]) -> Result<(), PolicyError> {
-    let mut failures = reports.iter().filter_map(|report| Some((&report.name, report.failure.as_ref()?)));
-    let Some((name, failure)) = failures.next() else { return Ok(()) };
-    let first = format!("`{name}`: {failure}");
+    let mut failures = reports.iter().map(|report| &report.result).filter(|result| !result.passed);
+    let Some(failure) = failures.next() else { return Ok(()) };
+    let first = format!("`{}`: {}", failure.name, difference(failure));
     Err(PolicyError::CasesFailed { failed: failures.count() + 1, total: reports.len(), first })
 }
 
@@ -54,7 +53,7 @@ fn run_one(workbench: &Workbench<'_>, case: &Case) -> CaseReport {
     let (got, evaluated) = match workbench.configure(&case.settings_json()) {
         Err(PolicyError::Settings(complaints)) => (Got::ConfigError(complaints), None),
         Err(error) => (Got::Failed(error.to_string()), None),
-        Ok(configured) => match case.facts_for(&requests(&configured)) {
+        Ok(configured) => match case.facts_for(&requests(&configured.requests)) {
             Err(error) => (Got::Failed(error), None),
             Ok(answered) => {
                 facts = answered;
@@ -65,12 +64,14 @@ fn run_one(workbench: &Workbench<'_>, case: &Case) -> CaseReport {
             }
         },
     };
-    let result = case.judge(&got, &facts);
-    let failure = (!result.passed).then(|| format!("expected {}, got {}", result.expected, result.got));
-    let Some(Evaluated { answer, fuel, micros, memory }) = evaluated else {
-        return CaseReport { name: result.name, failure, answer: None, fuel: 0, micros: 0, memory: 0 };
-    };
-    CaseReport { name: result.name, failure, answer: Some(answer), fuel, micros, memory }
+    let (fuel, micros, memory) = evaluated.map_or((0, 0, 0), |it| (it.fuel, it.micros, it.memory));
+    CaseReport { result: case.judge(&got, &facts), fuel, micros, memory }
+}
+
+/// What was expected of a case and what came, in one line.
+#[must_use]
+pub fn difference(result: &CaseResult) -> String {
+    format!("expected {}, got {}", result.expected, result.got)
 }
 
 /// Puts the case's question to the instance that was configured for it. `None` when it has none.
@@ -80,44 +81,57 @@ fn ask(
     case: &Case,
     facts: &sdk::Facts,
 ) -> Option<Evaluated> {
+    let asked = configured.description.facts.clone();
+    let requests = configured.requests.clone();
+    put(case, &asked, &requests, facts, |question, facts| workbench.ask(configured, question, facts))
+}
+
+/// Puts the question of a case, with its facts, to `ask`. `None` when it has none. `asked` and `requests` are the facts that the
+/// policy wants, as it wrote them and in normal form; `facts` are the answers, in the same order.
+pub(super) fn put<R>(
+    case: &Case,
+    asked: &[AskedFact],
+    requests: &[FactRequest],
+    facts: &sdk::Facts,
+    ask: impl FnOnce(Question<'_>, &[FactIn<'_>]) -> R,
+) -> Option<R> {
     let input = case.input();
     let hook = match &input {
         Input::Configure => return None,
         Input::Call(_) => Hook::Authorization,
         Input::Message(_) => Hook::Escalation,
     };
-    // The answers are in the order of the requests, and those in the order of the description.
-    let asked = configured.description.facts.clone();
     let facts: Vec<_> = asked
         .iter()
-        .zip(&configured.requests)
+        .zip(requests)
         .zip(facts.iter())
         .filter(|((_, request), _)| facts::applies(request, hook))
         .map(|((asked, _), (_, value))| FactIn::new(asked, value))
         .collect();
-    Some(match input {
+    match input {
         Input::Call(call) => {
             let extra = entries(&call.extra);
             let arguments = call.arguments.as_json().to_owned();
             let call = call_of(call);
             let mut question = CallIn::new(&call, &arguments);
             question.extra = &extra;
-            workbench.ask(configured, Question::Authorize(&question), &facts)
+            Some(ask(Question::Authorize(&question), &facts))
         }
         Input::Message(message) => {
             let extra = entries(&message.extra);
             let message = message_of(message);
             let mut question = MessageIn::from(&message);
             question.extra = &extra;
-            workbench.ask(configured, Question::Review(&question), &facts)
+            Some(ask(Question::Review(&question), &facts))
         }
-        Input::Configure => return None,
-    })
+        Input::Configure => None,
+    }
 }
 
-fn requests(configured: &Configured<'_>) -> Vec<sdk::FactRequest> {
+/// The host's requests in the SDK's words.
+pub(super) fn requests(wanted: &[FactRequest]) -> Vec<sdk::FactRequest> {
     let convert = |FactRequest { name, params }: FactRequest| sdk::FactRequest { name, params };
-    configured.requests.iter().cloned().map(convert).collect()
+    wanted.iter().cloned().map(convert).collect()
 }
 
 fn entries(extra: &std::collections::BTreeMap<String, String>) -> Vec<Entry> {

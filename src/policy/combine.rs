@@ -46,6 +46,14 @@ pub fn combine(hook: Hook, verdicts: &[Verdict]) -> Combined {
     }
 }
 
+/// What the verdicts would have come to had `candidate` decided too, in the place of the policies `without`.
+#[must_use]
+pub fn what_if(hook: Hook, verdicts: &[Verdict], without: &[&str], candidate: Option<Verdict>) -> Combined {
+    let kept = verdicts.iter().filter(|verdict| !without.contains(&verdict.policy.as_str())).cloned();
+    let candidate = candidate.map(|verdict| Verdict { mode: Mode::Enforce, ..verdict });
+    combine(hook, &kept.chain(candidate).collect::<Vec<_>>())
+}
+
 const fn nobody_objected(hook: Hook) -> Outcome {
     match hook {
         Hook::Authorization => Outcome::Allow,

@@ -72,7 +72,7 @@ impl Limits {
 
     /// Says what is wrong with limits somebody wrote down.
     #[must_use]
-    pub(super) fn complaint(self) -> Option<String> {
+    pub fn complaint(self) -> Option<String> {
         fn outside(name: &str, value: u64, max: u64) -> Option<String> {
             (value == 0 || value > max)
                 .then(|| format!("limit `{name}` must be from 1 to {max}, not {value}"))

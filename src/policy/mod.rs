@@ -10,6 +10,7 @@
 //!
 //! May use `domain` and the SDK's case types. Never `storage`, `tools`, `mcp`.
 
+mod bench;
 pub mod builtin;
 mod cache;
 pub mod cases;
@@ -34,6 +35,7 @@ mod wire;
 mod workbench;
 mod worker;
 
+pub use bench::CaseCost;
 pub use error::PolicyError;
 pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
 pub use limits::Limits;

@@ -45,7 +45,7 @@ pub struct Module {
     /// The facts it asked for.
     pub facts: Vec<FactRequest>,
     /// The same facts as the policy wrote them, in the same order.
-    asked: Vec<AskedFact>,
+    pub(super) asked: Vec<AskedFact>,
     pre: InstancePre<Meter>,
     exports: Exports,
 }
@@ -85,7 +85,7 @@ impl CheckReport {
     /// Whether the host would activate it.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.cases.iter().all(|case| case.failure.is_none())
+        self.cases.iter().all(|case| case.result.passed)
     }
 }
 
@@ -159,8 +159,17 @@ impl Loader {
         Ok(CheckReport { digest, name, version, summary, sdk, hooks, facts, cases, load_millis })
     }
 
+    /// Runs a module's embedded cases and nothing else; it need not accept the default settings.
+    ///
+    /// # Errors
+    /// What keeps it from being asked at all.
+    pub fn run_cases(&self, bytes: &[u8], limits: Limits) -> Result<Vec<CaseReport>, PolicyError> {
+        let gated = gate::check(bytes, limits)?;
+        run_cases(&Workbench::open(&self.runtime, &gated, limits)?, &gated)
+    }
+
     /// Configured, snapshotted and compiled.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         workbench: &Workbench<'_>,
         gated: &Gated<'_>,
@@ -277,6 +286,16 @@ impl Module {
                 None => return Evaluated::not_run(format!("the fact `{}` was not supplied", request.name)),
             }
         }
-        instance::evaluate(runtime, &self.pre, &self.exports, self.limits, question, &facts)
+        self.evaluate(runtime, question, &facts)
+    }
+
+    /// Puts a question to a fresh instance, with the facts of its hook in the order in which it asked for them.
+    pub(super) fn evaluate(
+        &self,
+        runtime: &Runtime,
+        question: Question<'_>,
+        facts: &[FactIn<'_>],
+    ) -> Evaluated {
+        instance::evaluate(runtime, &self.pre, &self.exports, self.limits, question, facts)
     }
 }

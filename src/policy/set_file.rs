@@ -11,7 +11,7 @@ use toml_edit::{Document, Item};
 
 use crate::domain::decision::Mode;
 
-use super::builtin::{BUILTINS, builtin};
+use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
 use super::cache::open_plain;
 use super::error::PolicyError;
 use super::limits::Limits;
@@ -20,8 +20,6 @@ pub use super::set_edit::Editor;
 
 /// The set file's name in the policy directory.
 pub const SET_FILE: &str = "policy-set.toml";
-/// What a module that comes with the binary is called in the set file, before its name.
-const BUILTIN_PREFIX: &str = "builtin:";
 /// The largest set file that is read, in bytes.
 const MAX_SET_FILE: u64 = 1024 * 1024;
 

@@ -267,6 +267,32 @@ impl ReadTx<'_> {
         .transpose()
     }
 
+    /// The numbers of the decisions from a time on, smallest first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn decision_ids(&self, since: Millis) -> Result<Vec<i64>> {
+        let mut ids =
+            self.all("SELECT id FROM decisions WHERE at >= ?1", [since], |row| row.get::<_, i64>(0))?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The decisions from one number to another that were made from a time on, smallest number first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn decisions_between(&self, first: i64, last: i64, since: Millis) -> Result<Vec<DecisionRow>> {
+        let rows = self.all(
+            "SELECT d.*, coalesce(d.input, b.content) AS whole_input
+               FROM decisions d LEFT JOIN blobs b ON b.digest = d.input_blob
+              WHERE d.id BETWEEN ?1 AND ?2 AND d.at >= ?3 ORDER BY d.id",
+            [first, last, since],
+            read_raw,
+        )?;
+        rows.into_iter().map(complete).collect()
+    }
+
     /// Decisions, newest first.
     ///
     /// # Errors

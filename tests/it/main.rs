@@ -33,3 +33,4 @@ mod policies;
 mod policy_cli;
 mod schemas;
 mod upgrade;
+mod workbench;

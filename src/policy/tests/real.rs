@@ -225,7 +225,7 @@ fn stages() {
         let code = component.serialize().unwrap();
         stage("serialize");
         let cases = crate::policy::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
-        assert!(crate::policy::cases::run(&workbench, &cases).iter().all(|case| case.failure.is_none()));
+        assert!(crate::policy::cases::run(&workbench, &cases).iter().all(|case| case.result.passed));
         stage("cases");
         println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
     }

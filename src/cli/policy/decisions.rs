@@ -15,7 +15,7 @@ use crate::policy::{Loader, Manifest, Policy, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
-pub(super) struct LogArguments {
+pub(in crate::cli) struct LogArguments {
     /// Only this agent's
     #[arg(long)]
     agent: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct LogArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ExplainArguments {
+pub(in crate::cli) struct ExplainArguments {
     /// The decision's number, from `policy log` or an agent's refusal
     decision: i64,
     /// For programs

@@ -1,0 +1,54 @@
+//! `policy check`: everything the host looks at before it activates a module.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::candidate::{ModuleArguments, refused};
+use super::{CliError, hooks};
+use crate::cli::output;
+use crate::config::Config;
+use crate::policy::cases::{CaseReport, difference};
+use crate::policy::{CheckReport, Loader};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CheckArguments {
+    #[command(flatten)]
+    module: ModuleArguments,
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: &Config, arguments: &CheckArguments) -> Result<(), CliError> {
+    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let module = arguments.module.read()?;
+    let settings = Value::Object(arguments.module.settings()?);
+    let report = loader
+        .check(&module.bytes, &settings, module.limits)
+        .map_err(|error| refused(&arguments.module.file, &error))?;
+    if arguments.json {
+        output::json(&report)?;
+    } else {
+        print(&report)?;
+    }
+    if report.passed() { Ok(()) } else { Err(CliError::Found) }
+}
+
+/// What `policy check` shows a person.
+pub(super) fn print(report: &CheckReport) -> Result<(), CliError> {
+    let sdk = report.sdk.as_deref().unwrap_or("unknown");
+    output::line(&format!("{} {} (SDK {sdk}): {}", report.name, report.version, report.summary))?;
+    output::line(&format!("digest  {}", report.digest))?;
+    output::line(&format!("hooks   {}", hooks(&report.hooks)))?;
+    let facts: Vec<String> =
+        report.facts.iter().map(|fact| format!("{} {}", fact.name, json!(fact.params))).collect();
+    output::line(&format!("facts   {}", if facts.is_empty() { "none".into() } else { facts.join(", ") }))?;
+    output::line(&format!("loads in {} ms", report.load_millis))?;
+    let rows = report.cases.iter().map(|case| {
+        let CaseReport { result, fuel, micros, memory } = case;
+        let outcome = if result.passed { "ok".into() } else { format!("FAILED: {}", difference(result)) };
+        [result.name.clone(), outcome, fuel.to_string(), micros.to_string(), (memory / 1024).to_string()]
+    });
+    output::table(["CASE", "RESULT", "FUEL", "MICROS", "KIB"], rows, "it carries no cases")?;
+    Ok(())
+}

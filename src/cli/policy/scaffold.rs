@@ -1,0 +1,175 @@
+//! `policy new`: a crate that compiles, with one rule, settings and cases. The rules are real policies, which the SDK's
+//! own tests compile and run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::CliError;
+use crate::cli::output;
+use crate::policy::set_file::is_name;
+
+/// The folder of the SDK where this binary was built; there only as long as the sources are.
+const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policy-sdk");
+/// The SDK's name on crates.io.
+const SDK: &str = "team-table-policy-sdk";
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct NewArguments {
+    /// The policy's name, and its folder's: lower-case letters, digits and '-'
+    name: String,
+    /// What it judges: tool calls, messages, or both
+    #[arg(long, value_enum, default_value = "authorization")]
+    hook: Template,
+    /// Where its SDK comes from: a folder, a git address or a version [default: the sources this program was built from
+    /// while they are there, else crates.io]
+    #[arg(long, value_name = "SOURCE")]
+    sdk: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Template {
+    Authorization,
+    Escalation,
+    Both,
+}
+
+/// What differs between the templates.
+struct Files {
+    folder: &'static str,
+    policy: &'static str,
+    cases: &'static str,
+    settings: &'static str,
+}
+
+const WORDS: &str = "| `words` | `[\"production\"]` | the words, whatever their case |\n";
+
+impl Template {
+    const fn files(self) -> Files {
+        match self {
+            Self::Authorization => Files {
+                folder: "templates/authorization/",
+                policy: include_str!("../../../policy-sdk/templates/authorization/policy.rs"),
+                cases: include_str!("../../../policy-sdk/templates/authorization/cases.toml"),
+                settings: "| `max_title` | 80 | the most characters a task's title may have |\n",
+            },
+            Self::Escalation => Files {
+                folder: "templates/escalation/",
+                policy: include_str!("../../../policy-sdk/templates/escalation/policy.rs"),
+                cases: include_str!("../../../policy-sdk/templates/escalation/cases.toml"),
+                settings: WORDS,
+            },
+            Self::Both => Files {
+                folder: "templates/both/",
+                policy: include_str!("../../../policy-sdk/templates/both/policy.rs"),
+                cases: include_str!("../../../policy-sdk/templates/both/cases.toml"),
+                settings: WORDS,
+            },
+        }
+    }
+}
+
+pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
+    let NewArguments { name, hook, sdk } = arguments;
+    if !is_name(name) || name.ends_with('-') || name.contains("--") {
+        return Err(CliError::Usage(format!(
+            "{name:?} is not a policy name: use lower-case letters, digits and single '-' between them, as in no-shouting"
+        )));
+    }
+    let folder = Path::new(name);
+    if folder.exists() {
+        return Err(CliError::Usage(format!("{name} is there already; choose another name or folder")));
+    }
+    let Files { folder: from, policy, cases, settings } = hook.files();
+    // Where the SDK's own tests find the cases.
+    let policy = policy.replace(from, "cases/");
+    let rename = |text: &str| text.replace("my-rule", name).replace("MyRule", &type_name(name));
+    let readme = include_str!("../../../policy-sdk/templates/README.md")
+        .replace("SETTINGS\n", &format!("{settings}\n"));
+    for (file, text) in [
+        ("Cargo.toml", manifest(name, &sdk_source(sdk.as_deref()))),
+        ("src/lib.rs", rename(&policy)),
+        ("cases/cases.toml", rename(cases)),
+        ("README.md", rename(&readme)),
+        (".gitignore", "/target\n*.wasm\n".to_owned()),
+    ] {
+        let path = folder.join(file);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    output::line(&format!(
+        "{name} is a policy with one rule, its settings and three cases: cd {name}, edit src/lib.rs, cargo test"
+    ))?;
+    Ok(())
+}
+
+/// `no-shouting` as a type: `NoShouting`.
+fn type_name(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    name.split('-').filter_map(capital).collect()
+}
+
+/// The value of the dependency on the SDK, without its features.
+fn sdk_source(given: Option<&str>) -> String {
+    let folder = |path: PathBuf| format!("path = {:?}", path.display().to_string());
+    match given {
+        Some(source) if Path::new(source).join("Cargo.toml").is_file() => {
+            folder(fs::canonicalize(source).unwrap_or_else(|_| source.into()))
+        }
+        Some(source) if source.contains("://") => format!("git = {source:?}"),
+        Some(version) => format!("version = {version:?}"),
+        None if Path::new(BUILT_BESIDE).join("Cargo.toml").is_file() => folder(BUILT_BESIDE.into()),
+        None => "version = \"1\"".to_owned(),
+    }
+}
+
+fn manifest(name: &str, sdk: &str) -> String {
+    format!(
+        r#"[package]
+name = "{name}"
+version = "0.1.0"
+edition = "2024"
+publish = false
+
+[lib]
+crate-type = ["cdylib", "rlib"]   # the component, and the library that the tests use
+
+[dependencies]
+serde = {{ version = "1", features = ["derive"] }}
+{SDK} = {{ {sdk} }}
+
+[dev-dependencies]
+{SDK} = {{ {sdk}, features = ["test-kit"] }}
+
+# A workspace of its own, whatever folder it lies in; take this out to make it a member of another.
+[workspace]
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_types() {
+        assert_eq!(type_name("no-shouting"), "NoShouting");
+        assert_eq!(type_name("a1-2b"), "A12b");
+    }
+
+    #[test]
+    fn the_sdk_comes_from_where_one_says() {
+        assert_eq!(sdk_source(Some("1.2")), "version = \"1.2\"");
+        assert_eq!(sdk_source(Some("https://example.org/x")), "git = \"https://example.org/x\"");
+        let here = env!("CARGO_MANIFEST_DIR");
+        let folder = format!("path = \"{here}/policy-sdk\"");
+        assert_eq!(sdk_source(Some(&format!("{here}/src/../policy-sdk"))), folder);
+        assert_eq!(sdk_source(None), folder);
+    }
+}
