@@ -221,6 +221,11 @@ pub struct ThreadAutoDepth;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadParticipants;
 
+/// `thread.repeated`: how many of the last 100 earlier messages of the thread are by the same sender and say the same,
+/// apart from white space around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadRepeated;
+
 /// `limits.max_replies`: the daemon's `--max-messages`, 13 unless told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxReplies;
@@ -259,6 +264,7 @@ macro_rules! plain_facts {
 plain_facts! {
     ThreadAutoDepth: "thread.auto_depth" -> u64;
     ThreadParticipants: "thread.participants" -> Vec<String>;
+    ThreadRepeated: "thread.repeated" -> u64;
     MaxReplies: "limits.max_replies" -> u64;
     TargetTask: "target.task" -> Option<Task>;
     TargetContext: "target.context" -> Option<ContextEntry>;

@@ -163,6 +163,12 @@ pub const CATALOGUE: &[FactSpec] = &[
         params: &[],
         summary: "who wrote in this thread",
     },
+    FactSpec {
+        name: "thread.repeated",
+        hooks: ESCALATION,
+        params: &[],
+        summary: "how often the sender said the same in this thread before, within its last 100 messages",
+    },
 ];
 
 /// What is wrong with a request for a fact.
@@ -310,6 +316,7 @@ mod tests {
             ("replies.sent", &[("since", "\"escalation\"")]),
             ("replies.sent", &[("since", "\"window\""), ("window_seconds", "5")]),
             ("thread.auto_depth", &[]),
+            ("thread.repeated", &[]),
         ] {
             check(&request(name, params), BOTH).unwrap();
         }

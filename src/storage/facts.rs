@@ -13,6 +13,11 @@ use crate::domain::message::Origin;
 /// Messages of a thread looked at for its depth and participants: more than any loop limit.
 const THREAD_WINDOW: i64 = 1_000;
 
+/// Earlier messages of a thread among which a repetition is looked for.
+const REPEAT_WINDOW: i64 = 100;
+/// White space around a text that does not make it another one.
+const BLANKS: &str = " \t\r\n";
+
 /// What the facts of one question are about.
 #[derive(Debug, Clone, Default)]
 pub struct FactScope {
@@ -114,6 +119,7 @@ impl ReadTx<'_> {
             "replies.sent_to_sender" => self.replies_sent(request, scope, true),
             "thread.auto_depth" => self.auto_depth(scope),
             "thread.participants" => self.participants(scope),
+            "thread.repeated" => self.repeated(scope),
             "target.task" => self.target_task(scope),
             "target.context" => self.target_context(scope),
             "target.member" => self.target_member(scope),
@@ -226,6 +232,20 @@ impl ReadTx<'_> {
         Ok(json!(names))
     }
 
+    /// How many of the messages before the one under review are by its sender and say what it says. Another
+    /// holder of the sender's name is somebody else.
+    fn repeated(&self, scope: &FactScope) -> Result<Value> {
+        let Some(review) = &scope.review else { return Ok(json!(0)) };
+        let count = self.number(
+            "SELECT count(*) FROM messages this, (SELECT sender, sender_id, content FROM messages
+                WHERE thread_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) earlier
+              WHERE this.id = ?2 AND earlier.sender = this.sender AND earlier.sender_id IS this.sender_id
+                AND trim(earlier.content, ?4) = trim(this.content, ?4)",
+            params![review.thread_id, review.message_id, REPEAT_WINDOW, BLANKS],
+        )?;
+        Ok(json!(count))
+    }
+
     fn target_task(&self, scope: &FactScope) -> Result<Value> {
         let task = scope.task.map(|id| self.task(id)).transpose()?.flatten();
         Ok(task.map_or(Value::Null, |task| {
@@ -253,5 +273,93 @@ impl ReadTx<'_> {
                 "status": member.status(), "presence": member.presence(scope.now),
             })
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::message::Draft;
+    use crate::domain::principal::Principal;
+    use crate::storage::{Db, OpenOptions, Registration};
+
+    fn join(db: &Db, name: &str, at: Millis) -> Principal {
+        let wanted = Registration {
+            name: name.into(),
+            role: "agent".into(),
+            capabilities: Vec::new(),
+            proof: None,
+            token: *blake3::hash(format!("{name} of {at}").as_bytes()).as_bytes(),
+        };
+        db.write(move |tx| tx.register(&wanted, at)).unwrap().into_principal(true)
+    }
+
+    /// Sends a message; its number and its thread's.
+    fn send(db: &Db, from: &Principal, to: &str, content: &str, reply_to: Option<i64>) -> (i64, i64) {
+        let draft = Draft { content: content.into(), reply_to, idempotency_key: None, origin: Origin::Agent };
+        let (from, to) = (from.clone(), to.to_owned());
+        let sent = db.write(move |tx| tx.send_message(&from, &to, &draft, 1)).unwrap();
+        (sent.id, sent.thread_id)
+    }
+
+    fn repeated(db: &Db, (message_id, thread_id): (i64, i64)) -> Value {
+        let review = ReviewScope {
+            agent_id: 1,
+            agent: "alice".into(),
+            sender: "not looked at".into(),
+            message_id,
+            thread_id,
+            run_started: 0,
+            max_replies: 13,
+        };
+        let scope = FactScope { review: Some(review), ..FactScope::default() };
+        let request =
+            FactRequest { name: "thread.repeated".into(), params: std::collections::BTreeMap::new() };
+        db.read(|tx| tx.facts(std::slice::from_ref(&request), &scope)).unwrap().remove(0).value
+    }
+
+    #[test]
+    fn a_repetition_is_the_same_text_by_the_same_sender_earlier_in_the_same_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("t.db"), OpenOptions::default()).unwrap();
+        let (alice, bob) = (join(&db, "alice", 1), join(&db, "bob", 1));
+        let first = send(&db, &bob, "alice", "Any news?", None);
+        assert_eq!(repeated(&db, first), 0);
+        let thread = Some(first.0);
+        let padded = send(&db, &bob, "alice", "\n Any news?\t\r\n", thread);
+        assert_eq!(repeated(&db, padded), 1, "white space around it is no difference");
+        assert_eq!(repeated(&db, first), 0, "what came later does not count");
+        for (content, times) in [("any news?", 0), ("Any  news?", 0), ("Any news", 0), ("Any news?", 2)] {
+            assert_eq!(repeated(&db, send(&db, &bob, "alice", content, thread)), times, "{content:?}");
+        }
+        let echo = send(&db, &alice, "bob", "Any news?", thread);
+        assert_eq!(repeated(&db, echo), 0, "somebody else said it");
+        let elsewhere = send(&db, &bob, "alice", "Any news?", None);
+        assert_eq!(repeated(&db, elsewhere), 0, "another thread");
+        assert_eq!(repeated(&db, (first.0 + 1_000, first.1)), 0, "no such message");
+        let (member, latter) = (db.read(|tx| tx.member("bob")).unwrap().unwrap(), elsewhere.0);
+        db.write(move |tx| tx.deregister(&member, 2)).unwrap();
+        let bob = join(&db, "bob", 3);
+        send(&db, &alice, "bob", "Hello again.", Some(latter));
+        let heard = send(&db, &alice, "bob", "Any news?", thread);
+        assert_eq!(repeated(&db, heard), 1);
+        let answer = send(&db, &bob, "alice", "Any news?", Some(heard.0));
+        assert_eq!(answer.1, first.1);
+        assert_eq!(repeated(&db, answer), 0, "it was another bob who said it");
+    }
+
+    #[test]
+    fn a_repetition_is_looked_for_among_the_last_hundred_messages() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("t.db"), OpenOptions::default()).unwrap();
+        let (_, bob) = (join(&db, "alice", 1), join(&db, "bob", 1));
+        let first = send(&db, &bob, "alice", "Any news?", None);
+        for n in 1..REPEAT_WINDOW {
+            send(&db, &bob, "alice", &n.to_string(), Some(first.0));
+        }
+        let again = send(&db, &bob, "alice", "Any news?", Some(first.0));
+        assert_eq!(repeated(&db, again), 1, "it is the hundredth before");
+        let later = send(&db, &bob, "alice", "Any news?", Some(first.0));
+        assert_eq!(repeated(&db, later), 1, "the first is out of sight, the other is not");
     }
 }

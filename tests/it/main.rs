@@ -18,6 +18,7 @@ mod daemon;
 mod durability;
 mod escalation;
 mod faults;
+mod frozen;
 mod guests;
 mod harness;
 mod identity;
