@@ -14,7 +14,7 @@ const DEFAULTS = {
   trusted: [],
 };
 
-const AMOUNT = /[$€£]\s?\d|\d\s?(?:usd|eur|gbp|dollars?|euros?|pounds?)\b/i;
+const AMOUNT = /[$€£]\s?\d[\d.,]{0,12}|\d[\d.,]{0,12}\s?(?:usd|eur|gbp|dollars?|euros?|pounds?)\b/i;
 
 /** What `configure` prepared. The host takes a snapshot of the instance after it, and every evaluation starts from that. */
 let trusted, rules;
