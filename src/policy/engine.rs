@@ -16,8 +16,9 @@ use super::limits::{Limits, MAX_MEMORY_MIB};
 use super::ticker::{Ticker, Ticking};
 
 /// Core instances, memories and tables that one component may have. The components of C and Rust have one of each,
-/// those of the larger language runtimes a handful.
-const CORE_INSTANCES: u32 = 16;
+/// those of the larger language runtimes a handful; Python has 38 core instances, one for each of its libraries. The
+/// pool only counts them: they cost nothing until they exist.
+const CORE_INSTANCES: u32 = 64;
 pub(super) const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
 /// Bytes of every memory that stay mapped between two evaluations in the same slot, which saves their page faults.

@@ -188,6 +188,13 @@ fn waiting_for_an_instance_has_an_end() {
 }
 
 #[test]
+fn a_language_runtime_of_many_libraries_fits() {
+    let loader = loader(1);
+    let policy = load(&loader, &guest("many_libraries")).unwrap();
+    assert_eq!(asked(&loader, &policy), Answer::Abstain);
+}
+
+#[test]
 fn every_evaluation_starts_from_the_snapshot() {
     let loader = loader(1);
     let policy = load(&loader, &guest("remembers")).unwrap();
