@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use team_table::mcp::{HttpOptions, Tls};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -243,7 +244,7 @@ async fn a_plain_http_client_is_hung_up_on_and_leaves_nothing_behind() {
             "more than an alert: {answer:?}"
         );
     }
-    raw(server.address).await.write(&[0; 100_000]).await;
+    raw(server.address).await.write(&vec![0; 100_000]).await;
     while !get(server.address, &identity, "/metrics").await.contains("\nteam_table_http_connections 1\n") {}
     server.stop().await;
 }
@@ -293,6 +294,20 @@ async fn a_handshake_that_takes_too_long_is_cut() {
     }
     // Whoever is through has the time of a request.
     assert_eq!(get(server.address, &identity, "/healthz").await, "ok");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let identity = Identity::new();
+    let mut options = Files::of(&identity).options();
+    options.limits.write_timeout = Duration::from_millis(200);
+    let server = Server::with(options).await;
+    let mut deaf = shake_hands(server.address, &identity, USUAL).await.unwrap();
+    // Replies pile up until no more fits on the way; then nothing is read either, until the server gives up.
+    let piling =
+        async { while deaf.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, piling).await.expect("the server waits for ever");
     server.stop().await;
 }
 
@@ -388,8 +403,7 @@ fn what_cannot_be_used_is_said_in_one_line_before_anything_is_opened() {
     let broken = good.cert.replacen("MII", "!!!", 1);
     let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let write = |file: PathBuf, text: &str| fs::write(file, text).unwrap();
-    type Spoil<'a> = &'a dyn Fn();
-    let cases: [(&str, &str, Spoil); 13] = [
+    let cases: [(&str, &str, &dyn Fn()); 13] = [
         ("certificate", "No such file", &|| fs::remove_file(files.cert()).unwrap()),
         ("certificate", "directory", &|| {
             fs::remove_file(files.cert()).unwrap();
