@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
@@ -36,6 +36,9 @@ pub enum AppError {
         /// The operating system's words.
         reason: String,
     },
+    /// The certificate or its key cannot be used.
+    #[error("{0}; TEAM_TABLE_TLS_CERT and TEAM_TABLE_TLS_KEY name the files")]
+    Tls(#[from] mcp::TlsError),
     /// The operating system refused something else.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -85,11 +88,16 @@ pub fn table(config: &Config) -> Result<Table, AppError> {
 /// # Errors
 /// See [`AppError`].
 pub async fn serve(config: Config) -> Result<(), AppError> {
+    // Before the database: what is wrong with the files leaves nothing behind.
+    let tls = config.tls.as_ref().map(|files| mcp::Tls::load(&files.cert, &files.key)).transpose()?;
+    let tls = tls.map(Arc::new);
+    // Before anybody can reach us: a SIGHUP that nobody awaits ends the process.
+    let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
-    let background = tokio::spawn(look_after(table.clone()));
+    let background = tokio::spawn(look_after(table.clone(), tls.clone(), hangup));
     let served = match config.transport {
         Transport::Stdio => mcp::serve_stdio(table.clone(), config.token).await.map_err(AppError::from),
-        Transport::Network => serve_network(&table, &config).await,
+        Transport::Network => serve_network(&table, &config, tls).await,
     };
     background.abort();
     let closing = table.clone();
@@ -98,21 +106,23 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     served
 }
 
-async fn serve_network(table: &Table, config: &Config) -> Result<(), AppError> {
+async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>>) -> Result<(), AppError> {
     let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(|error| AppError::Listen {
         address: config.listen.to_string(),
         reason: error.to_string(),
     })?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, "serving MCP at /mcp and /sse, events at /events/{{agent}}");
-    if !address.ip().is_loopback() {
+    tracing::info!(%address, tls = tls.is_some(), "serving MCP at /mcp and /sse, events at /events/{{agent}}");
+    if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!(
-            "tokens cross the network in the clear: put a TLS proxy in front, or bind to 127.0.0.1 (--host)"
+            "tokens cross the network in the clear: give a certificate (--tls-cert, --tls-key), put a TLS proxy \
+             in front, or bind to 127.0.0.1 (--host)"
         );
     }
     let options = mcp::HttpOptions {
         allowed_origins: config.allowed_origins.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
+        tls,
         ..mcp::HttpOptions::default()
     };
     let shutdown = CancellationToken::new();
@@ -130,13 +140,19 @@ async fn serve_network(table: &Table, config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What goes on beside the calls: SIGHUP reloads the policies, the decision log is kept in bounds.
-async fn look_after(table: Table) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+/// What goes on beside the calls: SIGHUP reloads the policies and the certificate, the decision log is kept in
+/// bounds.
+async fn look_after(table: Table, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal) {
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     loop {
         tokio::select! {
-            _ = hangup.recv() => table.policies().reload(),
+            _ = hangup.recv() => {
+                table.policies().reload();
+                if let Some(tls) = tls.clone() {
+                    // Only fails when the runtime ends.
+                    let _ = tokio::task::spawn_blocking(move || reload_certificate(&tls)).await;
+                }
+            }
             _ = prune.tick() => {
                 let db = table.db().clone();
                 let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db)).await;
@@ -145,6 +161,12 @@ async fn look_after(table: Table) {
                 }
             }
         }
+    }
+}
+
+fn reload_certificate(tls: &mcp::Tls) {
+    if let Err(error) = tls.reload() {
+        tracing::error!(%error, "the TLS certificate was not replaced: the one from before stays in use");
     }
 }
 

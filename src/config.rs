@@ -39,6 +39,12 @@ pub struct Flags {
     /// Names the Host header may carry besides loopback ones, separated by commas [env: `TEAM_TABLE_ALLOWED_HOSTS`]
     #[arg(long, global = true, value_name = "LIST")]
     pub allowed_hosts: Option<String>,
+    /// Certificate, with those that vouch for it, PEM: the network transports then speak https only [env: `TEAM_TABLE_TLS_CERT`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM, readable by its owner only; SIGHUP reads both again [env: `TEAM_TABLE_TLS_KEY`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// full (survives a power cut) or normal (faster) [env: `TEAM_TABLE_DURABILITY`] [default: full]
     #[arg(long, global = true)]
     pub durability: Option<String>,
@@ -54,6 +60,15 @@ pub enum Transport {
     Stdio,
     /// One HTTP server with both network transports.
     Network,
+}
+
+/// Where the certificate of the HTTP server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that vouch for it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// A checked configuration.
@@ -77,6 +92,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Host names let through besides loopback.
     pub allowed_hosts: Vec<String>,
+    /// The HTTP server's certificate; without one it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Log filter, if one was asked for.
     pub log: Option<String>,
     /// The compiler of `policy build`, where it is not the one on the path (`TEAM_TABLE_WASM_RUSTC`; has no flag).
@@ -231,6 +248,15 @@ impl Config {
             "use a level (error, warn, info, debug, trace) or a list such as info,team_table::policy=debug",
             |filter| tracing_subscriber::EnvFilter::try_new(filter).is_ok().then(|| Some(filter.to_owned())),
         )?;
+        let tls = match (
+            setting("tls-cert", path(&flags.tls_cert)).path(),
+            setting("tls-key", path(&flags.tls_key)).path(),
+        ) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (None, None) => None,
+            (Some(_), None) => return Err(half_of_tls("TEAM_TABLE_TLS_CERT", "TEAM_TABLE_TLS_KEY")),
+            (None, Some(_)) => return Err(half_of_tls("TEAM_TABLE_TLS_KEY", "TEAM_TABLE_TLS_CERT")),
+        };
         let policies = setting("policies", path(&flags.policies))
             .path()
             .unwrap_or_else(|| db.parent().unwrap_or(&PathBuf::new()).join("policies"));
@@ -243,6 +269,7 @@ impl Config {
             policies,
             allowed_origins: setting("allowed-origins", text(&flags.allowed_origins)).list()?,
             allowed_hosts: setting("allowed-hosts", text(&flags.allowed_hosts)).list()?,
+            tls,
             log,
             wasm_rustc: setting("wasm-rustc", None).path(),
             cargo_home: environment("CARGO_HOME")
@@ -279,6 +306,12 @@ fn default_db(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf,
         )
     })?;
     Ok(PathBuf::from(home).join(".team-table").join("team_table.db"))
+}
+
+fn half_of_tls(given: &str, missing: &str) -> ConfigError {
+    ConfigError::Combination(format!(
+        "{given} needs {missing} beside it: set both, or neither for plain HTTP"
+    ))
 }
 
 #[cfg(test)]
@@ -339,5 +372,17 @@ mod tests {
         let loopback = [&open[..], &[("TEAM_TABLE_HOST", "127.0.0.1")]].concat();
         assert!(resolve(&Flags::default(), &loopback).is_ok());
         assert!(resolve(&Flags::default(), &open[..1]).is_ok(), "stdio is one person's own");
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_given_together() {
+        let (cert, key) = (("TEAM_TABLE_TLS_CERT", "c.pem"), ("TEAM_TABLE_TLS_KEY", "k.pem"));
+        assert_eq!(resolve(&Flags::default(), &[]).unwrap().tls, None);
+        let files = TlsFiles { cert: "c.pem".into(), key: "k.pem".into() };
+        assert_eq!(resolve(&Flags::default(), &[cert, key]).unwrap().tls, Some(files));
+        for (given, missing) in [(cert, key), (key, cert)] {
+            let error = resolve(&Flags::default(), &[given, (missing.0, "")]).unwrap_err().to_string();
+            assert!(error.starts_with(given.0) && error.contains(missing.0), "{error}");
+        }
     }
 }

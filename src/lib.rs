@@ -12,7 +12,7 @@
 //! | [`auth`] | a credential becomes a principal; minting and hashing tokens | transports |
 //! | [`events`] | wake-ups and the streams of the durable event log | HTTP |
 //! | [`tools`] | the thirteen tools, a file each; the registry; `pipeline`, the only way to them | MCP, HTTP |
-//! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, hardening | SQL, rules |
+//! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening | SQL, rules |
 //! | [`daemon`] | the poll daemon: answers an inbox by the same policies | terminals |
 //! | [`cli`] | a file for each subcommand; an operator asks no policy | SQL |
 //! | [`config`] | flag before environment before default; the only reader of the environment | |

@@ -168,7 +168,16 @@ fn webassembly_is_in_policy_only() {
 fn the_protocol_and_http_are_in_mcp_only() {
     only_in(
         &["mcp/"],
-        &["rmcp::", "axum::", "hyper::", "hyper_util::", "http::", "http_body_util::", "tower_service::"],
+        &[
+            "rmcp::",
+            "axum::",
+            "hyper::",
+            "hyper_util::",
+            "http::",
+            "http_body_util::",
+            "tower_service::",
+            "tokio_rustls::",
+        ],
     );
 }
 

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{CliError, output};
 use crate::app;
-use crate::config::{Config, Transport};
+use crate::config::{Config, TlsFiles, Transport};
+use crate::domain::clock::{self, Clock};
+use crate::mcp::Tls;
 use crate::policy::Source;
 use crate::storage::{ChainReport, Db};
 
@@ -51,6 +53,9 @@ pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), Cl
     findings.push(policies(config));
     if config.transport == Transport::Network {
         findings.push(port(config));
+    }
+    if let Some(files) = &config.tls {
+        findings.push(certificate(files));
     }
     let ok = findings.iter().all(|finding| finding.ok);
     if arguments.json {
@@ -167,5 +172,30 @@ fn port(config: &Config) -> Finding {
             format!("{}: {error}", config.listen),
             "a server may be running there already (that is fine); else choose another with --port",
         ),
+    }
+}
+
+fn certificate(files: &TlsFiles) -> Finding {
+    let tls = match Tls::load(&files.cert, &files.key) {
+        Ok(tls) => tls,
+        Err(error) => {
+            return Finding::bad(
+                "certificate",
+                error,
+                "mend the files, then send SIGHUP to a running server",
+            );
+        }
+    };
+    let shown = files.cert.display();
+    match tls.valid_until() {
+        Some(until) if until < Clock::System.now() => Finding::bad(
+            "certificate",
+            format!("{shown} expired at {}", clock::format(until)),
+            "renew it, then send SIGHUP to a running server",
+        ),
+        Some(until) => {
+            Finding::good("certificate", format!("{shown} is valid until {}", clock::format(until)))
+        }
+        None => Finding::good("certificate", format!("{shown} and its key belong together")),
     }
 }

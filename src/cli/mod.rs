@@ -22,6 +22,7 @@ Examples:
   team-table demo                               see it all in a few seconds
   team-table                                    serve one agent's client on standard input and output
   team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
+  team-table --transport sse --tls-cert cert.pem --tls-key key.pem   the same over https, for the whole network
   team-table agent grant alice lead             make alice a lead
   team-table audit list --agent alice --since 2h
   team-table policy install my-rule.wasm        every running process follows within a second
@@ -63,7 +64,7 @@ enum Command {
     Escalation(escalation::EscalationCommand),
     /// Play the whole story in a temporary folder: two agents, a server, a daemon, a policy swapped in the middle
     Demo,
-    /// Check database, permissions, port and policies
+    /// Check database, permissions, policies, port and certificate
     Doctor(doctor::DoctorArguments),
 }
 

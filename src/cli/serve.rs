@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use super::CliError;
 use crate::app;
-use crate::config::{Config, Transport};
+use crate::config::{Config, ConfigError, Transport};
 use crate::mcp;
 
 /// Logs go to standard error, never to standard output. The other commands say themselves what they do, and
@@ -28,6 +28,15 @@ pub(super) fn set_up_logging(config: &Config, serving: bool) {
 
 pub(super) fn run(config: Config) -> Result<(), CliError> {
     let stdio = config.transport == Transport::Stdio;
+    // Here rather than with the other settings: only serving uses a certificate, and an operator's commands run
+    // in the same environment.
+    if stdio && config.tls.is_some() {
+        return Err(CliError::Config(ConfigError::Combination(
+            "TEAM_TABLE_TLS_CERT and TEAM_TABLE_TLS_KEY are for the network, and TEAM_TABLE_TRANSPORT is stdio: use sse or \
+             streamable-http, or leave them out"
+                .into(),
+        )));
+    }
     let mut builder = if stdio {
         // One client: one thread for the protocol, blocking threads for the calls.
         tokio::runtime::Builder::new_current_thread()

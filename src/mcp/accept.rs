@@ -1,6 +1,5 @@
 //! From a listener to HTTP/1.1 connections, each with its timeouts and all of them bounded, and the graceful
-//! end. Must not know what is served. TLS fits between `accept` and [`serve_connection`], which takes any
-//! byte stream.
+//! end. Must not know what is served.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -18,11 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::counters::{Counters, Gauge};
 use super::options::HttpLimits;
+use super::tls::Tls;
 use super::write_timeout::WriteTimeout;
 
 /// Bytes of a request's head; more gets 431.
@@ -47,6 +48,7 @@ pub(super) struct PeerAddress(pub(super) IpAddr);
 /// finish within the drain time, and cuts off what is left.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: HttpLimits,
     counters: Arc<Counters>,
@@ -72,15 +74,30 @@ pub(super) async fn serve(
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             counters.connections_refused.fetch_add(1, Relaxed);
-            refuse(stream);
+            // A TLS client would take these plain words for garbage: it is just hung up on.
+            if tls.is_none() {
+                refuse(stream);
+            }
             continue;
         };
         let gauge = Gauge::new(&counters, |c| &c.connections);
-        let (router, closing) = (router.clone(), closing.clone());
-        connections.spawn(async move {
-            let _held = (slot, gauge);
-            serve_connection(stream, PeerAddress(peer.ip()), router, limits, closing).await;
-        });
+        let (peer, router, closing) = (PeerAddress(peer.ip()), router.clone(), closing.clone());
+        // Beneath TLS, where every byte that the peer takes counts.
+        let stream = WriteTimeout::new(stream, limits.write_timeout);
+        // Two tasks rather than one: a plain connection has no need for the room of a TLS one.
+        if let Some(tls) = tls.clone() {
+            connections.spawn(async move {
+                let _held = (slot, gauge);
+                if let Some(stream) = shake_hands(&tls, stream, limits, &closing).await {
+                    serve_connection(stream, peer, router, limits, closing).await;
+                }
+            });
+        } else {
+            connections.spawn(async move {
+                let _held = (slot, gauge);
+                serve_connection(stream, peer, router, limits, closing).await;
+            });
+        }
     }
     drop(listener);
     closing.cancel();
@@ -109,6 +126,30 @@ fn refuse(stream: TcpStream) {
     }
 }
 
+/// The stream inside a TLS connection; none if the handshake fails, takes too long or meets the end of the
+/// server, which waits for calls only.
+async fn shake_hands<S>(
+    tls: &Tls,
+    stream: S,
+    limits: HttpLimits,
+    closing: &CancellationToken,
+) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(limits.handshake_timeout, tls.handshake(stream)) => shaken,
+        () = closing.cancelled() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => return Some(stream),
+        // Scanners and plain HTTP clients knock all day.
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+    None
+}
+
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerAddress,
@@ -121,13 +162,12 @@ async fn serve_connection(
         // A router is always ready.
         router.clone().call(request.map(Body::new))
     });
-    let stream = TokioIo::new(WriteTimeout::new(stream, limits.write_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER)
-        .serve_connection(stream, service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

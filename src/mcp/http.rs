@@ -70,7 +70,8 @@ pub async fn serve_http(
     });
     let cut_off = CancellationToken::new();
     let router = router(&app, &cut_off);
-    accept::serve(listener, router, limits, Arc::clone(&app.counters), shutdown, app.closing.clone()).await;
+    let (tls, counters, closing) = (app.options.tls.clone(), Arc::clone(&app.counters), app.closing.clone());
+    accept::serve(listener, tls, router, limits, counters, shutdown, closing).await;
     cut_off.cancel();
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! What an operator can set about the HTTP side, with the limits a server on an open network needs as
 //! defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::tls::Tls;
 
 /// Who may reach the HTTP server, and how much of it one client may take.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +16,8 @@ pub struct HttpOptions {
     /// `table.example.com:8741`. `Host` is checked when the listener is bound to loopback or this is not
     /// empty.
     pub allowed_hosts: Vec<String>,
+    /// The certificate every connection is opened with; without one it is plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// Sizes and times.
     pub limits: HttpLimits,
 }
@@ -27,6 +32,8 @@ pub struct HttpLimits {
     /// An HTTP+SSE session that posts nothing for this long is closed. Long, because not every client
     /// reconnects.
     pub sse_idle: Duration,
+    /// Time for a TLS handshake, from the first byte to the last; beyond it the connection is closed.
+    pub handshake_timeout: Duration,
     /// Time for a request's head to arrive, counted from the end of the response before: also how long a
     /// kept-alive connection may idle.
     pub head_timeout: Duration,
@@ -52,6 +59,7 @@ impl Default for HttpLimits {
             connections: 16_384,
             sse_sessions: 1024,
             sse_idle: Duration::from_hours(24),
+            handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_mins(1),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),

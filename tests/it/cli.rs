@@ -21,7 +21,7 @@ fn read(home: &Home, arguments: &[&str]) -> Value {
 
 /// A command that must fail with a status and one line; the line.
 #[track_caller]
-fn complaint(output: Output, status: i32) -> String {
+pub(crate) fn complaint(output: Output, status: i32) -> String {
     let line = text(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -242,12 +242,12 @@ fn control_characters_of_agents_are_shown_and_not_obeyed() {
 
 // ---------------------------------------------------------------- doctor
 
-fn doctor(home: &Home, more: &[&str]) -> (Option<i32>, Value) {
+pub(crate) fn doctor(home: &Home, more: &[&str]) -> (Option<i32>, Value) {
     let output = home.run(&[&["doctor", "--json"], more].concat());
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
-fn finding<'a>(report: &'a Value, what: &str) -> &'a Value {
+pub(crate) fn finding<'a>(report: &'a Value, what: &str) -> &'a Value {
     let findings = report["findings"].as_array().unwrap();
     findings.iter().find(|finding| finding["what"] == what).unwrap_or_else(|| panic!("{report}"))
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -495,14 +495,20 @@ impl Drop for Process {
 /// A running HTTP server, as a process of its own.
 pub(crate) struct Network {
     child: Child,
-    address: String,
+    pub(crate) address: String,
+    log: Mutex<Receiver<String>>,
 }
 
 impl Network {
     /// Waits until it listens.
     pub(crate) fn start(home: &Home) -> Self {
+        Self::with(home, &["--host", "127.0.0.1"])
+    }
+
+    /// With more flags, the address among them.
+    pub(crate) fn with(home: &Home, flags: &[&str]) -> Self {
         let mut command = home.command();
-        command.args(["--transport", "sse", "--host", "127.0.0.1", "--port", "0"]);
+        command.args(["--transport", "sse", "--port", "0"]).args(flags);
         let mut child = command
             .env("TEAM_TABLE_LOG", "team_table=info")
             .stdin(Stdio::null())
@@ -512,10 +518,29 @@ impl Network {
             .expect("the program does not start");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| line.split_once("address=").map(|(_, rest)| rest.to_owned()));
-        // What it logs from here on nobody needs, but somebody must take it.
-        std::thread::spawn(move || lines.for_each(drop));
+        // Somebody must take what it logs from here on, whether it is wanted or not.
+        let (sender, log) = channel();
+        std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
         let address = address.expect("the server ended").split_whitespace().next().unwrap().to_owned();
-        Self { child, address }
+        Self { child, address, log: Mutex::new(log) }
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    }
+
+    /// What it logs, up to the next line with these words.
+    #[track_caller]
+    pub(crate) fn logs(&self, words: &str) -> String {
+        let (log, mut text) = (self.log.lock().unwrap(), String::new());
+        while !text.lines().next_back().is_some_and(|line| line.contains(words)) {
+            let line = log.recv_timeout(PATIENCE);
+            text += &line.unwrap_or_else(|problem| panic!("no {words:?} ({problem}), but {text}"));
+            text.push('\n');
+        }
+        text
     }
 
     /// A client with a connection of its own.

@@ -28,6 +28,7 @@ mod mcp_http;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;
+mod mcp_tls;
 mod office;
 mod policies;
 mod policy_cli;

@@ -13,7 +13,7 @@ use team_table::mcp::{HttpOptions, serve_http};
 use team_table::policy::{HostConfig, PolicyHost};
 use team_table::storage::{Db, OpenOptions};
 use team_table::tools::{Table, TableOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -125,9 +125,15 @@ pub(crate) fn call(id: i64, tool: &str, arguments: Value) -> String {
     rpc(id, "tools/call", json!({"name": tool, "arguments": arguments}))
 }
 
+/// What a [`Client`] speaks over: TCP, or TLS on it.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
 /// One HTTP/1.1 connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
+    host: String,
     buffer: Vec<u8>,
     chunked: bool,
 }
@@ -168,14 +174,19 @@ impl Client {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // As real clients do; what is under test is the server's side.
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new(), chunked: false }
+        let host = stream.peer_addr().unwrap().to_string();
+        Self::over(stream, host)
+    }
+
+    pub(crate) fn over(stream: impl Wire + 'static, host: String) -> Self {
+        Self { stream: Box::new(stream), host, buffer: Vec::new(), chunked: false }
     }
 
     /// Sends `METHOD /path` with a `Host` unless `headers` has one.
     pub(crate) async fn send(&mut self, request: &str, headers: &[(&str, &str)], body: &str) {
         let mut lines = vec![format!("{request} HTTP/1.1")];
         if headers.iter().all(|(name, _)| *name != "host") {
-            lines.push(format!("host: {}", self.stream.peer_addr().unwrap()));
+            lines.push(format!("host: {}", self.host));
         }
         lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
         if !body.is_empty() {
@@ -267,16 +278,29 @@ impl Client {
     }
 
     /// True until the server closes the connection.
-    async fn read(&mut self) -> bool {
+    pub(crate) async fn read(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.buffer);
         let read = tokio::time::timeout(PATIENCE, read).await.expect("server is silent");
         read.is_ok_and(|bytes| bytes > 0)
     }
 
     /// Waits for the server to close the connection, and gives what it said before.
-    pub(crate) async fn closed(mut self) -> String {
+    pub(crate) async fn closed(self) -> String {
+        String::from_utf8_lossy(&self.closed_bytes().await).into_owned()
+    }
+
+    /// The same where it need not be text.
+    pub(crate) async fn closed_bytes(mut self) -> Vec<u8> {
         while self.read().await {}
-        String::from_utf8_lossy(&self.buffer).into_owned()
+        self.buffer
+    }
+
+    /// The next bytes, of whatever kind.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.read().await, "connection closed after {:?}", self.buffer);
+        }
+        self.buffer.drain(..count).collect()
     }
 
     /// Whether a 200 comes, rather than a refusal or nothing at all.
