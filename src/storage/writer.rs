@@ -1,12 +1,16 @@
-//! The one writer: a thread that takes queued jobs and commits them in groups, so that however many
-//! callers wait, they share one fsync. Knows nothing of what the jobs do.
+//! The one writer: queued jobs are committed in groups, so that however many callers wait, they share one
+//! fsync. A caller that finds the connection free commits by itself, with all that is queued; so a lone
+//! writer wakes nobody. What is queued while somebody commits, and what nobody waits for, is committed by a
+//! thread. Knows nothing of what the jobs do.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::error::{Error, Result};
@@ -62,24 +66,137 @@ where
     }
 }
 
-/// The handle to the writer thread. Dropping it commits what is queued and ends the thread.
+/// The handle to the writer. Dropping it commits what is queued and ends the thread.
 pub(super) struct Writer {
-    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+struct Shared {
+    queue: Mutex<Queue>,
+    /// For the thread: there is work for it.
+    work: Condvar,
+    /// For callers: the queue is no longer full.
+    room: Condvar,
+    /// Whoever holds it commits. Gone when the writer has stopped.
+    connection: Mutex<Option<Connection>>,
+    committed: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    /// How many of them somebody waits for.
+    awaited: usize,
+    /// When the first of the others has lain long enough.
+    due: Option<Instant>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Whether the thread has something to commit now.
+    fn is_due(&self, now: Instant) -> bool {
+        self.awaited > 0 || self.closed || self.due.is_some_and(|due| due <= now)
+    }
+
+    fn push(&mut self, job: Box<dyn Job>) {
+        if job.awaited() {
+            self.awaited += 1;
+        } else {
+            self.due.get_or_insert_with(|| Instant::now() + LINGER);
+        }
+        self.jobs.push_back(job);
+    }
+
+    /// The next group, in the order of arrival.
+    fn take(&mut self) -> Vec<Box<dyn Job>> {
+        let group: Vec<_> = self.jobs.drain(..self.jobs.len().min(GROUP)).collect();
+        self.awaited -= group.iter().filter(|job| job.awaited()).count();
+        if self.jobs.is_empty() {
+            self.due = None;
+        }
+        group
+    }
+}
+
+impl Shared {
+    fn push(&self, job: Box<dyn Job>) -> Result<()> {
+        let mut queue = self.queue.lock();
+        while queue.jobs.len() >= QUEUE && !queue.closed {
+            self.room.wait(&mut queue);
+        }
+        if queue.closed {
+            return Err(Error::Closed);
+        }
+        queue.push(job);
+        Ok(())
+    }
+
+    /// Commits what is queued, if nobody else is committing.
+    fn try_commit(&self) {
+        if let Some(connection) = self.connection.try_lock() {
+            self.commit_next(connection.as_ref());
+        }
+        // Only now: what came while the connection was taken, by this caller or another, is for the thread, and
+        // whoever gives the connection back sees it.
+        self.wake();
+    }
+
+    /// One group.
+    fn commit_next(&self, connection: Option<&Connection>) {
+        let group = self.queue.lock().take();
+        self.room.notify_all();
+        if let Some(connection) = connection.filter(|_| !group.is_empty()) {
+            commit(connection, group, &self.committed);
+        }
+    }
+
+    fn wake(&self) {
+        let queue = self.queue.lock();
+        if !queue.jobs.is_empty() {
+            self.work.notify_one();
+        }
+    }
+
+    /// The thread's life: to the end of the queue after it was closed.
+    fn run(&self) {
+        loop {
+            let mut queue = self.queue.lock();
+            while !queue.is_due(Instant::now()) {
+                match queue.due {
+                    Some(due) => drop(self.work.wait_until(&mut queue, due)),
+                    None => self.work.wait(&mut queue),
+                }
+            }
+            let is_over = queue.closed && queue.jobs.is_empty();
+            drop(queue);
+            let mut connection = self.connection.lock();
+            if is_over {
+                *connection = None;
+                return;
+            }
+            self.commit_next(connection.as_ref());
+        }
+    }
+}
+
 impl Writer {
-    /// Starts the thread on its own connection. `committed` is called after every commit, before the
-    /// callers hear of it.
+    /// Starts the thread. `committed` is called after every commit, before the callers hear of it.
     pub(super) fn start(
         connection: Connection,
-        committed: impl Fn() + Send + 'static,
+        committed: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("storage-writer".into())
-            .spawn(move || run(&connection, &receiver, &committed))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            connection: Mutex::new(Some(connection)),
+            committed: Box::new(committed),
+        });
+        let of_thread = Arc::clone(&shared);
+        let thread =
+            std::thread::Builder::new().name("storage-writer".into()).spawn(move || of_thread.run())?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs `job` in a transaction and waits until it is on disk.
@@ -92,6 +209,7 @@ impl Writer {
             // A caller that has gone needs no answer; its change stands.
             let _ = reply.send(result);
         })?;
+        self.shared.try_commit();
         answer.recv().map_err(|_| Error::Closed)?
     }
 
@@ -104,23 +222,27 @@ impl Writer {
             if let Err(error) = result {
                 tracing::warn!(%error, "a deferred write was lost");
             }
-        })
+        })?;
+        self.shared.wake();
+        Ok(())
     }
 
+    /// Queues a job and wakes nobody.
     fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
         awaited: bool,
         finish: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
-        let queue = self.queue.lock().clone().ok_or(Error::Closed)?;
-        let job = Queued { awaited, job: Some(job), outcome: None, finish };
-        queue.send(Box::new(job)).map_err(|_| Error::Closed)
+        self.shared.push(Box::new(Queued { awaited, job: Some(job), outcome: None, finish }))
     }
 
-    /// Commits what is queued and ends the thread. Later writes are [`Error::Closed`].
+    /// Commits what is queued, closes the connection and ends the thread. Later writes are
+    /// [`Error::Closed`].
     pub(super) fn stop(&self) {
-        self.queue.lock().take();
+        self.shared.queue.lock().closed = true;
+        self.shared.work.notify_all();
+        self.shared.room.notify_all();
         if let Some(thread) = self.thread.lock().take() {
             // The thread catches its jobs' panics; there is nothing to learn from its result.
             let _ = thread.join();
@@ -134,32 +256,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, queue: &Receiver<Box<dyn Job>>, committed: &dyn Fn()) {
-    while let Ok(first) = queue.recv() {
-        let group = gather(first, queue);
-        commit(connection, group, committed);
-    }
-}
-
-/// The first job and all that wait behind it. Jobs nobody waits for give others [`LINGER`] to join them.
-fn gather(first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-    let deadline = Instant::now() + LINGER;
-    let mut awaited = first.awaited();
-    let mut group = vec![first];
-    while group.len() < GROUP {
-        let next = if awaited {
-            queue.try_recv().ok()
-        } else {
-            queue.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
-        };
-        let Some(job) = next else { break };
-        awaited |= job.awaited();
-        group.push(job);
-    }
-    group
-}
-
-/// One transaction for the group, one savepoint for each job. Nobody hears of success before the commit.
+/// One transaction for the group. Nobody hears of success before the commit.
 fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn Fn()) {
     let result = transact(connection, &mut group);
     if result.is_ok() {
@@ -176,18 +273,27 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
 
 fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {
     run_cached(connection, "BEGIN IMMEDIATE")?;
+    // One job alone is its own transaction; a savepoint would copy every page that it touches.
+    if let [alone] = group {
+        return run_cached(connection, if run_job(connection, alone)? { "COMMIT" } else { "ROLLBACK" });
+    }
     for job in group {
         run_cached(connection, "SAVEPOINT job")?;
-        let ok = job.run(&WriteTx::new(connection));
-        if connection.is_autocommit() {
-            return Err(Error::Unwritable("the disk is full or failing".into()));
-        }
-        if !ok {
+        if !run_job(connection, job)? {
             run_cached(connection, "ROLLBACK TO job")?;
         }
         run_cached(connection, "RELEASE job")?;
     }
     run_cached(connection, "COMMIT")
+}
+
+/// Whether the job's changes are to stay.
+fn run_job(connection: &Connection, job: &mut Box<dyn Job>) -> Result<bool> {
+    let ok = job.run(&WriteTx::new(connection));
+    if connection.is_autocommit() {
+        return Err(Error::Unwritable("the disk is full or failing".into()));
+    }
+    Ok(ok)
 }
 
 /// Every group runs these: they are prepared once.
@@ -198,8 +304,8 @@ fn run_cached(connection: &Connection, sql: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::Receiver;
     use std::thread::{scope, spawn};
 
     use super::*;
@@ -247,6 +353,7 @@ mod tests {
                 |_: Result<()>| {},
             )
             .unwrap();
+        writer.shared.wake();
         has_begun.recv().unwrap();
         release
     }
@@ -258,6 +365,7 @@ mod tests {
     ) -> Receiver<Result<()>> {
         let (reply, answer) = sync_channel(1);
         writer.submit(job, true, move |result| reply.send(result).unwrap()).unwrap();
+        writer.shared.wake();
         answer
     }
 
@@ -377,5 +485,42 @@ mod tests {
         assert!(matches!(writer.write_later(|tx| put(tx, 3)), Err(Error::Closed)));
         writer.stop();
         assert_eq!(stored(&outside), [1, 2]);
+    }
+
+    #[test]
+    fn a_refused_job_alone_leaves_nothing_and_the_next_one_works() {
+        let (writer, outside, _commits, _dir) = writer();
+        let refused = writer.write(|tx| -> Result<()> {
+            put(tx, 1)?;
+            Err(Refusal::invalid("no", "never").into())
+        });
+        assert!(matches!(refused, Err(Error::Refused(_))));
+        let panicked = writer.write(|tx| -> Result<()> {
+            put(tx, 2)?;
+            panic!("in a job")
+        });
+        assert!(matches!(panicked, Err(Error::Fault(_))));
+        writer.write(|tx| put(tx, 3)).unwrap();
+        assert_eq!(stored(&outside), [3]);
+    }
+
+    #[test]
+    fn a_caller_that_finds_the_connection_free_takes_along_what_is_queued() {
+        let (writer, outside, commits, _dir) = writer();
+        writer.write_later(|tx| put(tx, 1)).unwrap();
+        writer.write(|tx| put(tx, 2)).unwrap();
+        assert_eq!(stored(&outside), [1, 2]);
+        assert!(commits.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_committed_by_itself() {
+        let (writer, _outside, commits, _dir) = writer();
+        let (done, is_done) = std::sync::mpsc::channel();
+        let finish = move |result: Result<()>| done.send(result.is_ok()).unwrap();
+        writer.submit(|tx| put(tx, 1), false, finish).unwrap();
+        writer.shared.wake();
+        assert_eq!(is_done.recv_timeout(Duration::from_mins(1)), Ok(true));
+        assert_eq!(commits.load(Ordering::SeqCst), 1);
     }
 }
