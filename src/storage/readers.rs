@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use parking_lot::{Condvar, Mutex};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::OpenOptions;
 use super::error::Result;
@@ -38,9 +38,9 @@ impl Readers {
             Some(connection) => connection,
             none => none.insert(open::reader(&self.path, self.options)?),
         };
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        job(&ReadTx::new(&transaction))
-        // Dropping the transaction rolls back, which for a reader is the same as a commit.
+        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+        let _end = End(connection);
+        job(&ReadTx::new(connection))
     }
 
     fn take(&self) -> Reader<'_> {
@@ -54,6 +54,19 @@ impl Readers {
                 return Reader { readers: self, connection: None };
             }
             self.returned.wait(&mut pool);
+        }
+    }
+}
+
+/// Ends a transaction, whatever became of the job. (rusqlite's own would compile both statements anew each time.)
+struct End<'a>(&'a Connection);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        // For a reader the same as a commit. It fails only where SQLite has rolled back by itself.
+        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute([]));
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a reader's transaction was over already");
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
 use crate::policy::{PolicyHost, PolicySet};
-use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, WriteTx};
+use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, ReadTx, WriteTx};
 
 /// How often a call is judged again because the facts moved under it. Each time, somebody else's change was
 /// committed, so the table moves on; a caller so unlucky may simply try again.
@@ -94,7 +94,29 @@ struct Case {
     scope: FactScope,
 }
 
-/// The facts of one judgement and the state of the log they were read in.
+impl Case {
+    /// Whose unread messages the reply tells of; nobody's where the call itself hands them out.
+    fn badge_of(&self) -> Option<i64> {
+        self.context.caller_id().filter(|_| !self.row.is_inbox)
+    }
+}
+
+/// The facts asked for and the state of the log they were read in.
+struct Known {
+    since: Instant,
+    facts: Vec<Fact>,
+    version: (i64, i64),
+}
+
+impl Known {
+    fn read(tx: &ReadTx<'_>, set: &PolicySet, scope: &FactScope) -> storage::Result<Self> {
+        let since = Instant::now();
+        let (facts, version) = tx.facts_at(set.fact_requests(Hook::Authorization), scope)?;
+        Ok(Self { since, facts, version })
+    }
+}
+
+/// What one judgement rests on.
 struct Evidence {
     facts: Vec<Fact>,
     version: (i64, i64),
@@ -235,8 +257,22 @@ impl Table {
         last_look: bool,
     ) -> Attempt {
         let now = self.inner.options.clock.now();
-        let case = match self.open_case(row, parsed, arguments, credential, transport, now, last_look) {
-            Ok(Ok(case)) => case,
+        let set = self.inner.policies.current();
+        // One look at the database for all that is known before the policies are asked.
+        let opened = self.inner.db.read(|tx| {
+            let opened = self.open_case(tx, row, parsed, arguments, credential, transport, now, last_look)?;
+            let case = match opened {
+                Ok(case) => case,
+                Err(rejected) => return Ok(Err(rejected)),
+            };
+            let known = match case.call.check() {
+                Ok(()) => Ok(Known::read(tx, &set, &case.scope)?),
+                Err(refusal) => Err(refusal),
+            };
+            Ok(Ok((case, known)))
+        });
+        let (case, known) = match opened {
+            Ok(Ok(opened)) => opened,
             Ok(Err(rejected)) => {
                 return Attempt::Done(Reply {
                     bad_token: rejected.bad_token,
@@ -245,11 +281,14 @@ impl Table {
             }
             Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
         };
-        if let Err(refusal) = case.call.check() {
-            self.seen(case.context.caller_id(), now);
-            return Attempt::Done(self.refused(&case, &refusal));
-        }
-        match self.judge(&case) {
+        let known = match known {
+            Ok(known) => known,
+            Err(refusal) => {
+                self.seen(case.context.caller_id(), now);
+                return Attempt::Done(self.refused(&case, &refusal));
+            }
+        };
+        match self.judge(&case, &set, known) {
             Ok(attempt) => attempt,
             Err(error) => Attempt::Done(self.refused(&case, &refusal_of(error))),
         }
@@ -259,6 +298,7 @@ impl Table {
     #[expect(clippy::too_many_arguments, reason = "the parts of one call, each used once")]
     fn open_case(
         &self,
+        tx: &ReadTx<'_>,
         row: &'static Row,
         parsed: &Parsed,
         arguments: Map<String, Value>,
@@ -273,7 +313,7 @@ impl Table {
         let (principal, proof, view) = match parsed {
             Parsed::Register(register) => {
                 let (wanted, role, capabilities) = register.wanted();
-                let proof = self.inner.db.read(|tx| auth::prove_registration(tx, &credential, wanted))?;
+                let proof = auth::prove_registration(tx, &credential, wanted)?;
                 let proof = match proof {
                     Ok(proof) => proof,
                     Err(rejected) => return Ok(Err(rejected)),
@@ -287,10 +327,7 @@ impl Table {
                 (None, proof, view)
             }
             Parsed::Call(_) => {
-                let caller = self
-                    .inner
-                    .db
-                    .read(|tx| auth::authenticate(tx, &credential, name.as_deref(), require_tokens))?;
+                let caller = auth::authenticate(tx, &credential, name.as_deref(), require_tokens)?;
                 let principal = match caller {
                     Ok(Caller::Member(principal)) => Some(principal),
                     Ok(Caller::Anonymous) => None,
@@ -319,15 +356,16 @@ impl Table {
 
     /// Asks the policies, and does what they allow. When the facts have moved by the time of the commit,
     /// nothing has happened, and they are asked again.
-    fn judge(&self, case: &Case) -> storage::Result<Attempt> {
-        let set = self.inner.policies.current();
+    fn judge(&self, case: &Case, set: &Arc<PolicySet>, known: Known) -> storage::Result<Attempt> {
+        let mut known = Some(known);
         for _ in 0..MAX_ROUNDS {
-            let started = Instant::now();
-            let requests = set.fact_requests(Hook::Authorization);
-            let (facts, version) = self.inner.db.read(|tx| tx.facts_at(requests, &case.scope))?;
+            let Known { since, facts, version } = match known.take() {
+                Some(known) => known,
+                None => self.inner.db.read(|tx| Known::read(tx, set, &case.scope))?,
+            };
             let decision = set.authorize(&case.question, &facts);
-            let micros = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-            let evidence = Evidence { facts, version, micros, new_set: self.undescribed(&set) };
+            let micros = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
+            let evidence = Evidence { facts, version, micros, new_set: self.undescribed(set) };
             let approval = match decision.outcome {
                 Outcome::Allow => None,
                 Outcome::Escalate => {
@@ -341,17 +379,23 @@ impl Table {
                 _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
             if case.row.looks {
-                match self.inner.db.read(|tx| case.call.look(tx, &case.context)) {
+                let looked = self.inner.db.read(|tx| {
+                    let look = case.call.look(tx, &case.context)?;
+                    let badge = case.badge_of().filter(|_| matches!(look, Look::Answer(_)));
+                    Ok((look, badge.map(|id| tx.unread(id)).transpose()?))
+                });
+                match looked {
                     // An approval is used up, and a counted call counted, in the transaction of the answer.
-                    Ok(Look::Answer(body)) if approval.is_none() && !counted(&set, case) => {
-                        return Ok(Attempt::Done(self.answer(case, body, decision, &evidence)));
+                    Ok((Look::Answer(body), unread)) if approval.is_none() && !counted(set, case) => {
+                        self.record_later(case, decision, &evidence, true);
+                        return Ok(Attempt::Done(finish(case, body, &unread.unwrap_or_default())));
                     }
-                    Ok(Look::Wait) => return Ok(wait(case)),
-                    Ok(Look::Answer(_) | Look::Change) => {}
+                    Ok((Look::Wait, _)) => return Ok(wait(case)),
+                    Ok((Look::Answer(_) | Look::Change, _)) => {}
                     Err(error) => return Err(self.failed(case, decision, &evidence, error)),
                 }
             }
-            match self.carry_out(case, &set, decision.clone(), &evidence, approval) {
+            match self.carry_out(case, set, decision.clone(), &evidence, approval) {
                 Ok(Written::Done(body, unread)) => {
                     self.described(&evidence, set.digest());
                     return Ok(Attempt::Done(finish(case, body, &unread)));
@@ -379,7 +423,7 @@ impl Table {
     ) -> storage::Result<Written> {
         let (call, context, scope) = (Arc::clone(&case.call), case.context.clone(), case.scope.clone());
         let (credential, name, set) = (case.credential.clone(), case.name.clone(), Arc::clone(set));
-        let (version, facts, is_inbox) = (evidence.version, evidence.facts.clone(), case.row.is_inbox);
+        let (version, facts, badge) = (evidence.version, evidence.facts.clone(), case.badge_of());
         let record = record(case, decision, evidence, true);
         let require_tokens = self.inner.options.require_tokens;
         self.inner.db.write(move |tx| {
@@ -397,15 +441,9 @@ impl Table {
             // First: what the call returns already knows that its caller was seen.
             caller.map_or(Ok(()), |id| tx.touch(id, context.now))?;
             let body = call.run(tx, &context)?;
-            let unread = caller.filter(|_| !is_inbox).map(|id| tx.unread(id)).transpose()?;
+            let unread = badge.map(|id| tx.unread(id)).transpose()?;
             Ok(Written::Done(body, unread.unwrap_or_default()))
         })
-    }
-
-    /// A call that changed nothing: its decision joins the next commit.
-    fn answer(&self, case: &Case, body: Body, decision: Decision, evidence: &Evidence) -> Reply {
-        self.record_later(case, decision, evidence, true);
-        self.badged(case, Reply::done(body))
     }
 
     /// A call that was allowed and then not done: the server's own rules, or trouble with the database.
@@ -422,6 +460,7 @@ impl Table {
         error
     }
 
+    /// A call that changed nothing: its decision joins the next commit.
     fn record_later(&self, case: &Case, decision: Decision, evidence: &Evidence, done: bool) {
         let record = record(case, decision, evidence, done);
         let (principal, now) = (case.context.principal.as_ref().map(|it| it.id), case.context.now);
@@ -537,7 +576,7 @@ impl Table {
     }
 
     fn badged(&self, case: &Case, reply: Reply) -> Reply {
-        match case.context.caller_id().filter(|_| !case.row.is_inbox) {
+        match case.badge_of() {
             Some(id) => reply.with_badge(&self.inner.db.read(|tx| tx.unread(id)).unwrap_or_default()),
             None => reply,
         }

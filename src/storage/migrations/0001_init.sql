@@ -150,7 +150,6 @@ CREATE TABLE decisions (
     size        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX decisions_by_agent ON decisions (agent, at, action, outcome, done);
-CREATE INDEX decisions_by_outcome ON decisions (outcome, id);
 CREATE INDEX decisions_by_time ON decisions (at);
 
 -- Every policy set that ever decided here: modules by digest, settings and limits, to make its decisions again.
