@@ -13,6 +13,7 @@ use crate::domain::facts;
 
 use super::error::{PolicyError, kind_name};
 use super::instance::{Evaluated, Question};
+use super::limits::MAX_MESSAGE_CHARS;
 use super::wire::{AskedFact, CallIn, Entry, FactIn, MessageIn};
 use super::workbench::{Configured, Workbench};
 
@@ -32,7 +33,9 @@ pub struct CaseReport {
 
 /// Reads embedded cases.
 pub(super) fn parse(text: &str) -> Result<Vec<Case>, PolicyError> {
-    sdk::cases::parse(text).map_err(|error| PolicyError::CasesUnreadable(error.trim().replace('\n', "; ")))
+    // The message quotes the line it stumbled over, however long that is.
+    let shown = |error: String| error.trim().replace('\n', "; ").chars().take(MAX_MESSAGE_CHARS).collect();
+    sdk::cases::parse(text).map_err(|error| PolicyError::CasesUnreadable(shown(error)))
 }
 
 /// Runs every case.
