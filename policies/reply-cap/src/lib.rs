@@ -140,10 +140,10 @@ impl ReplyCap {
         let mut who = facts.get(&ThreadParticipants)?;
         let unnamed = who.len().saturating_sub(NAMED);
         who.truncate(NAMED);
-        let mut who = who.join(", ");
         if unnamed > 0 {
-            who += &format!(" and {unnamed} more");
+            who.push(format!("and {unnamed} more"));
         }
+        let who = who.join(", ");
         let text =
             format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
         Ok(Some(Reason::new("reply_loop", text).note(format!("participants: {who}"))))
