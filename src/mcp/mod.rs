@@ -30,7 +30,7 @@ mod write_timeout;
 pub use client::{Client, ClientError};
 pub use http::serve_http;
 pub use options::{HttpLimits, HttpOptions};
-pub use stdio::serve_stdio;
+pub use stdio::{serve_lines, serve_stdio};
 
 /// Whether a log event may be written. Below warnings, only our own are: rmcp prints whole requests there,
 /// tokens in their arguments included, and no configuration of ours may let that through. So this belongs in
