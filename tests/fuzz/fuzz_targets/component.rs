@@ -1,7 +1,7 @@
 //! Modules as strangers may build them: the gate looks at any bytes, and what passes it goes the whole way of `policy check`.
 //!
-//! An input is raw bytes, or, when its first byte names one of the components at hand, a list of changes to that one, five
-//! bytes each. The large ones only go through the gate, because compiling one takes a second.
+//! An input is raw bytes, or, when its first byte is the number of one of the components at hand, a list of changes to that
+//! one, five bytes each. The large ones only go through the gate, because compiling one takes a second.
 
 #![no_main]
 
@@ -38,7 +38,6 @@ fuzz_target!(|data: &[u8]| {
     let chosen =
         data.split_first().and_then(|(first, rest)| Some((components.get(usize::from(*first))?, rest)));
     let bytes = match chosen {
-        // A module begins with a zero, so a real one is never taken for a choice of the first component.
         Some((component, changes)) if !data.starts_with(b"\0asm") => changed(component, changes),
         _ => data.to_vec(),
     };

@@ -16,11 +16,12 @@ use team_table::storage::{Db, Durability, OpenOptions};
 use team_table::tools::{Reply, Request, Table, TableOptions, Transport};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One call of the policies that come with the server: enough for the way through the pipeline, and never a rate limit.
+/// One of the policies that come with the server: enough for the way through the pipeline, and never a rate limit.
 const SET: &str = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
 
 /// Ends the process on every panic, in whatever thread and whoever would catch it, with one exception: the snapshotter of
@@ -74,6 +75,8 @@ impl Desk {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let options = OpenOptions { durability: Durability::Normal, ..OpenOptions::default() };
         let db = Db::open(&dir.path().join("table").join("team_table.db"), options).unwrap();
+        // A program of ours ignores this signal, which says that a client hung up; libFuzzer's main does not.
+        drop(runtime.block_on(async { signal(SignalKind::pipe()) }).unwrap());
         let hub = runtime.block_on(async { Hub::start(db.clone()) });
         let options = TableOptions { require_tokens: false, clock: Clock::System };
         let desk = Self { table: Table::new(db, host, hub, options), runtime, _dir: dir };
