@@ -16,22 +16,23 @@
 //!
 //! Must not know any policy in particular.
 
-use std::{collections::BTreeMap, fmt::Debug};
+mod answers;
+mod arguments;
+
+use std::collections::BTreeMap;
 
 use proptest::{
     collection::{btree_map, vec},
     prelude::{Just, Strategy, any},
     sample::select,
     strategy::{BoxedStrategy, Union},
-    test_runner::{Config, TestCaseError, TestRunner},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::{
-    Arguments, Exported, FactRequest, Facts, Fault, InboxMessage, Principal, Reason, ReviewOutcome, ToolCall,
-    Verdict,
-    limits::{reason_complaint, reply_complaint},
-};
+use crate::{FactRequest, Facts, InboxMessage, Principal, ToolCall};
+
+pub use answers::assert_answers;
+pub use arguments::arguments;
 
 /// The tools there are.
 pub const TOOLS: [&str; 13] = [
@@ -103,24 +104,6 @@ pub fn json() -> impl Strategy<Value = Value> {
             btree_map("\\PC{0,12}", inner, 0..4).prop_map(|all| Value::Object(all.into_iter().collect())),
         ]
     })
-}
-
-/// The arguments of a call of `tool`: those that must be there, any choice of the others, and now and then one that no tool
-/// of today has. For a tool that is none of [`TOOLS`], only the last.
-pub fn arguments(tool: &str) -> impl Strategy<Value = Arguments> + use<> {
-    let (required, optional) = parameters(tool);
-    let required: Vec<_> = required.iter().map(|&(name, kind)| (Just(name), kind.values())).collect();
-    let optional: Vec<_> =
-        optional.iter().map(|&(name, kind)| proptest::option::of((Just(name), kind.values()))).collect();
-    let unknown = btree_map("\\PC{1,12}", json(), 0..2);
-    (required, optional, proptest::prop_oneof![3 => Just(BTreeMap::new()), 1 => unknown]).prop_map(
-        |(required, optional, unknown)| {
-            let mut all: Map<String, Value> = unknown.into_iter().collect();
-            let known = required.into_iter().chain(optional.into_iter().flatten());
-            all.extend(known.map(|(name, value)| (name.to_owned(), value)));
-            Arguments::from_json(Value::Object(all).to_string())
-        },
-    )
 }
 
 /// A call of any tool, now and then of one that there is not.
@@ -236,197 +219,6 @@ fn fact_value(fact: &str) -> BoxedStrategy<Value> {
         }
         "member.role" => or_null(role().prop_map(Value::from).boxed()).boxed(),
         _ => json().boxed(),
-    }
-}
-
-/// Whether a host supplies the fact when it asks for a verdict (`false`: for a review).
-fn is_supplied(request: &FactRequest, to_authorize: bool) -> bool {
-    let only_for = |families: &[&str]| families.iter().any(|family| request.name.starts_with(family));
-    !only_for(if to_authorize { &["limits.", "replies.", "thread."] } else { &["calls.", "target."] })
-}
-
-/// Asserts that a policy with these settings (JSON text) answers everything: whatever the call or the message is and whatever
-/// the host knows, there is an answer, it is the same when it is asked again, and the host would take it.
-///
-/// 256 questions to each hook, or as many as `PROPTEST_CASES` says.
-///
-/// # Panics
-///
-/// When the settings are refused, and with the simplest question found that the policy does not answer.
-pub fn assert_answers<P: Exported>(settings: &str) {
-    let [policy, twin] = [(); 2].map(|()| match crate::configure::<P>(settings) {
-        Ok(policy) => policy,
-        Err(errors) => give_up::<P>(&format!("refuses {settings}: {}", errors.join("; "))),
-    });
-    let supplied = |to_authorize| {
-        let requests: Vec<_> =
-            policy.facts().into_iter().filter(|request| is_supplied(request, to_authorize)).collect();
-        facts(&requests)
-    };
-    run::<P, _>(&(tool_call(), supplied(true)), |(call, facts)| {
-        judge([&policy, &twin], |policy| policy.ask_authorize(call, facts), complaint_of_verdict)
-    });
-    run::<P, _>(&(inbox_message(), supplied(false)), |(message, facts)| {
-        judge([&policy, &twin], |policy| policy.ask_review(message, facts), complaint_of_review)
-    });
-}
-
-fn run<P: Exported, S: Strategy>(questions: &S, test: impl Fn(&S::Value) -> Result<(), TestCaseError>) {
-    // Where a failed question would be kept for the next run, only the macros of proptest know.
-    let config = Config { failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(questions, |question| test(&question));
-    if let Err(error) = outcome {
-        give_up::<P>(&error.to_string());
-    }
-}
-
-/// Asks a policy twice and its twin once, so that what a policy remembers shows in the answers.
-fn judge<P, A: PartialEq + Debug>(
-    [policy, twin]: [&P; 2],
-    ask: impl Fn(&P) -> Option<Result<A, Fault>>,
-    complaint: impl Fn(&A) -> Option<String>,
-) -> Result<(), TestCaseError> {
-    let Some(first) = ask(policy) else { return Ok(()) };
-    for other in [policy, twin].into_iter().filter_map(ask) {
-        if other != first {
-            return Err(TestCaseError::fail(format!("two answers to one question: {first:?}, {other:?}")));
-        }
-    }
-    let complaint = match first {
-        Ok(answer) => complaint(&answer),
-        Err(fault) => Some(format!("no answer: {fault}")),
-    };
-    complaint.map_or(Ok(()), |complaint| Err(TestCaseError::fail(complaint)))
-}
-
-fn complaint_of_verdict(verdict: &Verdict) -> Option<String> {
-    match verdict {
-        Verdict::Abstain | Verdict::Allow => None,
-        Verdict::Deny(reason) | Verdict::Escalate(reason) => complaint_of_reason(reason),
-    }
-}
-
-fn complaint_of_review(review: &ReviewOutcome) -> Option<String> {
-    match review {
-        ReviewOutcome::Pass => None,
-        ReviewOutcome::Reply(text) => reply_complaint(text),
-        ReviewOutcome::Ignore(reason) | ReviewOutcome::Escalate(reason) => complaint_of_reason(reason),
-    }
-}
-
-fn complaint_of_reason(reason: &Reason) -> Option<String> {
-    reason_complaint(&reason.code, &reason.message, &reason.notes)
-}
-
-#[allow(clippy::panic, reason = "the body of a test")]
-fn give_up<P: Exported>(what: &str) -> ! {
-    panic!("{}: {what}", P::NAME)
-}
-
-/// What an argument is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Name,
-    NobodyOrName,
-    Role,
-    Text,
-    Key,
-    Status,
-    Priority,
-    Number,
-    Flag,
-    Words,
-    Numbers,
-}
-
-impl Kind {
-    /// Its values, and how models write them besides: numbers, flags and lists as text, null for what is left out.
-    fn values(self) -> BoxedStrategy<Value> {
-        fn also_as_text(values: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
-            (values, proptest::bool::weighted(0.2))
-                .prop_map(|(value, as_text)| if as_text { value.to_string().into() } else { value })
-                .boxed()
-        }
-        let status = ["in_progress", "done", "blocked", "awaiting_review", "cancelled"];
-        match self {
-            Self::Name => name().prop_map(Value::from).boxed(),
-            Self::NobodyOrName => {
-                proptest::prop_oneof![1 => Just(Value::Null), 5 => nobody_or_a_name().prop_map(Value::from)]
-                    .boxed()
-            }
-            Self::Role => role().prop_map(Value::from).boxed(),
-            Self::Text => text().prop_map(Value::from).boxed(),
-            Self::Key => key().prop_map(Value::from).boxed(),
-            Self::Status => select(status.to_vec()).prop_map(Value::from).boxed(),
-            Self::Priority => select(vec!["high", "medium", "low"]).prop_map(Value::from).boxed(),
-            Self::Number => also_as_text(number().prop_map(Value::from)),
-            Self::Flag => also_as_text(any::<bool>().prop_map(Value::from)),
-            Self::Words => also_as_text(vec("\\PC{1,64}", 0..4).prop_map(Value::from)),
-            Self::Numbers => also_as_text(vec(number(), 0..4).prop_map(Value::from)),
-        }
-    }
-}
-
-type Parameters = &'static [(&'static str, Kind)];
-
-/// The parameters of a tool: those that must be there and those that may.
-fn parameters(tool: &str) -> (Parameters, Parameters) {
-    use Kind::{Flag, Key, Name, NobodyOrName, Number, Numbers, Priority, Role, Status, Text, Words};
-    match tool {
-        "broadcast" => (&[("sender", Name), ("content", Text)], &[("idempotency_key", Text)]),
-        "claim_task" => (&[("agent_name", Name)], &[("task_id", Number)]),
-        "create_task" => (
-            &[("title", Text), ("creator", Name)],
-            &[
-                ("description", Text),
-                ("assignee", NobodyOrName),
-                ("priority", Priority),
-                ("depends_on", Numbers),
-                ("parent_id", Number),
-                ("reviewer", NobodyOrName),
-                ("idempotency_key", Text),
-            ],
-        ),
-        "deregister" | "heartbeat" => (&[("name", Name)], &[]),
-        "get_messages" => (
-            &[("agent_name", Name)],
-            &[
-                ("include_read", Flag),
-                ("limit", Number),
-                ("wait_seconds", Number),
-                ("peek", Flag),
-                ("thread_id", Number),
-                ("before_id", Number),
-            ],
-        ),
-        "get_shared_context" => {
-            (&[], &[("key", Key), ("agent_name", Name), ("prefix", Text), ("limit", Number)])
-        }
-        "list_members" => (&[], &[("include_inactive", Flag), ("agent_name", Name)]),
-        "list_tasks" => (
-            &[],
-            &[
-                ("status", Status),
-                ("assignee", NobodyOrName),
-                ("agent_name", Name),
-                ("ready", Flag),
-                ("limit", Number),
-                ("after_id", Number),
-            ],
-        ),
-        "register" => (&[("name", Name)], &[("role", Role), ("capabilities", Words)]),
-        "send_message" => (
-            &[("sender", Name), ("recipient", Name), ("content", Text)],
-            &[("reply_to", Number), ("idempotency_key", Text)],
-        ),
-        "share_context" => (
-            &[("agent_name", Name), ("key", Key), ("value", Text)],
-            &[("ttl_seconds", Number), ("expected_version", Number)],
-        ),
-        "update_task" => {
-            (&[("task_id", Number), ("status", Status), ("agent_name", Name)], &[("result", Text)])
-        }
-        _ => (&[], &[]),
     }
 }
 
