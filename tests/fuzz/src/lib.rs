@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here ends the run, and should")]
 
+pub mod mirror;
+
 use std::backtrace::Backtrace;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
