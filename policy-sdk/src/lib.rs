@@ -5,7 +5,8 @@
 //! [`Policy`] with [`Authorize`] or [`Review`] is what an author implements and [`export_policy!`] is what turns it into a
 //! component. `types` is what is asked and answered, [`facts`] what the host knows; `guest` is the glue, compiled
 //! for WebAssembly only, so that `cargo test` needs nothing but a native compiler. `cases` (feature `test-kit`)
-//! runs a policy's test cases, and is shared with the host.
+//! runs a policy's test cases, and is shared with the host; `strategies` (feature `proptest`) asks a policy
+//! everything that a host might; `limits` is how long an answer may be.
 //!
 //! This crate must not know the server or wasmtime.
 
@@ -17,6 +18,9 @@ pub mod glob;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
+pub mod limits;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod types;
 
 use serde::de::DeserializeOwned;

@@ -35,7 +35,7 @@ mod write_timeout;
 pub use client::{Client, ClientError};
 pub use http::serve_http;
 pub use options::{HttpLimits, HttpOptions};
-pub use stdio::serve_stdio;
+pub use stdio::{serve_lines, serve_stdio};
 pub use tls::{Tls, TlsError};
 
 /// Whether a log event may be written. Below warnings, only our own are: rmcp prints whole requests there,

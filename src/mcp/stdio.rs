@@ -39,16 +39,23 @@ pub async fn serve_stdio(table: Table, token: Option<String>) -> io::Result<()> 
     let stop = CancellationToken::new();
     stop_with_the_world(stop.clone())?;
     let (input, output) = stdio_pipes();
-    serve_lines(Server::stdio(table, token), input, output, stop).await;
+    serve_lines(table, token, input, output, stop).await;
     Ok(())
 }
 
-/// Serves one client on any pair of byte streams until the input ends or `stop` is cancelled.
-pub(super) async fn serve_lines<R, W>(server: Server, input: R, output: W, stop: CancellationToken)
-where
+/// Serves one client on any pair of byte streams until the input ends or `stop` is cancelled; what
+/// [`serve_stdio`] does with the process's own, for embedding and for tests in one process.
+pub async fn serve_lines<R, W>(
+    table: Table,
+    token: Option<String>,
+    input: R,
+    output: W,
+    stop: CancellationToken,
+) where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
+    let server = Server::stdio(table, token);
     let transport = LineTransport::new(input, output, stop.clone());
     // Without rmcp's handshake: its state machine ends the process when the first line is a notification and
     // refuses a call that comes before `initialize`. Ours answers both, as over HTTP.

@@ -7,13 +7,13 @@ use team_table_policy_sdk as sdk;
 pub use team_table_policy_sdk::cases::CaseResult;
 use team_table_policy_sdk::cases::{Answer as Got, Input};
 pub use team_table_policy_sdk::cases::{Case, RESULTS_FILE};
+use team_table_policy_sdk::limits::MAX_MESSAGE_CHARS;
 
 use crate::domain::decision::{Answer, FactRequest, Hook, InboxMessage, PrincipalView, Reason, ToolCall};
 use crate::domain::facts;
 
 use super::error::{PolicyError, kind_name};
 use super::instance::{Evaluated, Question};
-use super::limits::MAX_MESSAGE_CHARS;
 use super::wire::{AskedFact, CallIn, Entry, FactIn, MessageIn};
 use super::workbench::{Configured, Workbench};
 

@@ -1,4 +1,4 @@
-//! What a policy may use, and how long its answers may be. Knows nothing of how the limits are enforced.
+//! What a policy may use. Knows nothing of how the limits are enforced.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +13,6 @@ pub const MAX_MILLIS: u32 = 5_000;
 pub const MAX_MODULE_MIB: u32 = 64;
 /// The most fuel that can be given.
 pub const MAX_FUEL: u64 = 10_000_000_000;
-
-/// Characters of a reason's `code`.
-pub const MAX_CODE_CHARS: usize = 64;
-/// Characters of a reason's `message` and of each of its notes.
-pub const MAX_MESSAGE_CHARS: usize = 1_000;
-/// Notes of one reason.
-pub const MAX_NOTES: usize = 20;
-/// Characters of the text of a reply.
-pub const MAX_REPLY_CHARS: usize = 10_000;
 
 /// The limits of one policy: of one evaluation, of `configure`, and of the module itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

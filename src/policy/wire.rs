@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use team_table_policy_sdk::limits;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::domain::decision::{
     Answer, FactRequest, InboxMessage, PolicyErrorKind, PrincipalView, Reason, ToolCall,
 };
 
-use super::limits::{MAX_CODE_CHARS, MAX_MESSAGE_CHARS, MAX_NOTES, MAX_REPLY_CHARS};
 use super::settings::canonical_json;
 
 /// The interface version this module speaks.
@@ -223,10 +223,10 @@ impl From<ReviewOut> for Answer {
     fn from(review: ReviewOut) -> Self {
         match review {
             ReviewOut::Pass => Self::Pass,
-            ReviewOut::Reply(text) if (1..=MAX_REPLY_CHARS).contains(&text.chars().count()) => {
-                Self::Reply { text }
-            }
-            ReviewOut::Reply(_) => malformed(format!("a reply must be 1 to {MAX_REPLY_CHARS} characters")),
+            ReviewOut::Reply(text) => match limits::reply_complaint(&text) {
+                None => Self::Reply { text },
+                Some(complaint) => malformed(complaint),
+            },
             ReviewOut::Ignore(reason) => judged(reason, Self::Ignore),
             ReviewOut::Escalate(reason) => judged(reason, Self::Escalate),
         }
@@ -235,22 +235,10 @@ impl From<ReviewOut> for Answer {
 
 fn judged(reason: ReasonOut, answer: impl FnOnce(Reason) -> Answer) -> Answer {
     let ReasonOut { code, message, notes } = reason;
-    let too_long = |text: &String| text.chars().count() > MAX_MESSAGE_CHARS;
-    if !is_code(&code) {
-        malformed(format!("a code must match [a-z][a-z0-9_]* with at most {MAX_CODE_CHARS} characters"))
-    } else if too_long(&message) {
-        malformed(format!("a message may have at most {MAX_MESSAGE_CHARS} characters"))
-    } else if notes.len() > MAX_NOTES || notes.iter().any(too_long) {
-        malformed(format!("at most {MAX_NOTES} notes of at most {MAX_MESSAGE_CHARS} characters are allowed"))
-    } else {
-        answer(Reason { code, message, notes })
+    match limits::reason_complaint(&code, &message, &notes) {
+        None => answer(Reason { code, message, notes }),
+        Some(complaint) => malformed(complaint),
     }
-}
-
-fn is_code(code: &str) -> bool {
-    code.len() <= MAX_CODE_CHARS
-        && code.starts_with(|c: char| c.is_ascii_lowercase())
-        && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn malformed(detail: String) -> Answer {
@@ -280,7 +268,7 @@ mod tests {
         }
         let good = reason(&"a".repeat(64), &"ü".repeat(1_000), 20);
         assert!(matches!(Answer::from(VerdictOut::Deny(good)), Answer::Deny(_)));
-        for length in [0, MAX_REPLY_CHARS + 1] {
+        for length in [0, limits::MAX_REPLY_CHARS + 1] {
             let answer = Answer::from(ReviewOut::Reply("x".repeat(length)));
             assert!(matches!(answer, Answer::Error { .. }));
         }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use team_table_policy_sdk::limits::MAX_MESSAGE_CHARS;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Lift, Linker, WasmList};
 use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
@@ -18,7 +19,7 @@ use super::engine::{MEMORIES, Meter, Runtime, Slot, restart};
 use super::error::PolicyError;
 use super::gate::Gated;
 use super::instance::{self, Evaluated, Exports, Question, classify};
-use super::limits::{Limits, MAX_MESSAGE_CHARS};
+use super::limits::Limits;
 use super::wire::{DescriptionOut, FactIn, METADATA};
 
 /// Facts one policy may ask for.

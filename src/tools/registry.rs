@@ -224,3 +224,30 @@ pub fn registry() -> impl ExactSizeIterator<Item = &'static ToolSpec> {
 pub(super) fn find(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.spec.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::test_runner::TestRunner;
+    use team_table_policy_sdk::strategies::{TOOLS, arguments};
+
+    use super::*;
+
+    /// The SDK promises policy authors that what it draws is what a policy can be asked.
+    #[test]
+    fn what_the_sdk_draws_for_property_tests_is_what_the_tools_take() {
+        assert_eq!(ROWS.len(), TOOLS.len());
+        for tool in TOOLS {
+            let row = find(tool).unwrap();
+            let properties = row.spec.input_schema["properties"].as_object().unwrap();
+            let drawn = TestRunner::default().run(&arguments(tool), |arguments| {
+                let mut all: Map<String, Value> = arguments.parse().unwrap();
+                // Now and then one of a later host is among them.
+                all.retain(|name, _| properties.contains_key(name));
+                let refusal = (row.parse)(all, &row.spec.input_schema).err();
+                assert_eq!(refusal, None, "{}", arguments.as_json());
+                Ok(())
+            });
+            drawn.unwrap();
+        }
+    }
+}

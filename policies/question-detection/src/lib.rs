@@ -123,3 +123,11 @@ export_policy!(QuestionDetection: escalation, cases = "cases/cases.toml");
 mod corpus;
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(QuestionDetection);
+
+#[cfg(test)]
+#[test]
+fn every_question_gets_an_answer() {
+    for settings in ["{}", r#"{ "question_mark": false, "patterns": ["a*b"], "ignore": ["done*"] }"#] {
+        team_table_policy_sdk::strategies::assert_answers::<QuestionDetection>(settings);
+    }
+}

@@ -142,3 +142,11 @@ export_policy!(RateLimit: authorization, cases = "cases/cases.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(RateLimit);
+
+#[cfg(test)]
+#[test]
+fn every_question_gets_an_answer() {
+    for settings in ["{}", r#"{ "window_seconds": 1, "max_messages": 1, "max_changes": 1 }"#] {
+        team_table_policy_sdk::strategies::assert_answers::<RateLimit>(settings);
+    }
+}

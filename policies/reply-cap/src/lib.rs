@@ -9,6 +9,9 @@ use team_table_policy_sdk::{
     facts::{Fact, MaxReplies, Replies, Since, ThreadAutoDepth, ThreadParticipants},
 };
 
+/// Participants of a thread that the note names: so many fit into it, however long their names are.
+const NAMED: usize = 10;
+
 /// Whose replies count towards the cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -134,7 +137,13 @@ impl ReplyCap {
         if depth < max {
             return Ok(None);
         }
-        let who = facts.get(&ThreadParticipants)?.join(", ");
+        let mut who = facts.get(&ThreadParticipants)?;
+        let unnamed = who.len().saturating_sub(NAMED);
+        who.truncate(NAMED);
+        if unnamed > 0 {
+            who.push(format!("and {unnamed} more"));
+        }
+        let who = who.join(", ");
         let text =
             format!("the thread ends with {depth} automatic messages in a row, at most {max} are allowed");
         Ok(Some(Reason::new("reply_loop", text).note(format!("participants: {who}"))))
@@ -145,3 +154,11 @@ export_policy!(ReplyCap: escalation, cases = "cases/cases.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(ReplyCap);
+
+#[cfg(test)]
+#[test]
+fn every_question_gets_an_answer() {
+    for settings in ["{}", r#"{ "scope": "sender", "max_replies": 2, "max_auto_depth": 1 }"#] {
+        team_table_policy_sdk::strategies::assert_answers::<ReplyCap>(settings);
+    }
+}

@@ -133,3 +133,15 @@ export_policy!(ToolAuthorization: authorization, cases = "cases/cases.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(ToolAuthorization);
+
+#[cfg(test)]
+#[test]
+fn every_question_gets_an_answer() {
+    let rules = r#"{ "roles": {
+        "*": { "escalate": ["share_context(key=*/*)"] },
+        "agent": { "allow": ["list_*", "create_task(assignee=bob, priority=medium)"], "deny": ["send_message(recipient=bob)"] }
+    } }"#;
+    for settings in ["{}", rules] {
+        team_table_policy_sdk::strategies::assert_answers::<ToolAuthorization>(settings);
+    }
+}
