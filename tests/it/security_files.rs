@@ -39,24 +39,19 @@ settings.roles.agent = { escalate = [\"create_task\"] }
 #[test]
 fn no_words_of_agents_play_tricks_on_the_operator_s_terminal() {
     let office = Office::with_set(HOLDING);
-    let (_, bob) = (office.join("alice"), office.join("bob"));
+    let (_, bob, _) = (office.join("alice"), office.join("bob"), office.join("dora"));
     let mut process = office.home.start();
     let carol = process.join("carol");
     let held = json!({ "creator": "carol", "title": TRICK, "description": TRICK, "token": carol });
     process.call("create_task", held).refused("approval_required");
     let message = json!({ "sender": "carol", "recipient": "alice", "content": TRICK, "token": carol });
     process.call("send_message", message).ok();
-    office.send(&bob, "alice", &format!("{TRICK}: should we?"), None);
     // What the daemon says to a person, and to a program.
-    let poll = |json: &[&str]| {
-        let mut command = office.home.command();
-        let output =
-            command.args(["poll", "alice", "--once"]).args(json).stdin(Stdio::null()).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    harmless("poll", &poll(&[]));
-    office.send(&bob, "alice", &format!("{TRICK}: should we not?"), None);
-    harmless("poll --json", &poll(&["--json"]));
+    for (agent, more) in [("alice", &[][..]), ("dora", &["--json"])] {
+        office.send(&bob, agent, &format!("{TRICK}: should we?"), None);
+        let output = office.home.run(&[&["poll", agent, "--once"], more].concat());
+        harmless(&format!("poll {more:?}"), &String::from_utf8(output.stdout).unwrap());
+    }
     // Names are checked today; a database of the Python Team Table may hold any.
     let sql = office.home.sql();
     for change in [
