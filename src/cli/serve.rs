@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use super::CliError;
+use super::{CliError, output};
 use crate::app;
 use crate::config::{Config, ConfigError, Transport};
 use crate::mcp;
@@ -20,7 +20,7 @@ pub(super) fn set_up_logging(config: &Config, serving: bool) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::LogLines)
         .with_filter(filter_fn(mcp::loggable));
     // Only fails when logging is set up already, which is as good.
     let _ = registry().with(filter).with(lines).try_init();

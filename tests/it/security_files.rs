@@ -130,6 +130,20 @@ fn an_escalation_command_gets_text_and_never_runs_it() {
     assert!(!bait.exists());
 }
 
+#[test]
+fn one_event_is_one_line_of_the_log() {
+    let office = Office::new();
+    let (_, bob) = (office.join("alice"), office.join("bob"));
+    office.send(&bob, "alice", "Should we?", None);
+    // Of all that is logged as it is, this can be made to hold anything.
+    let hook = "exit 7 #\n2026-01-01T00:00:00Z  WARN FORGED\rFORGED";
+    let mut command = office.command("alice", &["--exit-on-escalation", "--on-escalation", hook]);
+    let output = command.env("TEAM_TABLE_LOG", "warn").stdin(Stdio::null()).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("FORGED") && log.contains("the escalation command failed"), "{log}");
+    assert_eq!(log.trim_end().split(['\n', '\r']).count(), 1, "{log}");
+}
+
 /// Everything below a folder, with its mode.
 fn modes(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
     found.push((folder.to_owned(), folder.metadata().unwrap().permissions().mode() & 0o777));
