@@ -81,15 +81,14 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "team-table: {}", harmless(text));
 }
 
-/// Standard error for the log, which hands over one event at a time: each is one line, so that nothing said in it can pass
-/// for another event. (Escapes are made visible by `tracing_subscriber`.)
+/// Standard error for the log, which hands over one event at a time: each is one line of plain text, so that nothing said in it
+/// can pass for another event. (`tracing_subscriber` sees to that in an event's message, not in its fields.)
 pub(super) struct LogLines;
 
 impl Write for LogLines {
     fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
         let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
-        let line = text.replace('\n', "\\n").replace('\r', "\\r");
-        writeln!(std::io::stderr().lock(), "{line}").map(|()| event.len())
+        writeln!(std::io::stderr().lock(), "{}", visible(&text)).map(|()| event.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

@@ -136,12 +136,12 @@ fn one_event_is_one_line_of_the_log() {
     let (_, bob) = (office.join("alice"), office.join("bob"));
     office.send(&bob, "alice", "Should we?", None);
     // Of all that is logged as it is, this can be made to hold anything.
-    let hook = "exit 7 #\n2026-01-01T00:00:00Z  WARN FORGED\rFORGED";
-    let mut command = office.command("alice", &["--exit-on-escalation", "--on-escalation", hook]);
+    let hook = format!("exit 7 #{TRICK}");
+    let mut command = office.command("alice", &["--exit-on-escalation", "--on-escalation", &hook]);
     let output = command.env("TEAM_TABLE_LOG", "warn").stdin(Stdio::null()).output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(log.contains("FORGED") && log.contains("the escalation command failed"), "{log}");
-    assert_eq!(log.trim_end().split(['\n', '\r']).count(), 1, "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("the escalation command failed")).count(), 1, "{log}");
+    harmless("the log", &log);
 }
 
 /// Everything below a folder, with its mode.
