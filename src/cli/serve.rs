@@ -17,6 +17,7 @@ use crate::mcp;
 pub(super) fn set_up_logging(config: &Config, serving: bool) {
     let filter = config.log.as_deref().unwrap_or(if serving { "info" } else { "error" });
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // No colours: they are escapes too, and none are let out.
     let lines =
         fmt::layer().with_ansi(false).with_writer(|| output::LogLines).with_filter(filter_fn(mcp::loggable));
     // Only fails when logging is set up already, which is as good.

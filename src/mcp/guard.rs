@@ -128,7 +128,8 @@ fn preflight(request: &Request) -> Option<Response> {
 /// Refuses an address that presented too many invalid tokens, save for whoever proves with a valid one that
 /// they only share it.
 async fn check_failed_tokens(app: &App, caller: &Caller) -> Result<(), Response> {
-    let Some(wait) = caller.address.and_then(|address| app.failed_tokens.blocked(address, Instant::now()))
+    let Some(wait) =
+        caller.address.and_then(|address| app.throttles.failed_tokens.blocked(address, Instant::now()))
     else {
         return Ok(());
     };

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use team_table::mcp::HttpOptions;
 use team_table::tools::{INSTRUCTIONS, registry};
 
 use crate::harness::{Answer, Desk, Home, UNLIMITED, eventually};
@@ -299,6 +300,35 @@ fn words_of_others_are_announced_as_such_and_stay_in_their_field() {
     }
     bob.call("send_message", json!({ "recipient": "alice", "content": "c", "origin": "person" }))
         .refused("invalid_argument");
+}
+
+#[tokio::test]
+async fn newcomers_without_end_are_slowed_down_and_members_are_not() {
+    let mut options = HttpOptions::default();
+    options.limits.newcomers = 3;
+    let server = Server::with(options).await;
+    let mut stream = session(&server, "GET /sse", &[]).await;
+    let alice = server.register("alice").await;
+    server.register("bob").await;
+    // What never got as far as the table does not count, what a policy refused does.
+    assert_eq!(server.call("register", json!({"name": "alice"})).await["code"], "already_exists");
+    assert_eq!(
+        server.call("register", json!({"name": "x", "role": "nonsense"})).await["reason"],
+        "unknown_role"
+    );
+    for token in ["", " "] {
+        let more = server.call("register", json!({"name": "carol", "token": token})).await;
+        assert_eq!(more["code"], "resource_exhausted", "{more}");
+    }
+    let more = call(1, "register", json!({"name": "carol"}));
+    let bearer = [JSON, ("authorization", "Bearer tt_any")];
+    assert_eq!(server.send(&stream.1, &bearer, &more).await.status, 202);
+    let reply = stream.0.event().await.unwrap().json();
+    assert_eq!(reply["result"]["structuredContent"]["code"], "resource_exhausted", "the other transport too");
+    let fresh = server.call("register", json!({"name": "alice", "token": alice})).await;
+    let seen = server.call("heartbeat", json!({"name": "alice", "token": fresh["token"]})).await;
+    assert_eq!(seen["status"], "ok", "{fresh} {seen}");
+    server.stop().await;
 }
 
 /// On an open network a table need not take everybody who asks.
