@@ -199,6 +199,44 @@ fn nothing_is_printed_past_the_command_line() {
     only_in(&["cli/output.rs", "mcp/lines.rs", "mcp/stdio.rs"], &["stdout()"]);
 }
 
+/// The server asks nobody anything, so nobody can have it ask. The demonstration is its own client.
+#[test]
+fn nothing_connects_outwards() {
+    only_in(
+        &["mcp/client.rs"],
+        &["TcpStream::connect", "UdpSocket", "TcpSocket", "UnixStream", "lookup_host", "ToSocketAddrs"],
+    );
+}
+
+/// `SECURITY.md` names no file that is not there, and no test that is not there and run.
+#[test]
+fn the_security_table_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let table = text.split("## Threats").nth(1).unwrap().lines().filter(|line| line.starts_with("| "));
+    let mut tests = BTreeSet::new();
+    for row in table.skip(1) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+        let [threat, stops, shows] = cells[..] else { panic!("not three cells: {row}") };
+        // Every second piece is between two of them.
+        let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        for file in quoted(stops).iter().filter(|word| word.contains('/')) {
+            assert!(root.join(file).is_file(), "{threat}: there is no {file}");
+        }
+        assert!(!quoted(shows).is_empty(), "{threat}: no test");
+        for test in quoted(shows) {
+            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{threat}: {test} is no test"));
+            let text = fs::read_to_string(root.join(file)).unwrap_or_else(|_| panic!("there is no {file}"));
+            let at = text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("{file} has no {name}"));
+            let attributes = text[..at].rsplit("\n\n").next().unwrap();
+            let runs = attributes.contains("#[test]") || attributes.contains("#[tokio::test");
+            assert!(runs && !attributes.contains("#[ignore"), "{test} is not run");
+            tests.insert(test);
+        }
+    }
+    assert!(tests.len() > 60, "the table was not found: {tests:?}");
+}
+
 #[test]
 fn files_say_what_they_are_for_and_stay_readable() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -144,7 +144,7 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
     output::line(&format!(
         "escalation {} for {}: {}, since {}",
         row.id,
-        row.agent,
+        output::visible(&row.agent),
         status(&row),
         clock::format(row.created_at)
     ))?;
@@ -165,7 +165,9 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
             let text = output::visible(&message.content);
             output::line(&format!(
                 "{mark} #{} {at} {} → {}: {text}",
-                message.id, message.sender, message.recipient
+                message.id,
+                output::visible(&message.sender),
+                output::visible(&message.recipient)
             ))?;
         }
         output::line(&format!("answer with: team-table escalation resolve {} --reply \"…\"", row.id))?;
@@ -203,7 +205,7 @@ fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
                 continue;
             }
             if json {
-                output::line(&as_json(&row).to_string())?;
+                output::json_line(&as_json(&row))?;
             } else {
                 let reminder =
                     if row.reminders > 0 { format!(" (reminder {})", row.reminders) } else { String::new() };
@@ -212,8 +214,8 @@ fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
                     "{} ⚠ escalation {}{reminder} for {}, from {}: {message} ({}); team-table escalation show {}",
                     clock::format(row.created_at),
                     row.id,
-                    row.agent,
-                    row.asker,
+                    output::visible(&row.agent),
+                    output::visible(&row.asker),
                     row.policy,
                     row.id
                 ))?;

@@ -1,4 +1,5 @@
-//! Printing: tables for people, JSON for programs.
+//! Printing: tables for people, JSON for programs. Whatever an agent, a module or a file name put into the text, nothing
+//! that leaves here moves the cursor, changes a colour or turns the reading direction.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,25 +7,39 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-/// Prints one line.
+/// Prints a line of ours, or several. What is in them from others has its line breaks taken by [`visible`] before: here they
+/// are kept.
 pub(super) fn line(text: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}")
+    writeln!(std::io::stdout().lock(), "{}", harmless(text))
+}
+
+/// The same, in colour where a person is looking.
+pub(super) fn warning(text: &str) -> std::io::Result<()> {
+    if !is_terminal() {
+        return line(text);
+    }
+    writeln!(std::io::stdout().lock(), "\u{1b}[1;33m{}\u{1b}[0m", harmless(text))
 }
 
 /// Whether a person is looking.
-pub(super) fn is_terminal() -> bool {
+fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
 /// Prints a value as JSON, on one line unless a person is looking.
 pub(super) fn json(value: &impl Serialize) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if out.is_terminal() {
-        serde_json::to_writer_pretty(&mut out, value)?;
-    } else {
-        serde_json::to_writer(&mut out, value)?;
-    }
-    writeln!(out)
+    if is_terminal() { spell(&serde_json::to_string_pretty(value)?) } else { json_line(value) }
+}
+
+/// Prints a value as JSON on one line, one of many.
+pub(super) fn json_line(value: &impl Serialize) -> std::io::Result<()> {
+    spell(&serde_json::to_string(value)?)
+}
+
+fn spell(json: &str) -> std::io::Result<()> {
+    // Outside its strings JSON has none of these, and inside it may spell any character so.
+    let spelled = rewrite(json, |c| is_tricky(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)));
+    writeln!(std::io::stdout().lock(), "{spelled}")
 }
 
 /// Prints a table, or `empty` when it has no rows.
@@ -39,15 +54,64 @@ pub(super) fn table<const N: usize>(
     if table.is_empty() { line(empty) } else { line(&table.trim_fmt()) }
 }
 
-/// Text from agents, made harmless for a terminal: control characters become visible.
+/// Text from others, as one piece of a line: control characters become visible.
 pub(super) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    rewrite(text, is_tricky, |c| c.escape_default().to_string())
+}
+
+/// The same for whole lines.
+fn harmless(text: &str) -> String {
+    rewrite(text, |c| is_tricky(c) && c != '\n', |c| c.escape_default().to_string())
+}
+
+fn rewrite(text: &str, which: impl Fn(char) -> bool, how: impl Fn(char) -> String) -> String {
+    text.chars().map(|c| if which(c) { how(c) } else { c.to_string() }).collect()
+}
+
+/// What a terminal obeys instead of showing: control characters (those from U+0080 on too), and the marks that break a line
+/// or turn its direction, so that it reads as what it is not. All are below U+10000.
+fn is_tricky(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Says on standard error what went wrong.
 pub(super) fn complain(text: &str) {
     // Nothing is left to do when standard error is gone too.
-    let _ = writeln!(std::io::stderr().lock(), "team-table: {text}");
+    let _ = writeln!(std::io::stderr().lock(), "team-table: {}", harmless(text));
+}
+
+/// Standard error for the log, which hands over one event at a time: each is one line of plain text, so that nothing said in it
+/// can pass for another event. (`tracing_subscriber` sees to that in an event's message, not in its fields.)
+pub(super) struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
+        writeln!(std::io::stderr().lock(), "{}", visible(&text)).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        for (from, to) in [
+            ("plain äé漢 🙂", "plain äé漢 🙂"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\u{9b}2Jb", "a\\u{9b}2Jb"),
+            ("a\rb\tc\u{7f}", "a\\rb\\tc\\u{7f}"),
+            ("a\u{202e}b\u{2066}\u{200f}", "a\\u{202e}b\\u{2066}\\u{200f}"),
+        ] {
+            assert_eq!((visible(from).as_str(), harmless(from).as_str()), (to, to));
+        }
+        assert_eq!((visible("a\nb").as_str(), harmless("a\nb").as_str()), ("a\\nb", "a\nb"));
+        assert_eq!(visible("a\u{2028}b"), "a\\u{2028}b");
+    }
 }

@@ -172,22 +172,21 @@ fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Resu
 
 fn tell(note: &Note, json: bool) {
     let at = clock::format(Clock::System.now());
-    let line = if json {
+    // A person who closed the terminal needs no lines.
+    let _ = if json {
         let mut value = serde_json::json!(note);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("at".into(), at.into());
         }
-        value.to_string()
+        output::json_line(&value)
     } else {
-        let time = at.get(11..19).unwrap_or_default();
-        format!("{time} {}", words(note, output::is_terminal()))
+        let line = format!("{} {}", at.get(11..19).unwrap_or_default(), words(note));
+        if matches!(note, Note::Escalated { .. }) { output::warning(&line) } else { output::line(&line) }
     };
-    // A person who closed the terminal needs no lines.
-    let _ = output::line(&line);
 }
 
-/// A note in a person's words; the warning in colour where there is any.
-fn words(note: &Note, colour: bool) -> String {
+/// A note in a person's words.
+fn words(note: &Note) -> String {
     let shown = |text: &str| {
         let short: String = text.chars().take(SHOWN).collect();
         output::visible(&if short.len() < text.len() { format!("{short}…") } else { short })
@@ -202,21 +201,23 @@ fn words(note: &Note, colour: bool) -> String {
         Note::Waiting { agent, holder } => {
             format!("another daemon ({holder}) answers for {agent}; waiting for its end")
         }
-        Note::Received { message, from, content } => format!("← {from}  #{message} {}", shown(content)),
+        Note::Received { message, from, content } => {
+            format!("← {}  #{message} {}", output::visible(from), shown(content))
+        }
         Note::Replied { to, text, count, max_messages } => {
-            format!("→ {to}  reply {count}/{max_messages}: {}", shown(text))
+            format!("→ {}  reply {count}/{max_messages}: {}", output::visible(to), shown(text))
         }
         Note::Ignored { message } => format!("  #{message} marked as read, not answered"),
         Note::Joined { message, escalation } => format!("  #{message} joins escalation {escalation}"),
         Note::Escalated { escalation, from, action, policy, code, message, reminder } => {
             let again = if *reminder > 0 { format!(" (reminder {reminder})") } else { String::new() };
             let answer = if action == "review" { "--reply \"…\"" } else { "--approve (or --deny)" };
-            let text = format!(
-                "⚠ escalation {escalation}{again} from {from}: {policy} says {code}: {}\n         answer with: \
+            format!(
+                "⚠ escalation {escalation}{again} from {}: {policy} says {code}: {}\n         answer with: \
                  team-table escalation resolve {escalation} {answer}",
+                output::visible(from),
                 shown(message)
-            );
-            if colour { format!("\u{1b}[1;33m{text}\u{1b}[0m") } else { text }
+            )
         }
         Note::Paused { escalation } => format!("paused: escalation {escalation} waits for a person"),
         Note::Resumed => "resumed, with fresh counters".into(),

@@ -1,6 +1,5 @@
 //! `serve`: the MCP server, on standard input and output or on the network.
 
-use std::io::IsTerminal;
 use std::process::exit;
 
 use tracing_subscriber::filter::filter_fn;
@@ -8,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use super::CliError;
+use super::{CliError, output};
 use crate::app;
 use crate::config::{Config, ConfigError, Transport};
 use crate::mcp;
@@ -18,10 +17,9 @@ use crate::mcp;
 pub(super) fn set_up_logging(config: &Config, serving: bool) {
     let filter = config.log.as_deref().unwrap_or(if serving { "info" } else { "error" });
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .with_filter(filter_fn(mcp::loggable));
+    // No colours: they are escapes too, and none are let out.
+    let lines =
+        fmt::layer().with_ansi(false).with_writer(|| output::LogLines).with_filter(filter_fn(mcp::loggable));
     // Only fails when logging is set up already, which is as good.
     let _ = registry().with(filter).with(lines).try_init();
 }

@@ -52,7 +52,7 @@ pub(super) async fn open(
         Err(StreamRefused::Unauthenticated) => {
             let presented = caller.bearer.is_some();
             if let Some(address) = caller.address.filter(|_| presented) {
-                app.failed_tokens.record(address, Instant::now());
+                app.throttles.failed_tokens.record(address, Instant::now());
             }
             let challenge = if presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
             let mut response = refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed");

@@ -1,5 +1,5 @@
 //! What every HTTP request passes before a route sees it, and every response on its way out: host and origin,
-//! failed tokens, size and speed of the body, CORS. One function in the order in which it happens, so that no
+//! failed tokens, coding, size and speed of the body, CORS. One function in the order in which it happens, so that no
 //! route can be added beside it. Must not know what the routes do.
 
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, ORIGIN,
+    RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -62,6 +63,7 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
         check_failed_tokens(app, &caller).await?;
     }
     request.extensions_mut().insert(caller);
+    check_coding(request.headers()).map_err(Refusal::into_response)?;
     read_body(app, request).await
 }
 
@@ -96,6 +98,16 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// Nothing is ever inflated here: a kilobyte that says it is compressed can stand for gigabytes.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        Ok(())
+    } else {
+        Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body is taken without Content-Encoding only"))
+    }
+}
+
 /// The answer to a browser asking, from an origin that passed, whether it may send its real request.
 fn preflight(request: &Request) -> Option<Response> {
     let headers = request.headers();
@@ -116,7 +128,8 @@ fn preflight(request: &Request) -> Option<Response> {
 /// Refuses an address that presented too many invalid tokens, save for whoever proves with a valid one that
 /// they only share it.
 async fn check_failed_tokens(app: &App, caller: &Caller) -> Result<(), Response> {
-    let Some(wait) = caller.address.and_then(|address| app.failed_tokens.blocked(address, Instant::now()))
+    let Some(wait) =
+        caller.address.and_then(|address| app.throttles.failed_tokens.blocked(address, Instant::now()))
     else {
         return Ok(());
     };

@@ -21,7 +21,7 @@ use super::guard::{guard, refusal};
 use super::legacy_sse::{self, Sessions};
 use super::options::{HttpLimits, HttpOptions};
 use super::server::Server;
-use super::throttle::FailedTokens;
+use super::throttle::{Throttle, Throttles};
 use super::{event_stream, health};
 use crate::tools::{Table, Transport};
 
@@ -34,7 +34,7 @@ pub(super) struct App {
     pub(super) options: HttpOptions,
     /// Whether `Host` is checked at all.
     pub(super) check_host: bool,
-    pub(super) failed_tokens: Arc<FailedTokens>,
+    pub(super) throttles: Arc<Throttles>,
     pub(super) counters: Arc<Counters>,
     /// The server behind HTTP+SSE sessions.
     pub(super) sse_server: Server,
@@ -57,13 +57,16 @@ pub async fn serve_http(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let limits = options.limits;
-    let failed_tokens = Arc::new(FailedTokens::new(limits.failed_tokens, limits.failed_token_window));
+    let throttles = Arc::new(Throttles {
+        failed_tokens: Throttle::new(limits.failed_tokens, limits.failed_token_window),
+        newcomers: Throttle::new(limits.newcomers, limits.newcomer_window),
+    });
     let app = Arc::new(App {
         check_host: accept::is_loopback(&listener)? || !options.allowed_hosts.is_empty(),
-        sse_server: Server::network(table.clone(), Transport::Sse, Arc::clone(&failed_tokens)),
+        sse_server: Server::network(table.clone(), Transport::Sse, Arc::clone(&throttles)),
         table,
         options,
-        failed_tokens,
+        throttles,
         counters: Arc::default(),
         sessions: Sessions::default(),
         closing: CancellationToken::new(),
@@ -122,7 +125,7 @@ type Handler = Server;
 
 #[cfg(not(feature = "conformance"))]
 fn handler(app: &App) -> Handler {
-    Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.failed_tokens))
+    Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.throttles))
 }
 
 #[cfg(feature = "conformance")]

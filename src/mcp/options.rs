@@ -49,6 +49,10 @@ pub struct HttpLimits {
     pub failed_tokens: u32,
     /// See `failed_tokens`.
     pub failed_token_window: Duration,
+    /// Agents that may register without a token from an address within `newcomer_window`; beyond it `register` is refused.
+    pub newcomers: u32,
+    /// See `newcomers`.
+    pub newcomer_window: Duration,
     /// How long calls under way may go on after the server was told to stop.
     pub drain: Duration,
 }
@@ -67,6 +71,9 @@ impl Default for HttpLimits {
             keep_alive: Duration::from_secs(15),
             failed_tokens: 20,
             failed_token_window: Duration::from_mins(1),
+            // A whole swarm may start at once; ten a second for ever is none.
+            newcomers: 600,
+            newcomer_window: Duration::from_mins(1),
             drain: Duration::from_secs(10),
         }
     }

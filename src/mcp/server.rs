@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::throttle::FailedTokens;
+use super::throttle::Throttles;
 use crate::tools::{self, Reply, Request, Table, ToolSpec, Transport};
 
 /// How often a running call tells a client that asked for it that it is still at work. opencode gives up
@@ -52,7 +52,7 @@ pub(super) struct Server {
     transport: Transport,
     /// The token of the one agent behind a stdio process; network callers bring theirs with each request.
     token: Option<Arc<str>>,
-    failed_tokens: Option<Arc<FailedTokens>>,
+    throttles: Option<Arc<Throttles>>,
     in_flight: Option<Arc<Semaphore>>,
 }
 
@@ -62,13 +62,13 @@ impl Server {
         Self { token: token.map(Into::into), ..Self::new(table, Transport::Stdio, None) }.for_connection()
     }
 
-    /// A server for one network transport; invalid tokens are counted in `failed_tokens`.
-    pub(super) fn network(table: Table, transport: Transport, failed_tokens: Arc<FailedTokens>) -> Self {
-        Self::new(table, transport, Some(failed_tokens))
+    /// A server for one network transport; what an address may not do often is counted in `throttles`.
+    pub(super) fn network(table: Table, transport: Transport, throttles: Arc<Throttles>) -> Self {
+        Self::new(table, transport, Some(throttles))
     }
 
-    fn new(table: Table, transport: Transport, failed_tokens: Option<Arc<FailedTokens>>) -> Self {
-        Self { table, transport, token: None, failed_tokens, in_flight: None }
+    fn new(table: Table, transport: Transport, throttles: Option<Arc<Throttles>>) -> Self {
+        Self { table, transport, token: None, throttles, in_flight: None }
     }
 
     /// This server for one connection that carries many calls at once, with [`MAX_CALLS_IN_FLIGHT`] of its
@@ -85,6 +85,24 @@ impl Server {
                 "wait for some of them to finish, then call again",
             ));
         };
+        let throttled = self.throttles.as_deref().zip(caller.address);
+        // A token in the arguments, valid or not, never makes a newcomer.
+        let token = params.arguments.as_ref().and_then(|arguments| arguments.get("token")?.as_str());
+        let knocks =
+            params.name == tools::NEWCOMERS_TOOL && token.is_none_or(|token| token.trim().is_empty());
+        if knocks
+            && let Some((throttles, address)) = throttled
+            && let Some(wait) = throttles.newcomers.blocked(address, Instant::now())
+        {
+            return Ok(failure(
+                "resource_exhausted",
+                "too many agents have registered from this address",
+                &format!(
+                    "try again in {} seconds; with your own token you can renew at once",
+                    wait.as_secs() + 1
+                ),
+            ));
+        }
         let request = Request {
             tool: params.name.clone().into_owned(),
             arguments: params.arguments.unwrap_or_default(),
@@ -93,10 +111,14 @@ impl Server {
         };
         match caught(self.table.call(request)).await {
             Ok(Ok(reply)) => {
-                if reply.bad_token
-                    && let (Some(failed), Some(address)) = (&self.failed_tokens, caller.address)
-                {
-                    failed.record(address, Instant::now());
+                if let Some((throttles, address)) = throttled {
+                    if reply.bad_token {
+                        throttles.failed_tokens.record(address, Instant::now());
+                    }
+                    // Those whom a policy refused or holds were written down too.
+                    if knocks && (!reply.is_error || reply.body.contains_key("decision_id")) {
+                        throttles.newcomers.record(address, Instant::now());
+                    }
                 }
                 Ok(reply)
             }

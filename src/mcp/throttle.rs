@@ -1,6 +1,6 @@
-//! Counts tokens that were presented and not valid, per address, and says when an address has had enough. It
-//! slows whoever guesses; a guess at 256 random bits is hopeless anyway, so this is about load and log noise.
-//! Must not know what a token is nor who holds it.
+//! Counts per address what nobody does often for a good reason, and says when an address has had enough: tokens that are not
+//! valid, and newcomers. A guess at 256 random bits is hopeless anyway, so this is about load, log noise and a table full of
+//! strangers. Must not know what a token is nor who holds it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,9 +13,18 @@ use tokio::time::Instant;
 /// one who is blocked would unblock it.
 const MAX_ADDRESSES: usize = 16_384;
 
-/// Failed tokens per address within a window that starts with the first of them.
+/// What a server counts, on all its transports together.
 #[derive(Debug)]
-pub(super) struct FailedTokens {
+pub(super) struct Throttles {
+    /// Tokens that are not valid.
+    pub(super) failed_tokens: Throttle,
+    /// Registrations that no token came with.
+    pub(super) newcomers: Throttle,
+}
+
+/// Occurrences per address within a window that starts with the first of them.
+#[derive(Debug)]
+pub(super) struct Throttle {
     limit: u32,
     window: Duration,
     seen: Mutex<HashMap<IpAddr, Window>>,
@@ -27,13 +36,13 @@ struct Window {
     failures: u32,
 }
 
-impl FailedTokens {
-    /// `limit` failures within `window` block an address until that window ends.
+impl Throttle {
+    /// `limit` occurrences within `window` block an address until that window ends.
     pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self { limit, window, seen: Mutex::default() }
     }
 
-    /// One more invalid token came from `address`.
+    /// It happened once more, by `address`.
     pub(super) fn record(&self, address: IpAddr, now: Instant) {
         let mut seen = self.seen.lock();
         let address = network(address);
@@ -76,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_address_is_blocked_at_the_limit_until_its_window_ends() {
-        let failed = FailedTokens::new(3, WINDOW);
+        let failed = Throttle::new(3, WINDOW);
         let (bad, good): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
         let start = Instant::now();
         for _ in 0..2 {
@@ -93,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_whole_ipv6_64_counts_as_one_and_a_mapped_address_as_its_ipv4() {
-        let failed = FailedTokens::new(1, WINDOW);
+        let failed = Throttle::new(1, WINDOW);
         let now = Instant::now();
         failed.record("2001:db8::1".parse().unwrap(), now);
         assert!(failed.blocked("2001:db8::ffff".parse().unwrap(), now).is_some());
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let failed = FailedTokens::new(1, WINDOW);
+        let failed = Throttle::new(1, WINDOW);
         let now = Instant::now();
         for n in 0..20_000_u32 {
             failed.record(std::net::Ipv4Addr::from_bits(n).into(), now);

@@ -188,6 +188,19 @@ pub(super) fn open_plain(path: &Path) -> Result<Option<File>, PolicyError> {
     Ok(Some(file))
 }
 
+/// Opens a plain file that not everybody on this machine can write or exchange. Its owner and its group are the operator's
+/// choice. `None` when it is not there.
+pub(super) fn open_guarded(path: &Path) -> Result<Option<File>, PolicyError> {
+    let Some(file) = open_plain(path)? else { return Ok(None) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for (what, metadata) in [(path, file.metadata()), (folder, fs::metadata(folder))] {
+        if metadata.map_err(PolicyError::io("look at", what))?.mode() & 0o002 != 0 {
+            return Err(untrusted(what, "can be written to by everybody on this machine; chmod o-w"));
+        }
+    }
+    Ok(Some(file))
+}
+
 /// Writes a file of this user alone, whole or not at all.
 pub(super) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyError> {
     write_whole(path, parts, 0o600)

@@ -1,8 +1,8 @@
 //! Changes to `policy-set.toml`: one editor at a time, no comment lost, the whole new file or the old one. Knows nothing of what the
 //! modules are worth.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
@@ -31,7 +31,8 @@ impl Editor {
     /// # Errors
     /// When the directory cannot be written to, or the file cannot be read as it is.
     pub fn open(dir: &Path) -> Result<Self, PolicyError> {
-        fs::create_dir_all(dir).map_err(PolicyError::io("create", dir))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(PolicyError::io("create", dir))?;
         let lock_path = dir.join(LOCK_FILE);
         let lock = OpenOptions::new()
             .create(true)
@@ -215,6 +216,8 @@ const fn mode_name(mode: Mode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const TEXT: &str = r#"# the house rules

@@ -12,7 +12,7 @@ use toml_edit::{Document, Item};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
-use super::cache::open_plain;
+use super::cache::open_guarded;
 use super::error::PolicyError;
 use super::limits::Limits;
 
@@ -97,7 +97,7 @@ pub fn built_in() -> Vec<Entry> {
 /// The set file's text; `None` when there is none.
 pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     let path = dir.join(SET_FILE);
-    let Some(file) = open_plain(&path)? else { return Ok(None) };
+    let Some(file) = open_guarded(&path)? else { return Ok(None) };
     let mut text = String::new();
     file.take(MAX_SET_FILE).read_to_string(&mut text).map_err(PolicyError::io("read", &path))?;
     Ok(Some(text))
@@ -207,7 +207,7 @@ pub(super) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError>
 fn read_module(dir: &Path, entry: &Entry) -> Result<Vec<u8>, PolicyError> {
     let problem = |problem: String| PolicyError::ModuleFile { module: entry.module.clone(), problem };
     let path = dir.join(&entry.module);
-    let file = match open_plain(&path) {
+    let file = match open_guarded(&path) {
         Ok(Some(file)) => file,
         Ok(None) => return Err(problem(format!("there is no such file in {}", dir.display()))),
         Err(PolicyError::Untrusted { problem: what, .. }) => return Err(problem(what)),

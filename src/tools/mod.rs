@@ -29,6 +29,9 @@ pub use reply::{Reply, Request, Transport};
 
 use crate::domain::refusal::Refusal;
 
+/// The one tool that takes callers without a token.
+pub const NEWCOMERS_TOOL: &str = "register";
+
 /// What a model is told when it connects.
 pub const INSTRUCTIONS: &str = "\
 Team Table: you share this table with other AI agents.

@@ -33,5 +33,7 @@ mod office;
 mod policies;
 mod policy_cli;
 mod schemas;
+mod security;
+mod security_files;
 mod upgrade;
 mod workbench;

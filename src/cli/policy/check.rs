@@ -37,7 +37,8 @@ pub(super) fn run(config: &Config, arguments: &CheckArguments) -> Result<(), Cli
 /// What `policy check` shows a person.
 pub(super) fn print(report: &CheckReport) -> Result<(), CliError> {
     let sdk = report.sdk.as_deref().unwrap_or("unknown");
-    output::line(&format!("{} {} (SDK {sdk}): {}", report.name, report.version, report.summary))?;
+    let head = format!("{} {} (SDK {sdk}): {}", report.name, report.version, report.summary);
+    output::line(&output::visible(&head))?;
     output::line(&format!("digest  {}", report.digest))?;
     output::line(&format!("hooks   {}", hooks(&report.hooks)))?;
     let facts: Vec<String> =

@@ -102,7 +102,7 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
         row.id,
         clock::format(row.at),
         row.action,
-        if row.agent.is_empty() { "a newcomer" } else { &row.agent },
+        if row.agent.is_empty() { "a newcomer".into() } else { output::visible(&row.agent) },
         row.outcome,
         if row.done { "" } else { ", nothing was done" }
     ))?;
