@@ -29,6 +29,7 @@ mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tls;
+mod model;
 mod office;
 mod policies;
 mod policy_cli;
