@@ -22,6 +22,7 @@ mod frozen;
 mod guests;
 mod harness;
 mod identity;
+mod io_errors;
 mod mcp_events;
 mod mcp_hardening;
 mod mcp_http;
