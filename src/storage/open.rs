@@ -143,8 +143,7 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
         |error: std::io::Error| OpenError::Io { path: path.display().to_string(), reason: error.to_string() };
     let mut header = [0_u8; 100];
     let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    if length == 0 {
+    if file.metadata().map_err(io)?.len() == 0 {
         return Ok(());
     }
     file.read_exact(&mut header).map_err(|_| corrupt("the file is shorter than a database header"))?;
@@ -159,10 +158,14 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
         Some(&[high, low]) => u64::from(u16::from_be_bytes([high, low])),
         _ => 0,
     };
+    // With a log or journal beside it, a checkpoint or a commit is under way, or was killed halfway: SQLite finds the
+    // missing pages there. Looked for between header and length: when none is left, what wrote this header is done.
+    let under_way = ["-wal", "-journal"]
+        .into_iter()
+        .any(|suffix| fs::metadata(with_suffix(path, suffix)).is_ok_and(|beside| beside.len() > 0));
+    let length = file.metadata().map_err(io)?.len();
     // The page count in the header counts only when it was written with the last change (offsets 24, 92).
-    // With a log beside it, a checkpoint may have been killed halfway: SQLite finds the missing pages there.
-    let log = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    if !log && field(24) == field(92) && u64::from(field(28)) * page > length {
+    if !under_way && field(24) == field(92) && u64::from(field(28)) * page > length {
         return Err(corrupt("the file was cut short"));
     }
     Ok(())

@@ -266,9 +266,20 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
     {
         tracing::error!(%error, "a failed transaction could not be rolled back");
     }
+    if matches!(result, Err(Error::Unwritable(_))) {
+        bury(connection);
+    }
     for job in group {
         job.finish(result.as_ref().copied().map_err(Error::again));
     }
+}
+
+/// A transaction whose fsync failed lies in the log whole; only nobody reads that far. A crash now would bring back
+/// what its callers are about to be told did not happen. One that changes nothing is written over it.
+fn bury(connection: &Connection) {
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    // It fails as the disk does; that it was written is enough, for it is the crash of a process that it is for.
+    let _ = version.and_then(|version| connection.pragma_update(None, "user_version", version));
 }
 
 fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {

@@ -463,10 +463,10 @@ impl Table {
     /// A call that changed nothing: its decision joins the next commit.
     fn record_later(&self, case: &Case, decision: Decision, evidence: &Evidence, done: bool) {
         let record = record(case, decision, evidence, done);
-        let (principal, now) = (case.context.principal.as_ref().map(|it| it.id), case.context.now);
+        let (caller, now) = (case.context.caller_id(), case.context.now);
         self.inner.db.write_later(move |tx| {
             tx.record_decision(&record)?;
-            principal.map_or(Ok(()), |id| tx.touch(id, now))
+            caller.map_or(Ok(()), |id| tx.touch(id, now))
         });
     }
 
@@ -495,11 +495,10 @@ impl Table {
             reply.reason = None;
         }
         let record = record(case, decision, evidence, false);
-        let principal = case.context.principal.clone();
-        let now = case.context.now;
+        let (caller, now) = (case.context.caller_id(), case.context.now);
         let written = self.inner.db.write(move |tx| {
             let id = tx.record_decision(&record)?;
-            principal.map_or(Ok(()), |it| tx.touch(it.id, now)).map(|()| id)
+            caller.map_or(Ok(()), |id| tx.touch(id, now)).map(|()| id)
         });
         let id = written.inspect_err(|error| tracing::warn!(%error, "a refusal could not be recorded")).ok();
         self.badged(case, Reply::judged(&refusal, &reply, id))
@@ -531,11 +530,11 @@ impl Table {
             decision_id: 0,
         };
         let record = record(case, decision.clone(), evidence, false);
-        let (principal, now) = (agent.map(|it| it.id), case.context.now);
+        let (caller, now) = (case.context.caller_id(), case.context.now);
         let written = self.inner.db.write(move |tx| {
             let decision_id = tx.record_decision(&record)?;
             let id = tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?;
-            principal.map_or(Ok(()), |id| tx.touch(id, now))?;
+            caller.map_or(Ok(()), |id| tx.touch(id, now))?;
             Ok((decision_id, id))
         });
         match written {

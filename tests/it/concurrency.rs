@@ -8,7 +8,7 @@ use std::thread::scope;
 use serde_json::{Value, json};
 use team_table::storage::{ChainReport, Db, OpenOptions};
 
-use crate::harness::{Home, Process};
+use crate::harness::{Desk, Home, Process};
 
 /// Integrity of the file, and the chain of the audit log, by the library and by the program.
 #[track_caller]
@@ -251,4 +251,39 @@ fn racing_processes_keep_one_audit_chain() {
     });
     assert_eq!(home.count("SELECT count(*) FROM audit WHERE action = 'grant'"), 18);
     sound(&home);
+}
+
+/// However calls and the end of the writer fall together, an answer is true: what was done is there, what was not is not.
+#[test]
+fn calls_that_race_with_the_end_are_done_or_refused() {
+    const CALLERS: usize = 4;
+    let mut done = 0;
+    for round in 0..40 {
+        let desk = Desk::new();
+        let alice = desk.join("alice");
+        let sent = AtomicUsize::new(0);
+        let start = Barrier::new(CALLERS + 1);
+        let (alice, sent_ref, start_ref) = (&alice, &sent, &start);
+        scope(|scope| {
+            for _ in 0..CALLERS {
+                scope.spawn(move || {
+                    start_ref.wait();
+                    while !alice.call("broadcast", json!({ "content": "c" })).is_error {
+                        sent_ref.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+            start.wait();
+            // The end falls on another moment of a commit each time.
+            while sent.load(Ordering::SeqCst) < round {
+                std::hint::spin_loop();
+            }
+            desk.table.close();
+        });
+        let acknowledged = i64::try_from(sent.into_inner()).unwrap();
+        assert_eq!(desk.count("SELECT count(*) FROM messages"), acknowledged, "round {round}");
+        alice.call("broadcast", json!({ "content": "late" })).refused("unavailable");
+        done += acknowledged;
+    }
+    assert!(done > 0, "nothing was ever under way");
 }
