@@ -88,6 +88,10 @@ pub(crate) fn run(clients: &mut Clients, seats: &mut Seats, db: &Path, work: Wor
     // A lone client writes to the agent it will be next.
     let stretches = each.div_ceil(work.calls_of_an_agent()) + usize::from(clients.all.len() == 1);
     let agents: Vec<Vec<Agent>> = clients.all.iter_mut().map(|it| seats.take(it, stretches)).collect();
+    // The first call of a process waits for its policies.
+    for (client, agents) in clients.all.iter_mut().zip(&agents) {
+        client.tool("heartbeat", &json!({ "name": agents[0].name, "token": agents[0].token }));
+    }
     let used = || processes.iter().map(|id| cpu(*id)).sum::<Duration>();
     let (cpu_before, bytes_before) = (used(), bytes(db));
     let barrier = Barrier::new(clients.all.len() + 1);

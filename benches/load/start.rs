@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::Targets;
-use crate::client::{Client, Clients, Process, Program, Server, cpu, memory};
+use crate::client::{Client, Clients, Connection, Process, Program, Server, cpu, memory};
 use crate::support::{Times, quick, rounds, show};
 
 /// How long what should do nothing is watched.
@@ -41,6 +41,7 @@ pub(crate) fn measure(home: &Path, targets: &mut Targets) {
         "ms",
     );
     let server = Server::start(&ours, &home.join("idle").join("table.db"));
+    Client::Http(Connection::open(server.address)).tool("register", &json!({ "name": "alice" }));
     for (what, share) in ["stdio process", "HTTP server"].iter().zip(watch(&[process, server.id()])) {
         targets.at_most(
             &format!("processor time of an idle {what}"),

@@ -102,7 +102,11 @@ pub(crate) fn measure(home: &Path, databases: &[Database; 2], targets: &mut Targ
     if let Some(peer) = &peer {
         let db = home.join("peer-tools").join("table.db");
         std::fs::create_dir_all(db.parent().unwrap()).unwrap();
-        sides.push(Side::new(peer, &db, Seats::registering()));
+        // As many members as ours has, so that lists of them are as long.
+        let mut side = Side::new(peer, &db, Seats::registering());
+        let members = side.seats.take(&mut side.clients.all[0], databases[0].members.len());
+        side.seats = Seats::of(members);
+        sides.push(side);
     }
     let (rounds, warm_up) = (rounds(400), ROUNDS_OF_A_PAIR);
     for n in 0..rounds + warm_up {
