@@ -1,0 +1,244 @@
+//! A table in use: the built program over standard input and output and over HTTP, under 1, 16 and 64 clients that do what
+//! agents do all day, on an empty database and on one of a million messages; and what it owes against its limits.
+//!
+//! Beside the names of its parts (`mix`, `tools`, `start`, `streams`) it takes `--program=FILE` for another build, and
+//! `--compare=COMMAND` for another server of the same tools on standard input and output, which is then measured in turns
+//! with ours. The built-in policies and their limits stay on, there as here: an agent makes few calls, then the next one does.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark prints, ends where it finds something amiss, and counts what is far below 2^52"
+)]
+
+mod support;
+
+#[path = "load/client.rs"]
+mod client;
+#[path = "load/fill.rs"]
+mod fill;
+#[path = "load/mix.rs"]
+mod mix;
+#[path = "load/start.rs"]
+mod start;
+#[path = "load/streams.rs"]
+mod streams;
+#[path = "load/tools.rs"]
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use client::{Clients, Program};
+use fill::{Size, fill};
+use mix::{Outcome, Seats, Work};
+use support::{Agent, Report, conditions, folder, quick, show, times, wanted};
+
+/// Clients at once, the calls of each in the mix, and the messages each sends after it.
+const RUNS: [(usize, usize, usize); 3] = [(1, 2_400, 200), (16, 420, 50), (64, 120, 25)];
+
+/// What a bound says, and whether it holds.
+struct Targets(Report);
+
+impl Targets {
+    fn at_most(&mut self, what: &str, measured: &str, value: f64, bound: f64, unit: &str) {
+        self.row(what, measured, &format!("≤ {bound} {unit}"), value <= bound);
+    }
+
+    fn at_least(&mut self, what: &str, measured: &str, value: f64, bound: f64) {
+        self.row(what, measured, &format!("≥ {bound}×"), value >= bound);
+    }
+
+    fn row(&mut self, what: &str, measured: &str, bound: &str, met: bool) {
+        self.0.row(&[what, measured, bound, if met { "yes" } else { "**no**" }]);
+    }
+}
+
+/// A database that is measured on, and who calls there.
+struct Database {
+    label: &'static str,
+    path: PathBuf,
+    members: Vec<Agent>,
+}
+
+fn main() {
+    conditions();
+    let home = folder();
+    let mut targets = Targets(Report::new(&["target", "measured", "bound", "met"]));
+    let size = if quick() {
+        Size { members: 500, messages: 5_000, tasks: 500 }
+    } else {
+        Size { members: 1_000, messages: 1_000_000, tasks: 100_000 }
+    };
+    let databases = (wanted("mix") || wanted("tools")).then(|| databases(home.path(), size));
+    if let Some(databases) = databases.as_ref().filter(|_| wanted("mix")) {
+        mix(home.path(), databases, &mut targets);
+    }
+    if let Some(databases) = databases.as_ref().filter(|_| wanted("tools")) {
+        tools::measure(home.path(), databases, &mut targets);
+    }
+    if wanted("start") {
+        start::measure(home.path(), &mut targets);
+    }
+    if wanted("streams") {
+        streams::measure(home.path(), &mut targets);
+    }
+    targets.0.print();
+}
+
+/// An empty database and a full one, with the same members.
+fn databases(home: &Path, size: Size) -> [Database; 2] {
+    let make = |label, size: &Size| {
+        let start = Instant::now();
+        let path = home.join(label).join("table.db");
+        let members = fill(&path, size);
+        let Size { members: people, messages, tasks } = size;
+        println!(
+            "{label}: {people} members, {messages} messages, {tasks} tasks, {} MiB, filled in {:.0} s",
+            fill::bytes(&path) >> 20,
+            start.elapsed().as_secs_f64()
+        );
+        Database { label, path, members }
+    };
+    [make("empty", &Size { messages: 0, tasks: 0, ..size }), make("full", &size)]
+}
+
+/// One run of the mix and one of messages only.
+struct Measured {
+    database: &'static str,
+    way: &'static str,
+    clients: usize,
+    day: Outcome,
+    messages: Outcome,
+}
+
+fn mix(home: &Path, databases: &[Database; 2], targets: &mut Targets) {
+    let (ours, peer) = (Program::ours(), Program::peer());
+    let peer_db = home.join("peer").join("table.db");
+    std::fs::create_dir_all(peer_db.parent().unwrap()).unwrap();
+    // Before the load, one after the other: a process of the peer that met a lock may keep one until it ends.
+    let people = peer.iter().flat_map(|peer| {
+        let mut at = Clients::stdio(peer, &peer_db, 1);
+        Seats::registering().take(&mut at.all[0], if quick() { 400 } else { 500 })
+    });
+    let mut peer_seats = Seats::of(people.collect());
+    // Those at the end are left to the part that measures call by call.
+    let most = |database: &Database| database.members[..database.members.len() * 4 / 5].to_vec();
+    let mut seats: Vec<Seats> = databases.iter().map(|it| Seats::of(most(it))).collect();
+    let mut all = Vec::new();
+    for (clients, calls, messages) in RUNS {
+        let mut measure =
+            |database, way, at: &dyn Fn() -> Clients, seats: &mut Seats, db: &Path, calls, messages| {
+                let each = |calls: usize| if quick() { (calls / 40).max(4) } else { calls };
+                // Clients of their own for each, as that lock would fail the second run.
+                let day = mix::run(&mut at(), seats, db, Work::Day, each(calls));
+                let messages = mix::run(&mut at(), seats, db, Work::Messages, each(messages));
+                for (count, first) in [&day.failures, &messages.failures] {
+                    if let Some(first) = first {
+                        println!(
+                            "{database}, {way}, {clients} clients: {count} calls failed, the first: {first}"
+                        );
+                    }
+                }
+                println!(
+                    "{database}, {way}, {clients} clients: {:.0} calls/s, {:.0} messages/s",
+                    day.per_second, messages.per_second
+                );
+                all.push(Measured { database, way, clients, day, messages });
+            };
+        for (database, seats) in databases.iter().zip(&mut seats) {
+            let (label, db) = (database.label, &database.path);
+            let stdio = || Clients::stdio(&ours, db, clients);
+            measure(label, "stdio", &stdio, seats, db, calls, messages);
+            measure(label, "http", &|| Clients::http(&ours, db, clients), seats, db, calls, messages);
+        }
+        if let Some(peer) = &peer {
+            // Fewer calls where many of it race: each may wait five seconds for the lock.
+            let fewer = if clients == 1 { 2 } else { 8 };
+            let at = || Clients::stdio(peer, &peer_db, clients);
+            let (calls, messages) = (calls / fewer, messages / fewer);
+            measure("empty", "peer, stdio", &at, &mut peer_seats, &peer_db, calls, messages);
+        }
+    }
+    overall(&all);
+    by_tool(&all);
+    against_peer(&all, targets);
+}
+
+fn overall(all: &[Measured]) {
+    let mut report = Report::new(&[
+        "database",
+        "way",
+        "clients",
+        "calls/s",
+        "p50",
+        "p95",
+        "p99",
+        "CPU a call",
+        "peak memory, all processes",
+        "growth a call",
+        "failed",
+        "`send_message` alone/s",
+    ]);
+    for Measured { database, way, clients, day, messages } in all {
+        report.row(&[
+            (*database).to_owned(),
+            (*way).to_owned(),
+            clients.to_string(),
+            format!("{:.0}", day.per_second),
+            show(day.all.p50()),
+            show(day.all.quantile(0.95)),
+            show(day.all.p99()),
+            show(day.cpu_per_call),
+            format!("{:.0} MiB", day.memory),
+            format!("{:.0} B", day.grown_per_call),
+            (day.failures.0 + messages.failures.0).to_string(),
+            format!("{:.0}", messages.per_second),
+        ]);
+    }
+    report.print();
+}
+
+fn by_tool(all: &[Measured]) {
+    let mut report =
+        Report::new(&["database, way, tool: p50 / p95 / p99", "1 client", "16 clients", "64 clients"]);
+    for Measured { database, way, day, .. } in all.iter().filter(|it| it.clients == 1) {
+        for tool in day.times.keys() {
+            let cell = |clients| {
+                let same = |it: &&Measured| (it.database, it.way, it.clients) == (database, way, clients);
+                let times = all.iter().find(same).and_then(|it| it.day.times.get(tool));
+                times.map_or_else(String::new, |times| {
+                    [0.5, 0.95, 0.99].map(|share| show(times.quantile(share))).join(" / ")
+                })
+            };
+            report.row(&[format!("{database}, {way}, `{tool}`"), cell(1), cell(16), cell(64)]);
+        }
+    }
+    report.print();
+}
+
+fn against_peer(all: &[Measured], targets: &mut Targets) {
+    let of =
+        |way, clients| all.iter().find(|it| it.database == "empty" && it.way == way && it.clients == clients);
+    for (clients, ..) in RUNS {
+        let Some(peer) = of("peer, stdio", clients) else { return };
+        for way in ["stdio", "http"] {
+            let Some(ours) = of(way, clients) else { continue };
+            let show = |what: &str, ours: f64, peer: f64| {
+                let ratio = ours / peer;
+                (format!("{what}, {clients} clients, {way} against the peer"), ratio, {
+                    format!("{ours:.0}/s against {peer:.0}/s: {}", times(ratio))
+                })
+            };
+            let (what, ratio, measured) = show("the mix", ours.day.per_second, peer.day.per_second);
+            targets.at_least(&what, &measured, ratio, 1.0);
+            let (what, ratio, measured) =
+                show("`send_message`", ours.messages.per_second, peer.messages.per_second);
+            targets.at_least(&what, &measured, ratio, if clients == 1 { 5.0 } else { 40.0 });
+        }
+    }
+}
