@@ -151,7 +151,7 @@ fn parameters(tool: &str) -> Vec<Parameter> {
             at_times("limit", limit()),
             at_times("after_id", id()),
         ],
-        "claim_task" => vec![at_times("task_id", id())],
+        "claim_task" => vec![("task_id", prop::option::weighted(0.6, id().prop_map(Value::from)).boxed())],
         "update_task" => vec![
             always("task_id", id()),
             always("status", status()),
@@ -391,7 +391,7 @@ fn config() -> Config {
     let ours = Config { failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ours,
-        None => Config { cases: 40, ..ours },
+        None => Config { cases: 60, ..ours },
     }
 }
 
