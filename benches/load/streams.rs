@@ -34,9 +34,9 @@ pub(crate) fn measure(home: &Path, targets: &mut Targets) {
     let mut agents = fill(&db, &Size { members: count.div_ceil(OF_AN_AGENT) + 1, messages: 0, tasks: 0 });
     let Agent { name, token } = agents.pop().unwrap();
     let server = Server::start(&Program::ours(), &db);
-    let mut client = Client::Http(Connection::open(server.address));
-    // Until now nothing has been loaded that the first call needs.
-    client.tool("heartbeat", &json!({ "name": name, "token": token }));
+    // The first call waits for the policies, whose memory is no stream's.
+    let first = json!({ "name": name, "token": token });
+    Client::Http(Connection::open(server.address)).tool("heartbeat", &first);
     let before = memory(server.id(), "VmRSS");
     // One thread: the server gets the rest of the machine.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -57,6 +57,8 @@ pub(crate) fn measure(home: &Path, targets: &mut Targets) {
     });
     let each = (memory(server.id(), "VmRSS") - before) as f64 / count as f64;
     let share = watch(&[server.id()])[0];
+    // A connection that idles for a minute is closed.
+    let mut client = Client::Http(Connection::open(server.address));
     let mut broadcasts = Times::default();
     for _ in 0..BROADCASTS {
         broadcasts.add(broadcast(&mut client, &name, &token, &mut events, count, &runtime));
