@@ -6,7 +6,8 @@
 //! component. `types` is what is asked and answered, [`facts`] what the host knows; `guest` is the glue, compiled
 //! for WebAssembly only, so that `cargo test` needs nothing but a native compiler. `cases` (feature `test-kit`)
 //! runs a policy's test cases, and is shared with the host; `strategies` (feature `proptest`) asks a policy
-//! everything that a host might; `limits` is how long an answer may be.
+//! everything that a host might; `limits` is how long an answer may be. [`glob`] and [`secrets`] are for rules that would
+//! otherwise need regular expressions.
 //!
 //! This crate must not know the server or wasmtime.
 
@@ -19,6 +20,7 @@ pub mod glob;
 #[doc(hidden)]
 pub mod guest;
 pub mod limits;
+pub mod secrets;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 mod types;

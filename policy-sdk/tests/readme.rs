@@ -64,3 +64,21 @@ fn a_case_asks_one_thing() {
         assert!(cases::parse(&format!("[[case]]\nname = \"x\"\n{case}")).is_err(), "{case}");
     }
 }
+
+/// The README's property test, as it stands there.
+#[cfg(feature = "proptest")]
+#[test]
+fn every_question_gets_an_answer() {
+    team_table_policy_sdk::strategies::assert_answers::<DoneWithResult>("{}");
+}
+
+#[test]
+fn the_readme_shows_the_test_above() {
+    let here = include_str!("readme.rs");
+    let test = here
+        .split_once("#[test]\nfn every_question")
+        .map(|(_, rest)| format!("#[test]\nfn every_question{rest}"));
+    let test =
+        test.and_then(|rest| rest.split_once("\n}\n").map(|(body, _)| format!("{body}\n}}\n"))).unwrap();
+    assert!(include_str!("../README.md").contains(&test), "{test}");
+}

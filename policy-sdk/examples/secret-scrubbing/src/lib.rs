@@ -1,16 +1,15 @@
 //! `secret-scrubbing`: keys and credentials are not passed around in messages, tasks and shared context.
 //!
-//! What looks like one is found in `scan`. The refusal says of what kind it is and in which argument, never what it is.
-
-mod scan;
+//! What looks like one is found by the SDK's scanner. The refusal says of what kind it is and in which argument, never what it is.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use team_table_policy_sdk::{Authorize, Facts, Fault, Policy, ToolCall, Verdict, export_policy};
-
-use scan::Scanner;
+use team_table_policy_sdk::{
+    Authorize, Facts, Fault, Policy, ToolCall, Verdict, export_policy,
+    secrets::{Scanner, is_key},
+};
 
 /// The tools whose arguments others come to read.
 const PUBLISHES: [&str; 6] =
@@ -38,7 +37,7 @@ impl Policy for SecretScrubbing {
         let mut errors = Vec::new();
         for prefix in &extra_prefixes {
             let starts = prefix.starts_with(|c: char| c.is_ascii_alphanumeric());
-            if prefix.len() < 3 || !starts || !prefix.bytes().all(scan::is_key) {
+            if prefix.len() < 3 || !starts || !prefix.bytes().all(is_key) {
                 errors.push(format!(
                     "extra_prefixes names {prefix:?}, allowed are 3 or more of A-Z a-z 0-9 _ -"
                 ));
