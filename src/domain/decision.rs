@@ -194,6 +194,18 @@ pub enum Mode {
     Off,
 }
 
+impl Mode {
+    /// The name in the set file and printed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// One policy's answer as it is recorded in a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

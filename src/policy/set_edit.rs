@@ -79,7 +79,7 @@ impl Editor {
         let Some(table) = tables.get_mut(place.unwrap_or(tables.len() - 1)) else { return };
         set(table, "name", Some(entry.name.as_str().into()));
         set(table, "module", Some(entry.module.as_str().into()));
-        set(table, "mode", Some(mode_name(entry.mode).into()));
+        set(table, "mode", Some(entry.mode.as_str().into()));
         set(table, "digest", entry.digest.as_deref().map(Into::into));
         let settings =
             toml_edit::ser::to_document(&entry.settings).map(|document| document.as_table().clone());
@@ -119,7 +119,7 @@ impl Editor {
         set(
             table.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?,
             "mode",
-            Some(mode_name(mode).into()),
+            Some(mode.as_str().into()),
         );
         Ok(())
     }
@@ -203,14 +203,6 @@ fn set_table(table: &mut Table, key: &str, new: Table) {
                 old.insert(&key, item);
             }
         }
-    }
-}
-
-const fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-        Mode::Off => "off",
     }
 }
 

@@ -1,6 +1,6 @@
 //! `policy list`: what decides now, and why the last change was refused if it was.
 
-use super::{PATIENCE, hooks, mode_name, one_line, short};
+use super::{PATIENCE, hooks, one_line, short};
 use crate::app;
 use crate::cli::{CliError, output};
 use crate::config::Config;
@@ -20,7 +20,7 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<(), CliError> {
     }
     let row = |policy: PolicyStatus| {
         let state = policy.error.or(policy.rolled_back).unwrap_or_else(|| policy.summary.unwrap_or_default());
-        let mode = mode_name(policy.mode).to_owned();
+        let mode = policy.mode.as_str().to_owned();
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
     let none = if status.error.is_some() {

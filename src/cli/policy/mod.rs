@@ -21,7 +21,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::{CliError, audit, output};
 use crate::config::Config;
-use crate::domain::decision::{Hook, Mode};
+use crate::domain::decision::Hook;
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -118,14 +118,6 @@ impl From<HookArgument> for Hook {
 
 fn short(digest: Option<&String>) -> String {
     digest.map_or_else(|| "-".into(), |digest| digest.chars().take(12).collect())
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-        Mode::Off => "off",
-    }
 }
 
 fn hooks(hooks: &[Hook]) -> String {
