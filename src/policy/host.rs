@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
+use super::current::Current;
 use super::error::PolicyError;
 use super::load::PolicyStatus;
 use super::module::Loader;
@@ -84,27 +84,9 @@ pub struct PolicyHost {
     commands: Sender<Command>,
 }
 
-/// What the loader's thread writes and everybody reads.
-#[derive(Default)]
-pub(super) struct Shared {
-    current: Mutex<Option<(Arc<PolicySet>, SetStatus)>>,
-    changed: Condvar,
-}
-
-impl Shared {
-    /// The set that decides and how it stands; `None` before the first attempt to load is over.
-    pub(super) fn get(&self) -> Option<(Arc<PolicySet>, SetStatus)> {
-        self.current.lock().clone()
-    }
-
-    /// Swaps the set, or only how it stands.
-    pub(super) fn publish(&self, set: Arc<PolicySet>, status: SetStatus) {
-        // The old set is dropped after the lock: its memory may be a lot.
-        let old = self.current.lock().replace((set, status));
-        self.changed.notify_all();
-        drop(old);
-    }
-}
+/// The set that decides and how it stands: what the loader's thread writes and everybody reads. Nothing before the first
+/// attempt to load is over.
+pub(super) type Shared = Current<(Arc<PolicySet>, SetStatus)>;
 
 impl PolicyHost {
     /// Starts to load in the background and returns at once.
@@ -122,7 +104,7 @@ impl PolicyHost {
         // Nobody receives any more only when the host is gone.
         let report = move |failing| drop(report.send(Command::Failing(failing)));
         let monitor = Arc::new(Monitor::new(Arc::clone(&config.clock), report));
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new());
         worker::start(config, &loader, &monitor, &shared, commands.clone(), received)?;
         Ok(Self { shared, loader, monitor, commands })
     }
@@ -130,40 +112,26 @@ impl PolicyHost {
     /// The set that decides. Waits for the first one: not for async threads.
     #[must_use]
     pub fn current(&self) -> Arc<PolicySet> {
-        let mut current = self.shared.current.lock();
-        loop {
-            match &*current {
-                Some((set, _)) => return Arc::clone(set),
-                None => self.shared.changed.wait(&mut current),
-            }
-        }
+        Arc::clone(&self.shared.get().0)
     }
 
     /// The set that decides, if the first one is there already.
     #[must_use]
     pub fn try_current(&self) -> Option<Arc<PolicySet>> {
-        self.shared.current.lock().as_ref().map(|(set, _)| Arc::clone(set))
+        self.shared.try_get().map(|now| Arc::clone(&now.0))
     }
 
     /// How the set stands; `None` until the first attempt to load is over.
     #[must_use]
     pub fn status(&self) -> Option<SetStatus> {
-        self.shared.current.lock().as_ref().map(|(_, status)| status.clone())
+        self.shared.try_get().map(|now| now.1.clone())
     }
 
     /// Waits until the status is as wanted, at most so long. `None` when it did not become so.
     #[must_use]
     pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&SetStatus) -> bool) -> Option<SetStatus> {
-        let deadline = Instant::now() + patience;
-        let mut current = self.shared.current.lock();
-        loop {
-            if let Some((_, status)) = current.as_ref().filter(|(_, status)| wanted(status)) {
-                return Some(status.clone());
-            }
-            if self.shared.changed.wait_until(&mut current, deadline).timed_out() {
-                return None;
-            }
-        }
+        let now = self.shared.wait_for(Instant::now() + patience, |(_, status)| wanted(status));
+        now.map(|now| now.1.clone())
     }
 
     /// Looks at the directory again (`SIGHUP`).

@@ -116,8 +116,8 @@ impl Worker {
             std::thread::sleep(VANISHED);
         }
         self.had_file = has_file;
-        let active = self.shared.get().filter(|(_, status)| status.source != Source::Nothing);
-        let known = active.as_ref().map(|(set, _)| &**set);
+        let active = self.shared.try_get().filter(|active| active.1.source != Source::Nothing);
+        let known = active.as_ref().map(|active| &*active.0);
         let attempt =
             unpanicked(|| Ok(load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known)))
                 .unwrap_or_else(Loaded::refused);
@@ -129,13 +129,13 @@ impl Worker {
             (Loaded { resolved: Ok((resolved, policies)), status }, active) => {
                 // Before the swap: what decides is always kept.
                 self.remember(&resolved);
-                self.accept(active, policies, status, start);
+                self.accept(active.as_deref(), policies, status, start);
             }
-            (Loaded { status: policies, .. }, Some((set, mut status))) => {
-                status.error = error;
-                status.attempts = self.attempts;
-                status.policies = policies;
-                self.shared.publish(set, status);
+            (Loaded { status: policies, .. }, Some(active)) => {
+                let (set, status) = &*active;
+                let attempts = self.attempts;
+                self.shared
+                    .publish((Arc::clone(set), SetStatus { error, attempts, policies, ..status.clone() }));
             }
             (Loaded { status: policies, .. }, None) => self.start_without(error, policies, start),
         }
@@ -144,23 +144,24 @@ impl Worker {
     /// A set that may decide.
     fn accept(
         &self,
-        active: Option<(Arc<PolicySet>, SetStatus)>,
+        active: Option<&(Arc<PolicySet>, SetStatus)>,
         policies: Vec<Policy>,
         of_policies: Vec<PolicyStatus>,
         start: Instant,
     ) {
-        let generation = active.as_ref().map_or(0, |(set, _)| set.generation()) + 1;
+        let generation = active.map_or(0, |(set, _)| set.generation()) + 1;
         let set = PolicySet::monitored(&self.loader, policies, generation, &self.monitor);
         let mut status = self.status_of(&set, Source::Directory, start);
         status.policies = of_policies;
         match active {
             Some((old, was)) if old.digest() == set.digest() => {
-                let SetStatus { generation, since, swap_millis, .. } = was;
-                self.shared.publish(old, SetStatus { generation, since, swap_millis, ..status });
+                let SetStatus { generation, since, swap_millis, .. } = *was;
+                self.shared
+                    .publish((Arc::clone(old), SetStatus { generation, since, swap_millis, ..status }));
             }
             _ => {
                 tracing::info!(digest = %set.digest(), generation, millis = status.swap_millis, "policies swapped");
-                self.shared.publish(Arc::new(set), status);
+                self.shared.publish((Arc::new(set), status));
             }
         }
     }
@@ -181,7 +182,7 @@ impl Worker {
             }
         };
         let status = SetStatus { error, policies: of_policies, ..self.status_of(&set, source, start) };
-        self.shared.publish(Arc::new(set), status);
+        self.shared.publish((Arc::new(set), status));
     }
 
     fn status_of(&self, set: &PolicySet, source: Source, start: Instant) -> SetStatus {
@@ -207,8 +208,8 @@ impl Worker {
     /// the rest.
     fn rolled_back(&self, failing: &Failing) -> bool {
         let Failing { policy, digest, detail } = failing;
-        let deciding = self.shared.get().is_some_and(|(set, _)| {
-            set.policies().any(|active| active.name == *policy && active.module.digest == *digest)
+        let deciding = self.shared.try_get().is_some_and(|now| {
+            now.0.policies().any(|active| active.name == *policy && active.module.digest == *digest)
         });
         if !deciding {
             // A report about a set that is gone already.

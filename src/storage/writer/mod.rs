@@ -1,33 +1,39 @@
 //! The one writer: queued jobs are committed in groups, so that however many callers wait, they share one
 //! fsync. A caller that finds the connection free commits by itself, with all that is queued; so a lone
-//! writer wakes nobody. What is queued while somebody commits, and what nobody waits for, is committed by a
-//! thread. Knows nothing of what the jobs do.
+//! writer wakes nobody. Who commits when is `queue`'s business, what a commit is, this file's. Knows nothing of
+//! what the jobs do.
 
-use std::collections::VecDeque;
+mod queue;
+/// What `queue` is built on here.
+mod sync {
+    pub(super) use std::time::Instant;
+
+    pub(super) use parking_lot::{Condvar, Mutex};
+}
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::error::{Error, Result};
 use super::tx::WriteTx;
+use queue::{Limits, Queue};
 
-/// Jobs that may wait in the queue; a caller that finds it full waits.
-const QUEUE: usize = 4_096;
-/// Most jobs in one commit, so that the first one's wait stays bounded.
-const GROUP: usize = 512;
-/// How long a job nobody waits for may lie before it is committed on its own. It bounds what a crash can
-/// take from the log of read calls, and the age of presence as other processes see it.
-const LINGER: Duration = Duration::from_millis(20);
+const LIMITS: Limits = Limits {
+    waiting: 4_096,
+    // So that the first one's wait stays bounded.
+    group: 512,
+    // Bounds what a crash can take from the log of read calls, and the age of presence as other processes see it.
+    linger: Duration::from_millis(20),
+};
 
 /// A queued job: run inside the transaction, then told once what became of the commit.
 trait Job: Send {
-    /// Somebody waits for it.
-    fn awaited(&self) -> bool;
     /// Does the work; `false` asks for the job's own changes to be rolled back.
     fn run(&mut self, tx: &WriteTx<'_>) -> bool;
     /// Hands the result over: the job's own when the commit went well.
@@ -35,7 +41,6 @@ trait Job: Send {
 }
 
 struct Queued<T, J, F> {
-    awaited: bool,
     job: Option<J>,
     outcome: Option<Result<T>>,
     finish: F,
@@ -47,10 +52,6 @@ where
     J: FnOnce(&WriteTx<'_>) -> Result<T> + Send,
     F: FnOnce(Result<T>) + Send,
 {
-    fn awaited(&self) -> bool {
-        self.awaited
-    }
-
     fn run(&mut self, tx: &WriteTx<'_>) -> bool {
         let Some(job) = self.job.take() else { return false };
         let outcome = catch_unwind(AssertUnwindSafe(|| job(tx)))
@@ -68,116 +69,8 @@ where
 
 /// The handle to the writer. Dropping it commits what is queued and ends the thread.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    queue: Arc<Queue<Connection, Box<dyn Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Shared {
-    queue: Mutex<Queue>,
-    /// For the thread: there is work for it.
-    work: Condvar,
-    /// For callers: the queue is no longer full.
-    room: Condvar,
-    /// Whoever holds it commits. Gone when the writer has stopped.
-    connection: Mutex<Option<Connection>>,
-    committed: Box<dyn Fn() + Send + Sync>,
-}
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Box<dyn Job>>,
-    /// How many of them somebody waits for.
-    awaited: usize,
-    /// When the first of the others has lain long enough.
-    due: Option<Instant>,
-    closed: bool,
-}
-
-impl Queue {
-    /// Whether the thread has something to commit now.
-    fn is_due(&self, now: Instant) -> bool {
-        self.awaited > 0 || self.closed || self.due.is_some_and(|due| due <= now)
-    }
-
-    fn push(&mut self, job: Box<dyn Job>) {
-        if job.awaited() {
-            self.awaited += 1;
-        } else {
-            self.due.get_or_insert_with(|| Instant::now() + LINGER);
-        }
-        self.jobs.push_back(job);
-    }
-
-    /// The next group, in the order of arrival.
-    fn take(&mut self) -> Vec<Box<dyn Job>> {
-        let group: Vec<_> = self.jobs.drain(..self.jobs.len().min(GROUP)).collect();
-        self.awaited -= group.iter().filter(|job| job.awaited()).count();
-        if self.jobs.is_empty() {
-            self.due = None;
-        }
-        group
-    }
-}
-
-impl Shared {
-    fn push(&self, job: Box<dyn Job>) -> Result<()> {
-        let mut queue = self.queue.lock();
-        while queue.jobs.len() >= QUEUE && !queue.closed {
-            self.room.wait(&mut queue);
-        }
-        if queue.closed {
-            return Err(Error::Closed);
-        }
-        queue.push(job);
-        Ok(())
-    }
-
-    /// Commits what is queued, if nobody else is committing.
-    fn try_commit(&self) {
-        if let Some(connection) = self.connection.try_lock() {
-            self.commit_next(connection.as_ref());
-        }
-        // Only now: what came while the connection was taken, by this caller or another, is for the thread, and
-        // whoever gives the connection back sees it.
-        self.wake();
-    }
-
-    /// One group.
-    fn commit_next(&self, connection: Option<&Connection>) {
-        let group = self.queue.lock().take();
-        self.room.notify_all();
-        if let Some(connection) = connection.filter(|_| !group.is_empty()) {
-            commit(connection, group, &self.committed);
-        }
-    }
-
-    fn wake(&self) {
-        let queue = self.queue.lock();
-        if !queue.jobs.is_empty() {
-            self.work.notify_one();
-        }
-    }
-
-    /// The thread's life: to the end of the queue after it was closed.
-    fn run(&self) {
-        loop {
-            let mut queue = self.queue.lock();
-            while !queue.is_due(Instant::now()) {
-                match queue.due {
-                    Some(due) => drop(self.work.wait_until(&mut queue, due)),
-                    None => self.work.wait(&mut queue),
-                }
-            }
-            let is_over = queue.closed && queue.jobs.is_empty();
-            drop(queue);
-            let mut connection = self.connection.lock();
-            if is_over {
-                *connection = None;
-                return;
-            }
-            self.commit_next(connection.as_ref());
-        }
-    }
 }
 
 impl Writer {
@@ -186,17 +79,12 @@ impl Writer {
         connection: Connection,
         committed: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            work: Condvar::new(),
-            room: Condvar::new(),
-            connection: Mutex::new(Some(connection)),
-            committed: Box::new(committed),
-        });
-        let of_thread = Arc::clone(&shared);
+        let commit = move |connection: &Connection, group| commit(connection, group, &committed);
+        let queue = Arc::new(Queue::new(connection, LIMITS, commit));
+        let of_thread = Arc::clone(&queue);
         let thread =
             std::thread::Builder::new().name("storage-writer".into()).spawn(move || of_thread.run())?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs `job` in a transaction and waits until it is on disk.
@@ -209,11 +97,11 @@ impl Writer {
             // A caller that has gone needs no answer; its change stands.
             let _ = reply.send(result);
         })?;
-        self.shared.try_commit();
+        self.queue.try_commit();
         answer.recv().map_err(|_| Error::Closed)?
     }
 
-    /// Queues a job that nobody waits for: it joins the next commit, or gets its own within [`LINGER`].
+    /// Queues a job that nobody waits for: it joins the next commit, or gets its own within 20 ms.
     pub(super) fn write_later(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
@@ -223,7 +111,7 @@ impl Writer {
                 tracing::warn!(%error, "a deferred write was lost");
             }
         })?;
-        self.shared.wake();
+        self.queue.wake();
         Ok(())
     }
 
@@ -234,15 +122,14 @@ impl Writer {
         awaited: bool,
         finish: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
-        self.shared.push(Box::new(Queued { awaited, job: Some(job), outcome: None, finish }))
+        let job = Box::new(Queued { job: Some(job), outcome: None, finish });
+        self.queue.push(job, awaited).map_err(|_closed| Error::Closed)
     }
 
     /// Commits what is queued, closes the connection and ends the thread. Later writes are
     /// [`Error::Closed`].
     pub(super) fn stop(&self) {
-        self.shared.queue.lock().closed = true;
-        self.shared.work.notify_all();
-        self.shared.room.notify_all();
+        self.queue.close();
         if let Some(thread) = self.thread.lock().take() {
             // The thread catches its jobs' panics; there is nothing to learn from its result.
             let _ = thread.join();
@@ -364,7 +251,7 @@ mod tests {
                 |_: Result<()>| {},
             )
             .unwrap();
-        writer.shared.wake();
+        writer.queue.wake();
         has_begun.recv().unwrap();
         release
     }
@@ -376,7 +263,7 @@ mod tests {
     ) -> Receiver<Result<()>> {
         let (reply, answer) = sync_channel(1);
         writer.submit(job, true, move |result| reply.send(result).unwrap()).unwrap();
-        writer.shared.wake();
+        writer.queue.wake();
         answer
     }
 
@@ -428,7 +315,7 @@ mod tests {
     fn a_group_is_bounded() {
         let (writer, _outside, commits, _dir) = writer();
         let held = hold(&writer);
-        let many = i64::try_from(GROUP).unwrap() + 1;
+        let many = i64::try_from(LIMITS.group).unwrap() + 1;
         let answers: Vec<_> = (0..many).map(|n| queue(&writer, move |tx| put(tx, n))).collect();
         drop(held);
         for answer in answers {
@@ -530,7 +417,7 @@ mod tests {
         let (done, is_done) = std::sync::mpsc::channel();
         let finish = move |result: Result<()>| done.send(result.is_ok()).unwrap();
         writer.submit(|tx| put(tx, 1), false, finish).unwrap();
-        writer.shared.wake();
+        writer.queue.wake();
         assert_eq!(is_done.recv_timeout(Duration::from_mins(1)), Ok(true));
         assert_eq!(commits.load(Ordering::SeqCst), 1);
     }
