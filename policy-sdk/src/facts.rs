@@ -100,9 +100,8 @@ impl Count {
 /// Tool calls of the calling principal in the last `window_seconds`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calls {
-    name: &'static str,
-    tools: Vec<String>,
-    window_seconds: u32,
+    // Written once, when the policy is configured: to write the list of tools again is dear beside what a policy does.
+    request: FactRequest,
 }
 
 impl Calls {
@@ -124,9 +123,9 @@ impl Calls {
         Self::new("calls.denied", tools, window_seconds)
     }
 
-    fn new(name: &'static str, tools: &[&str], window_seconds: u32) -> Self {
-        let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-        Self { name, tools, window_seconds }
+    fn new(name: &str, tools: &[&str], window_seconds: u32) -> Self {
+        let request = FactRequest::new(name).with("window_seconds", &window_seconds);
+        Self { request: if tools.is_empty() { request } else { request.with("tools", tools) } }
     }
 }
 
@@ -134,8 +133,7 @@ impl Fact for Calls {
     type Value = Count;
 
     fn request(&self) -> FactRequest {
-        let request = FactRequest::new(self.name).with("window_seconds", &self.window_seconds);
-        if self.tools.is_empty() { request } else { request.with("tools", &self.tools) }
+        self.request.clone()
     }
 }
 
