@@ -105,9 +105,11 @@ pub(crate) fn fill(db: &Path, size: &Size) -> Vec<Agent> {
     );
     // The log of decisions is cut when it is long.
     run(
-        "INSERT INTO decisions (id, at, hook, agent, action, outcome, done, set_digest, input, facts, verdicts, micros, size)
+        "INSERT INTO decisions (id, at, hook, agent, action, outcome, done, set_digest, input, facts, verdicts, micros,
+                                bytes_so_far)
          SELECT id, created_at, 'authorization', sender, 'send_message', 'allow', 1, 'filled',
-                json_object('content', content), '[]', '[]', 20, length(content) + 20
+                json_object('content', content), '[]', '[]', 20,
+                sum(length(content) + 20) OVER (ORDER BY id)
            FROM messages WHERE id > :messages - 100000 ORDER BY id",
         &[(":messages", &messages)],
     );

@@ -86,12 +86,18 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn member_by_token(&self, claim: &Claim) -> Result<Option<Member>> {
-        self.one(
-            "SELECT m.* FROM tokens t JOIN members m ON m.id = t.member_id
-              WHERE t.hash IN (?1, ?2) AND t.legacy = (t.hash = ?2) AND t.revoked_at IS NULL",
-            params![claim.hash, claim.legacy],
-            read_member,
-        )?
+        let issued = |hash, legacy: bool| {
+            self.one(
+                "SELECT m.* FROM tokens t JOIN members m ON m.id = t.member_id
+                  WHERE t.hash = ?1 AND t.legacy = ?2 AND t.revoked_at IS NULL",
+                params![hash, legacy],
+                read_member,
+            )
+        };
+        match issued(&claim.hash, false)? {
+            None => issued(&claim.legacy, true)?,
+            found => found,
+        }
         .map(complete)
         .transpose()
     }

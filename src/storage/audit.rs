@@ -146,34 +146,18 @@ impl WriteTx<'_> {
 }
 
 impl ReadTx<'_> {
-    /// Rows of the log, newest first.
+    /// Rows of the log, newest first. Walks it backwards until there are enough: no index is kept for what
+    /// only people ask.
     ///
     /// # Errors
     /// Trouble with the database.
     pub fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
-        let from: Option<i64> = match filter.since {
-            None => Some(0),
-            Some(since) => {
-                self.one("SELECT id FROM audit WHERE at >= ?1 ORDER BY at, id LIMIT 1", [since], |row| {
-                    row.get(0)
-                })?
-            }
-        };
-        let Some(from) = from else { return Ok(Vec::new()) };
-        let (action, limit) = (&filter.action, filter.limit);
-        match &filter.agent {
-            Some(agent) => self.all(
-                "SELECT * FROM audit WHERE agent = ?1 AND id >= ?2 AND (?3 IS NULL OR action = ?3)
-                 ORDER BY id DESC LIMIT ?4",
-                params![agent, from, action, limit],
-                read_row,
-            ),
-            None => self.all(
-                "SELECT * FROM audit WHERE id >= ?1 AND (?2 IS NULL OR action = ?2) ORDER BY id DESC LIMIT ?3",
-                params![from, action, limit],
-                read_row,
-            ),
-        }
+        self.all(
+            "SELECT * FROM audit WHERE id > 0 AND at >= ?1 AND (?2 IS NULL OR agent = ?2)
+                AND (?3 IS NULL OR action = ?3) ORDER BY id DESC LIMIT ?4",
+            params![filter.since.unwrap_or(0), filter.agent, filter.action, filter.limit],
+            read_row,
+        )
     }
 
     /// Walks the whole chain from its first row.

@@ -169,8 +169,9 @@ impl WriteTx<'_> {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let id = self.insert(
             "INSERT INTO decisions (at, hook, agent, action, outcome, done, policy, code, message, set_digest,
-                                    input, input_blob, facts, verdicts, micros, size)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                    input, input_blob, facts, verdicts, micros, bytes_so_far)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                     ?16 + coalesce((SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))",
             params![
                 record.at,
                 record.decision.hook.as_str(),
@@ -200,17 +201,13 @@ impl WriteTx<'_> {
     /// Trouble with the database.
     pub fn prune_decisions(&self, now: Millis, keep_bytes: i64) -> Result<bool> {
         let bytes = self.decision_bytes()?;
-        let removed = if bytes > keep_bytes {
-            self.execute(
-                "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE id > 0 ORDER BY id LIMIT ?1)",
-                [PRUNE_STEP],
-            )?
-        } else {
-            self.execute(
-                "DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE at < ?1 ORDER BY at LIMIT ?2)",
-                [now - KEEP_FOR, PRUNE_STEP],
-            )?
-        };
+        let too_old = if bytes > keep_bytes { i64::MAX } else { now - KEEP_FOR };
+        // The newest stays: the running sum goes on from it.
+        let removed = self.execute(
+            "DELETE FROM decisions WHERE at < ?1 AND id < ?2
+                AND id IN (SELECT id FROM decisions WHERE id > 0 ORDER BY id LIMIT ?3)",
+            [too_old, self.last_decision()?, PRUNE_STEP],
+        )?;
         Ok(i64::try_from(removed).unwrap_or(0) == PRUNE_STEP)
     }
 }
@@ -226,12 +223,16 @@ impl ReadTx<'_> {
         Ok(last.unwrap_or(0))
     }
 
-    /// Bytes the log takes, not counting what is shared twice.
+    /// Bytes that were logged after the oldest decision that is kept, with what is shared counted each time.
     ///
     /// # Errors
     /// Trouble with the database.
     pub fn decision_bytes(&self) -> Result<i64> {
-        self.number("SELECT value FROM counters WHERE name = 'decision_bytes'", [])
+        self.number(
+            "SELECT coalesce((SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1)
+                           - (SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id LIMIT 1), 0)",
+            [],
+        )
     }
 
     /// Whether [`WriteTx::prune_decisions`] would find something to remove.
@@ -240,8 +241,8 @@ impl ReadTx<'_> {
     /// Trouble with the database.
     pub fn decisions_overdue(&self, now: Millis, keep_bytes: i64) -> Result<bool> {
         let oldest: Option<Millis> =
-            self.one("SELECT at FROM decisions WHERE at < ?1 LIMIT 1", [now - KEEP_FOR], |row| row.get(0))?;
-        Ok(oldest.is_some() || self.decision_bytes()? > keep_bytes)
+            self.one("SELECT at FROM decisions WHERE id > 0 ORDER BY id LIMIT 1", [], |row| row.get(0))?;
+        Ok(oldest.is_some_and(|at| at < now - KEEP_FOR) || self.decision_bytes()? > keep_bytes)
     }
 
     /// A policy set that decided here, as the JSON given with its first decision.
@@ -272,10 +273,7 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn decision_ids(&self, since: Millis) -> Result<Vec<i64>> {
-        let mut ids =
-            self.all("SELECT id FROM decisions WHERE at >= ?1", [since], |row| row.get::<_, i64>(0))?;
-        ids.sort_unstable();
-        Ok(ids)
+        self.all("SELECT id FROM decisions WHERE id > 0 AND at >= ?1 ORDER BY id", [since], |row| row.get(0))
     }
 
     /// The decisions from one number to another that were made from a time on, smallest number first.
@@ -304,9 +302,10 @@ impl ReadTx<'_> {
         let rows = match &filter.agent {
             Some(agent) => self.all(
                 "SELECT d.*, coalesce(d.input, b.content) AS whole_input
-                   FROM decisions d LEFT JOIN blobs b ON b.digest = d.input_blob
-                  WHERE d.agent = ?1 AND d.at >= ?2 AND d.id < ?3 AND (?4 IS NULL OR d.outcome = ?4)
-                  ORDER BY d.at DESC, d.id DESC LIMIT ?5",
+                   FROM (SELECT id FROM decisions WHERE agent = ?1 AND at >= ?2 AND id < ?3
+                            AND (?4 IS NULL OR outcome = ?4) ORDER BY id DESC LIMIT ?5) picked
+                   CROSS JOIN decisions d ON d.id = picked.id LEFT JOIN blobs b ON b.digest = d.input_blob
+                  ORDER BY d.id DESC",
                 params![agent, since, before, outcome, filter.limit],
                 read_raw,
             )?,

@@ -68,7 +68,8 @@ fn count_json((count, oldest): (i64, Option<Millis>)) -> Value {
 }
 
 impl ReadTx<'_> {
-    /// Two numbers that move whenever a fact may have changed: the newest event's and the newest decision's.
+    /// Two numbers that move whenever a fact, a member or a token may have changed: the newest event's and the
+    /// newest decision's.
     ///
     /// # Errors
     /// Trouble with the database.
@@ -76,26 +77,12 @@ impl ReadTx<'_> {
         Ok((self.last_event()?, self.last_decision()?))
     }
 
-    /// The facts asked for, and the log's numbers that [`facts_hold`](Self::facts_hold) goes by.
+    /// The facts asked for, and the log's numbers they were read at.
     ///
     /// # Errors
     /// Trouble with the database.
     pub fn facts_at(&self, requests: &[FactRequest], scope: &FactScope) -> Result<(Vec<Fact>, (i64, i64))> {
         Ok((self.facts(requests, scope)?, self.facts_version()?))
-    }
-
-    /// Whether facts read earlier are still what would be read now: what was judged on them may commit.
-    ///
-    /// # Errors
-    /// Trouble with the database.
-    pub fn facts_hold(
-        &self,
-        requests: &[FactRequest],
-        scope: &FactScope,
-        facts: &[Fact],
-        version: (i64, i64),
-    ) -> Result<bool> {
-        Ok(self.facts_version()? == version || self.facts(requests, scope)? == facts)
     }
 
     /// Computes the facts asked for.
@@ -140,18 +127,55 @@ impl ReadTx<'_> {
             return Ok(count_json((0, None)));
         };
         let tools = match parameter(request, "tools") {
-            Value::Array(tools) if !tools.is_empty() => Some(Value::Array(tools).to_string()),
-            _ => None,
+            Value::Array(tools) if !tools.is_empty() => {
+                tools.into_iter().filter_map(|tool| tool.as_str().map(str::to_owned)).collect()
+            }
+            _ => self.actions_of(name)?,
         };
-        let counted = self.one(
-            "SELECT count(*), min(at) FROM decisions
-              WHERE agent = ?1 AND at > ?2 AND (?3 IS NULL OR action IN (SELECT value FROM json_each(?3)))
-                AND (?4 IS NULL OR (?4 = 'allow' AND done AND outcome IN ('allow', 'escalate'))
-                     OR (?4 <> 'allow' AND outcome = ?4))",
-            params![name, window_start(request, scope.now), tools, outcome],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        Ok(count_json(counted.unwrap_or_default()))
+        let since = window_start(request, scope.now);
+        let (mut count, mut oldest) = (0_i64, None);
+        // Eight at a time, the last one again where there are fewer: one statement, a range for each.
+        for tools in tools.chunks(8) {
+            let tool = |n: usize| tools.get(n).or(tools.last());
+            let counted: Option<(i64, Option<Millis>)> = self.one(
+                "SELECT count(*), min(at) FROM decisions
+                  WHERE agent = ?1 AND action IN (?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) AND at > ?2
+                    AND (?3 IS NULL OR (?3 = 'allow' AND done AND outcome IN ('allow', 'escalate'))
+                         OR (?3 <> 'allow' AND outcome = ?3))",
+                params![
+                    name,
+                    since,
+                    outcome,
+                    tool(0),
+                    tool(1),
+                    tool(2),
+                    tool(3),
+                    tool(4),
+                    tool(5),
+                    tool(6),
+                    tool(7)
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            let (more, first) = counted.unwrap_or_default();
+            count += more;
+            oldest = [oldest, first].into_iter().flatten().min();
+        }
+        Ok(count_json((count, oldest)))
+    }
+
+    /// What an agent has ever called: a look-up for each, however often it did.
+    fn actions_of(&self, agent: &str) -> Result<Vec<String>> {
+        self.all(
+            "WITH RECURSIVE called (action) AS (
+                 SELECT min(action) FROM decisions WHERE agent = ?1
+                 UNION ALL
+                 SELECT (SELECT min(action) FROM decisions WHERE agent = ?1 AND action > called.action)
+                   FROM called WHERE called.action IS NOT NULL)
+             SELECT action FROM called WHERE action IS NOT NULL",
+            [agent],
+            |row| row.get(0),
+        )
     }
 
     fn messages_sent(&self, request: &FactRequest, scope: &FactScope) -> Result<Value> {

@@ -66,11 +66,14 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn unread(&self, member_id: i64) -> Result<Unread> {
-        let count = self.number(
-            "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND read_at IS NULL LIMIT ?2)",
+        // One statement: every call's reply has these two.
+        let counts = self.one(
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND read_at IS NULL LIMIT ?2)),
+                    (SELECT count(*) FROM escalations WHERE agent_id = ?1 AND status = 'open')",
             [member_id, REMAINING_CAP],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let waiting_for_person = self.waiting_for_person(member_id)?;
+        let (count, waiting_for_person) = counts.unwrap_or_default();
         if count == 0 {
             return Ok(Unread { waiting_for_person, ..Unread::default() });
         }

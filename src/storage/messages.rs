@@ -138,12 +138,12 @@ impl WriteTx<'_> {
 
     /// Puts a message in the operator's name into a member's inbox.
     pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft, now: Millis) -> Result<()> {
-        let id = self.insert(
-            "INSERT INTO messages (sender, recipient, content, created_at, thread_id, origin)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5)",
-            params![OPERATOR, to.name, draft.content, now, draft.origin.as_str()],
+        let id = self.next_message()?;
+        self.execute(
+            "INSERT INTO messages (id, sender, recipient, content, created_at, thread_id, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6)",
+            params![id, OPERATOR, to.name, draft.content, now, draft.origin.as_str()],
         )?;
-        self.execute("UPDATE messages SET thread_id = id WHERE id = ?1", [id])?;
         self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to.id, id])?;
         let data = json!({ "id": id, "sender": OPERATOR, "recipient": to.name, "thread_id": id });
         self.event(now, EventKind::Message, None, Audience::Member(to.id), &data)?;
@@ -156,6 +156,12 @@ impl WriteTx<'_> {
         })
     }
 
+    /// The number of the message that is about to be stored. Messages are never deleted, and this transaction
+    /// is the only one that writes.
+    fn next_message(&self) -> Result<i64> {
+        self.number("SELECT coalesce(max(id), 0) + 1 FROM messages", [])
+    }
+
     fn insert_message(
         &self,
         sender: &Principal,
@@ -164,32 +170,33 @@ impl WriteTx<'_> {
         now: Millis,
     ) -> Result<Message> {
         let thread = draft.reply_to.map(|id| self.thread_of(sender, id)).transpose()?;
-        let id = self.insert(
-            "INSERT INTO messages (sender, sender_id, recipient, content, created_at, thread_id, reply_to, origin,
+        let id = self.next_message()?;
+        // A message that answers none begins a thread, which has its number.
+        let thread_id = thread.unwrap_or(id);
+        self.execute(
+            "INSERT INTO messages (id, sender, sender_id, recipient, content, created_at, thread_id, reply_to, origin,
                                    idempotency_key)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
+                id,
                 sender.name,
                 sender.id,
                 recipient,
                 draft.content,
                 now,
-                thread.unwrap_or(0),
+                thread_id,
                 draft.reply_to,
                 draft.origin.as_str(),
                 draft.idempotency_key
             ],
         )?;
-        if thread.is_none() {
-            self.execute("UPDATE messages SET thread_id = id WHERE id = ?1", [id])?;
-        }
         Ok(Message {
             id,
             sender: sender.name.clone(),
             recipient: recipient.to_owned(),
             content: draft.content.clone(),
             created_at: now,
-            thread_id: thread.unwrap_or(id),
+            thread_id,
             reply_to: draft.reply_to,
             origin: draft.origin,
         })

@@ -38,9 +38,7 @@ impl Readers {
             Some(connection) => connection,
             none => none.insert(open::reader(&self.path, self.options)?),
         };
-        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
-        let _end = End(connection);
-        job(&ReadTx::new(connection))
+        consistent(connection, job)
     }
 
     fn take(&self) -> Reader<'_> {
@@ -56,6 +54,16 @@ impl Readers {
             self.returned.wait(&mut pool);
         }
     }
+}
+
+/// Runs `job` on one view of the database.
+pub(super) fn consistent<T>(
+    connection: &Connection,
+    job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
+) -> Result<T> {
+    connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+    let _end = End(connection);
+    job(&ReadTx::new(connection))
 }
 
 /// Ends a transaction, whatever became of the job. (rusqlite's own would compile both statements anew each time.)

@@ -108,7 +108,9 @@ impl WriteTx<'_> {
         {
             return Ok(Reviewed::Gone);
         }
-        if !self.facts_hold(&review.requests, &review.scope, &review.record.facts, review.version)? {
+        if self.facts_version()? != review.version
+            && self.facts(&review.requests, &review.scope)? != review.record.facts
+        {
             return Ok(Reviewed::Moved);
         }
         let decision_id = self.record_decision(&review.record)?;

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
 use super::error::Result;
+use super::open;
 
 /// A consistent view of the database. Operations that only read are defined on it.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +86,11 @@ impl<'a> WriteTx<'a> {
     /// Runs a change; returns the number of rows it touched.
     pub(super) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
         Ok(self.statement(sql)?.execute(params)?)
+    }
+
+    /// A change that changes nothing.
+    pub(super) fn rewrite_version(&self) -> Result<()> {
+        open::rewrite_version(self.connection)
     }
 
     /// Runs an insertion; returns the new row's id.

@@ -119,7 +119,10 @@ impl Known {
 /// What one judgement rests on.
 struct Evidence {
     facts: Vec<Fact>,
+    /// The log's numbers when the facts were read,
     version: (i64, i64),
+    /// and when the caller was authenticated, which is not done again with every judgement.
+    opened: (i64, i64),
     micros: i64,
     new_set: Option<String>,
 }
@@ -229,7 +232,7 @@ impl Table {
         let credential = Credential { argument, ambient };
         let (reply, is_inbox) = (Reply::refused(&refusal), row.is_inbox);
         let badge = tokio::task::spawn_blocking(move || {
-            let known = table.inner.db.read(|tx| {
+            let known = table.inner.db.glance(|tx| {
                 let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
                 let bad_token = caller.as_ref().is_err_and(|rejected| rejected.bad_token);
                 let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
@@ -259,7 +262,7 @@ impl Table {
         let now = self.inner.options.clock.now();
         let set = self.inner.policies.current();
         // One look at the database for all that is known before the policies are asked.
-        let opened = self.inner.db.read(|tx| {
+        let opened = self.inner.db.glance(|tx| {
             let opened = self.open_case(tx, row, parsed, arguments, credential, transport, now, last_look)?;
             let case = match opened {
                 Ok(case) => case,
@@ -357,21 +360,22 @@ impl Table {
     /// Asks the policies, and does what they allow. When the facts have moved by the time of the commit,
     /// nothing has happened, and they are asked again.
     fn judge(&self, case: &Case, set: &Arc<PolicySet>, known: Known) -> storage::Result<Attempt> {
+        let opened = known.version;
         let mut known = Some(known);
         for _ in 0..MAX_ROUNDS {
             let Known { since, facts, version } = match known.take() {
                 Some(known) => known,
-                None => self.inner.db.read(|tx| Known::read(tx, set, &case.scope))?,
+                None => self.inner.db.glance(|tx| Known::read(tx, set, &case.scope))?,
             };
             let decision = set.authorize(&case.question, &facts);
             let micros = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
-            let evidence = Evidence { facts, version, micros, new_set: self.undescribed(set) };
+            let evidence = Evidence { facts, version, opened, micros, new_set: self.undescribed(set) };
             let approval = match decision.outcome {
                 Outcome::Allow => None,
                 Outcome::Escalate => {
                     let subject = subject(case);
                     let caller = case.context.caller_id();
-                    match self.inner.db.read(|tx| tx.approval(caller, &subject, case.context.now))? {
+                    match self.inner.db.glance(|tx| tx.approval(caller, &subject, case.context.now))? {
                         Some(approval) => Some(approval),
                         None => return Ok(Attempt::Done(self.hold(case, &decision, &evidence, subject))),
                     }
@@ -379,7 +383,7 @@ impl Table {
                 _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
             if case.row.looks {
-                let looked = self.inner.db.read(|tx| {
+                let looked = self.inner.db.glance(|tx| {
                     let look = case.call.look(tx, &case.context)?;
                     let badge = case.badge_of().filter(|_| matches!(look, Look::Answer(_)));
                     Ok((look, badge.map(|id| tx.unread(id)).transpose()?))
@@ -423,12 +427,17 @@ impl Table {
     ) -> storage::Result<Written> {
         let (call, context, scope) = (Arc::clone(&case.call), case.context.clone(), case.scope.clone());
         let (credential, name, set) = (case.credential.clone(), case.name.clone(), Arc::clone(set));
-        let (version, facts, badge) = (evidence.version, evidence.facts.clone(), case.badge_of());
+        let (opened, version) = (evidence.opened, evidence.version);
+        let (facts, badge) = (evidence.facts.clone(), case.badge_of());
         let record = record(case, decision, evidence, true);
         let require_tokens = self.inner.options.require_tokens;
         self.inner.db.write(move |tx| {
-            check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
-            if !tx.facts_hold(set.fact_requests(Hook::Authorization), &scope, &facts, version)? {
+            // Where the log has not moved, all that was looked up is still as it was.
+            let at = tx.facts_version()?;
+            if at != opened {
+                check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
+            }
+            if at != version && tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts {
                 return Ok(Written::Moved);
             }
             if let Some(approval) = approval
@@ -576,7 +585,7 @@ impl Table {
 
     fn badged(&self, case: &Case, reply: Reply) -> Reply {
         match case.badge_of() {
-            Some(id) => reply.with_badge(&self.inner.db.read(|tx| tx.unread(id)).unwrap_or_default()),
+            Some(id) => reply.with_badge(&self.inner.db.glance(|tx| tx.unread(id)).unwrap_or_default()),
             None => reply,
         }
     }
@@ -585,7 +594,7 @@ impl Table {
     pub async fn authenticate(&self, token: &str) -> Option<Principal> {
         let (table, credential) = (self.clone(), ambient(Some(token)));
         let caller = tokio::task::spawn_blocking(move || {
-            table.inner.db.read(|tx| auth::authenticate(tx, &credential, None, true))
+            table.inner.db.glance(|tx| auth::authenticate(tx, &credential, None, true))
         });
         caller.await.ok()?.ok()?.ok()?.principal().cloned()
     }
@@ -603,7 +612,7 @@ impl Table {
         let (table, credential, name) = (self.clone(), ambient(bearer), agent.to_owned());
         let caller = tokio::task::spawn_blocking(move || {
             let require_tokens = table.inner.options.require_tokens;
-            table.inner.db.read(|tx| auth::authenticate(tx, &credential, Some(&name), require_tokens))
+            table.inner.db.glance(|tx| auth::authenticate(tx, &credential, Some(&name), require_tokens))
         });
         let principal = match caller.await {
             Ok(Ok(Ok(Caller::Member(principal)))) => principal,

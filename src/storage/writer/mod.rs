@@ -21,7 +21,9 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::error::{Error, Result};
-use super::tx::WriteTx;
+use super::open;
+use super::readers::consistent;
+use super::tx::{ReadTx, WriteTx};
 use queue::{Limits, Queue};
 
 const LIMITS: Limits = Limits {
@@ -101,6 +103,20 @@ impl Writer {
         answer.recv().map_err(|_| Error::Closed)?
     }
 
+    /// Runs `job` on the writer's own connection, if nobody is writing. `Err` gives it back.
+    pub(super) fn read_if_free<T, J>(&self, job: J) -> std::result::Result<Result<T>, J>
+    where
+        J: FnOnce(&ReadTx<'_>) -> Result<T>,
+    {
+        let mut job = Some(job);
+        let done = self.queue.if_free(|connection| job.take().map(|job| consistent(connection, job)));
+        match (done.flatten(), job) {
+            (Some(done), _) => Ok(done),
+            (None, Some(job)) => Err(job),
+            (None, None) => Ok(Err(Error::Closed)),
+        }
+    }
+
     /// Queues a job that nobody waits for: it joins the next commit, or gets its own within 20 ms.
     pub(super) fn write_later(
         &self,
@@ -164,9 +180,8 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn
 /// A transaction whose fsync failed lies in the log whole; only nobody reads that far. A crash now would bring back
 /// what its callers are about to be told did not happen. One that changes nothing is written over it.
 fn bury(connection: &Connection) {
-    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     // It fails as the disk does; that it was written is enough, for it is the crash of a process that it is for.
-    let _ = version.and_then(|version| connection.pragma_update(None, "user_version", version));
+    let _ = open::rewrite_version(connection);
 }
 
 fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {

@@ -113,6 +113,13 @@ impl<C, J> Queue<C, J> {
         self.wake();
     }
 
+    /// Lends the connection for a moment, if it is free.
+    pub(super) fn if_free<T>(&self, use_it: impl FnOnce(&C) -> T) -> Option<T> {
+        // Whoever finds it taken meanwhile leaves its job to the thread, which waits for it.
+        let connection = self.connection.try_lock()?;
+        connection.as_ref().map(use_it)
+    }
+
     /// Wakes the thread, if there is anything in the queue.
     pub(super) fn wake(&self) {
         if !self.waiting.lock().jobs.is_empty() {

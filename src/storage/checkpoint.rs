@@ -1,0 +1,153 @@
+//! Moves what the write-ahead log holds into the database beside the calls, so that none of them waits for it,
+//! and keeps the log bounded. Knows nothing of what is written.
+
+use std::ffi::c_int;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use super::OpenOptions;
+use super::error::{Error, Result};
+use super::open;
+
+/// Pages in the log from which on it is moved, beside those who write (8 MiB). A page that is written again and
+/// again is moved once, so later is cheaper.
+const BEGIN: c_int = 2_000;
+/// Pages in the log at which whoever commits lends a hand (16 MiB): the log begins anew only when all of it has
+/// been moved, and those who write without a pause are always a little ahead. By then most of it has been.
+const HELP: c_int = 4_000;
+/// Pages in the log at which whoever commits waits for the thread first (32 MiB): they write faster than it moves.
+const WAIT: c_int = 8_000;
+
+/// The thread that does it. It ends when the connection it looks after is closed; dropping this waits for that.
+pub(super) struct Checkpointer(Option<JoinHandle<()>>);
+
+impl Checkpointer {
+    /// Has the commits of `connection` looked after.
+    pub(super) fn start(connection: &mut Connection, path: PathBuf, options: OpenOptions) -> Result<Self> {
+        // One order at most waits: it is for all that is in the log by then.
+        let (orders, received) = sync_channel(1);
+        let at_work = Arc::new(Mutex::new(()));
+        let of_thread = Arc::clone(&at_work);
+        let thread = std::thread::Builder::new()
+            .name("storage-checkpoint".into())
+            .spawn(move || work(&received, &of_thread, || open::reader(&path, options)))
+            .map_err(|error| Error::Fault(error.to_string()))?;
+        connection.wal_hook(Some(after_commit(orders, at_work)))?;
+        Ok(Self(Some(thread)))
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // It panics nowhere; if it did, there is nothing to be done about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn after_commit(
+    orders: SyncSender<()>,
+    at_work: Arc<Mutex<()>>,
+) -> impl FnMut(&mut Wal, c_int) -> rusqlite::Result<()> + Send {
+    move |log, pages| {
+        let free = match pages {
+            WAIT.. => Some(at_work.lock()),
+            HELP.. => at_work.try_lock(),
+            _ => None,
+        };
+        if free.is_some() {
+            // The commit stands whatever comes of this; another process may be at it.
+            if let Err(error) = log.checkpoint() {
+                tracing::debug!(%error, "no checkpoint now");
+            }
+        } else if pages >= BEGIN {
+            // Full: it is ordered already.
+            let _ = orders.try_send(());
+        }
+        Ok(())
+    }
+}
+
+/// The thread. Opens a connection when there is something to do for the first time: most processes never do.
+fn work(orders: &Receiver<()>, at_work: &Mutex<()>, open: impl Fn() -> Result<Connection>) {
+    let mut connection = None;
+    while orders.recv().is_ok() {
+        let _at_work = at_work.lock();
+        let done = match &mut connection {
+            Some(connection) => move_log(connection),
+            none => open().and_then(|opened| move_log(none.insert(opened))),
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "no checkpoint now");
+        }
+    }
+}
+
+/// Moves what no reader needs in the log any more; waits for nobody and holds nobody up.
+fn move_log(connection: &Connection) -> Result<()> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::storage::{Durability, log_of};
+
+    /// Bytes of a page in the log, its frame included.
+    const FRAME: u64 = 4_096 + 24;
+
+    fn looked_after() -> (tempfile::TempDir, PathBuf, Checkpointer, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let mut connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; CREATE TABLE t (b BLOB)")
+            .unwrap();
+        let options = OpenOptions { durability: Durability::Normal, ..OpenOptions::default() };
+        let checkpointer = Checkpointer::start(&mut connection, path.clone(), options).unwrap();
+        // Dropped from the last to the first.
+        (dir, path, checkpointer, connection)
+    }
+
+    /// Commits so many pages, ten at a time.
+    fn put(connection: &Connection, pages: c_int) {
+        for _ in 0..pages / 10 {
+            connection.execute("INSERT INTO t VALUES (zeroblob(10 * 4000))", []).unwrap();
+        }
+    }
+
+    fn length(file: &std::path::Path) -> u64 {
+        std::fs::metadata(file).unwrap().len()
+    }
+
+    #[test]
+    fn a_log_that_has_grown_is_moved_while_nobody_writes() {
+        let (_dir, path, _checkpointer, connection) = looked_after();
+        put(&connection, BEGIN / 2);
+        let before = length(&path);
+        put(&connection, BEGIN);
+        let patience = Instant::now() + Duration::from_mins(1);
+        while length(&path) < before + u64::try_from(BEGIN).unwrap() * 4_096 {
+            assert!(Instant::now() < patience, "{} bytes", length(&path));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_log_is_bounded_however_fast_they_write() {
+        let (_dir, path, _checkpointer, connection) = looked_after();
+        put(&connection, 5 * WAIT);
+        let bound = u64::try_from(WAIT + 100).unwrap() * FRAME;
+        assert!(length(&log_of(&path)) < bound, "{} bytes of log", length(&log_of(&path)));
+        assert!(length(&path) > bound);
+    }
+}
