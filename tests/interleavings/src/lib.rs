@@ -2,10 +2,11 @@
 //! sleep of a thread. Each of the three files is compiled here as it is, on locks that ask a scheduler who goes next. Must
 //! not know what is committed, swapped or slept for.
 //!
-//! `locks` are random schedules, by the ten thousand, for much code and many threads; `sleep` has every schedule, and
-//! every value that a weak memory may show, for the little that has atomics.
+//! `set` and `writer` run under random schedules, by the ten thousand, for they are many threads; `sleep` under every
+//! schedule, with every value that a weak memory may show, for it has atomics.
 //!
-//! A failure prints its schedule; `SCHEDULE=… cargo test --release NAME` repeats it.
+//! A failure of the first kind prints its schedule, and `SCHEDULE=… cargo test --release NAME` repeats it. One of the
+//! other kind repeats itself; `LOOM_LOG=trace LOOM_LOCATION=1` tells every step.
 
 #![cfg(test)]
 
@@ -18,7 +19,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
 use shuttle::{Config, MaxSteps, Runner};
 
 /// So many schedules of each kind.
-const SCHEDULES: usize = 4_000;
+const SCHEDULES: usize = 10_000;
 /// More than any schedule needs that comes to an end: a thread that should sleep and turns in circles takes them all.
 const STEPS: usize = 20_000;
 

@@ -130,10 +130,7 @@ impl Writer {
     }
 
     /// A caller of its own.
-    fn spawn<T: 'static>(&self, life: impl FnOnce(&Self) -> T + 'static + Send) -> JoinHandle<T>
-    where
-        T: Send,
-    {
+    fn spawn<T: Send + 'static>(&self, life: impl FnOnce(&Self) -> T + Send + 'static) -> JoinHandle<T> {
         let writer = self.clone();
         thread::spawn(move || life(&writer))
     }
