@@ -35,13 +35,16 @@ impl<T> Current<T> {
     /// Waits for a value that is as wanted, to a deadline.
     pub(super) fn wait_for(&self, deadline: Instant, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
         let mut value = self.value.lock();
+        let mut is_over = false;
         loop {
             if let Some(value) = value.as_ref().filter(|value| wanted(value)) {
                 return Some(Arc::clone(value));
             }
-            if self.changed.wait_until(&mut value, deadline).timed_out() {
+            if is_over {
                 return None;
             }
+            // One more look afterwards: a value may be there in time and its notice too late.
+            is_over = self.changed.wait_until(&mut value, deadline).timed_out();
         }
     }
 
