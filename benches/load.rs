@@ -36,7 +36,9 @@ use std::time::Instant;
 use client::{Clients, Program};
 use fill::{Size, fill};
 use mix::{Outcome, Seats, Work};
-use support::{Agent, Bound, Report, Targets, conditions, folder, quick, show, wanted};
+use support::{
+    Agent, Bound, Report, Targets, conditions, folder, grouped, per_second, quick, show, usize_f64, wanted,
+};
 
 /// Clients at once, the calls of each in the mix, and the messages each sends after it.
 const RUNS: [(usize, usize, usize); 3] = [(1, 2_400, 200), (16, 420, 50), (64, 120, 25)];
@@ -86,7 +88,8 @@ fn databases(home: &Path, size: Size) -> [Database; 2] {
         let start = Instant::now();
         let path = home.join(label).join("table.db");
         let members = fill(&path, size);
-        let Size { members: people, messages, tasks } = size;
+        let [people, messages, tasks] =
+            [size.members, size.messages, size.tasks].map(|it| grouped(usize_f64(it)));
         println!(
             "conditions: the {label} table: {people} members, {messages} messages, {tasks} tasks, {} MiB, filled in {:.0} s",
             fill::bytes(&path) >> 20,
@@ -220,12 +223,15 @@ fn throughput(all: &[Measured]) {
             let Some(ours) = of(way, clients) else { continue };
             let messages = if clients == 1 { 5.0 } else { 40.0 };
             for (what, ours, peer, bound) in [
-                ("the mix", ours.day.per_second, peer.day.per_second, 1.0),
-                ("`send_message` alone", ours.messages.per_second, peer.messages.per_second, messages),
+                ("the mix", &ours.day, &peer.day, 1.0),
+                ("`send_message` alone", &ours.messages, &peer.messages, messages),
             ] {
+                let (failed, ours, peer) = (peer.failures.0, ours.per_second, peer.per_second);
                 let what = format!("{what}, clients: {clients}, {way}");
-                let its = format!("the peer over stdio: {peer:.0}/s");
-                targets.against(&what, &format!("{ours:.0}/s"), &its, ours / peer, Bound::AtLeast(bound));
+                let failed =
+                    if failed > 0 { format!(", {failed} calls failed or unanswered") } else { String::new() };
+                let its = format!("the peer over stdio: {}{failed}", per_second(peer));
+                targets.against(&what, &per_second(ours), &its, ours / peer, Bound::AtLeast(bound));
             }
         }
     }
@@ -236,8 +242,8 @@ fn throughput(all: &[Measured]) {
             .fold((0, 0), |(failed, calls), it| (failed + it.failures.0, calls + it.calls))
     };
     let ((ours, calls), (peer, its)) = (failed(false), failed(true));
-    let beside = if its > 0 { format!("the peer: {peer} of {its}") } else { String::new() };
-    let measured = format!("{ours} of {calls}");
-    targets.row(["calls that failed or were not answered", &measured, &beside, "", "none"], ours == 0);
+    let of = |failed, calls| format!("{failed} of {}", grouped(usize_f64(calls)));
+    let beside = if its > 0 { format!("the peer: {}", of(peer, its)) } else { String::new() };
+    targets.row(["calls that failed or were not answered", &of(ours, calls), &beside, "", "none"], ours == 0);
     targets.print();
 }

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{
-    Bound, PATIENCE, Report, TEXT, Targets, Times, agents_for, call, conditions, folder, message, p50_p99,
-    policies, policy_cache, ratio, rounds, seat, show, table, usize_f64, wanted, write_set,
+    Bound, PATIENCE, Report, TEXT, Targets, Times, agents_for, call, conditions, folder, grouped, message,
+    p50_p99, policies, policy_cache, ratio, rounds, seat, show, table, usize_f64, wanted, write_set,
 };
 use team_table::domain::decision::{
     Answer, Fact, FactRequest, Hook, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
@@ -438,8 +438,8 @@ fn replay(targets: &mut Targets) {
         let (seconds, each) =
             (said["seconds"].as_f64().unwrap(), said["per_second_per_core"].as_f64().unwrap());
         targets.at_most(
-            &format!("`{name}` replayed over {recorded} recorded decisions"),
-            &format!("{seconds:.1} s, {each:.0} per second and core"),
+            &format!("`{name}` replayed over {} recorded decisions", grouped(usize_f64(recorded))),
+            &format!("{seconds:.1} s, {} per second and core", grouped(each)),
             seconds,
             usize_f64(recorded) / 20_000.0,
             "s",

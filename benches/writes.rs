@@ -25,7 +25,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{
     Agent, Bound, PER_AGENT, TEXT, Targets, Times, agents_for, call, conditions, folder, message, p50_p99,
-    rounds, seat, show, table, usize_f64, wanted,
+    per_second, rounds, seat, show, table, usize_f64, wanted,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
@@ -233,13 +233,12 @@ fn writers() {
     let mut targets = Targets::new("Writers at once, in one process: calls a second");
     let [ours, bare] = [rates, bare_rates].map(|rates| rates.map(middle));
     for (i, (alone, beside)) in [(1.0, 0.15), (2.5, 2.5), (3.5, 10.0)].into_iter().enumerate() {
-        let (what, measured) =
-            (format!("`send_message`, writers: {}", counts[i]), format!("{:.0}/s", ours[i]));
+        let (what, measured) = (format!("`send_message`, writers: {}", counts[i]), per_second(ours[i]));
         if i > 0 {
-            let one = format!("one writer: {:.0}/s", ours[0]);
+            let one = format!("one writer: {}", per_second(ours[0]));
             targets.against(&what, &measured, &one, ours[i] / ours[0], Bound::AtLeast(alone));
         }
-        let bare_ones = format!("bare durable inserts, a connection each: {:.0}/s", bare[i]);
+        let bare_ones = format!("bare durable inserts, a connection each: {}", per_second(bare[i]));
         targets.against(&what, &measured, &bare_ones, ours[i] / bare[i], Bound::AtLeast(beside));
     }
     targets.print();

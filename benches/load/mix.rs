@@ -18,8 +18,8 @@ const DAY: &[u8; 20] = b"GSGTGHGSCGSTGSGHGTSC";
 /// limit: 30 messages and 120 changes a minute here, 30 changes in the Python Team Table.
 const DAY_CALLS: usize = 60;
 
-/// How long a run takes at most: who has calls left then makes no more, but has its last one answered.
-const TIME: Duration = Duration::from_secs(20);
+/// How long a run takes at most: who has calls left then makes no more. What is answered later does not count.
+const TIME: Duration = Duration::from_secs(10);
 
 /// What the clients do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub(crate) struct Outcome {
     pub(crate) memory: f64,
     /// Bytes.
     pub(crate) grown_per_call: f64,
-    /// How many calls failed or were not answered in time, and how the first did.
+    /// How many calls failed or were not answered, and how the first did.
     pub(crate) failures: (usize, Option<String>),
-    /// Calls made.
+    /// All that count.
     pub(crate) calls: usize,
 }
 
@@ -173,9 +173,7 @@ impl Day<'_> {
             let over = start.elapsed() >= TIME;
             if failed(&reply) {
                 done.failures.push(format!("{tool}: {reply}"));
-            } else if over {
-                done.failures.push(format!("{tool}: answered after the end"));
-            } else {
+            } else if !over {
                 done.well += 1;
                 if tool == "create_task" {
                     self.task = Some((self.agent().clone(), result(&reply)["id"].clone()));

@@ -116,6 +116,17 @@ pub(crate) fn ratio(a: Duration, b: Duration) -> String {
     times(a.as_secs_f64() / b.as_secs_f64())
 }
 
+/// A number with a comma after each three digits.
+pub(crate) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+pub(crate) fn per_second(rate: f64) -> String {
+    format!("{}/s", grouped(rate))
+}
+
 pub(crate) fn times(ratio: f64) -> String {
     match ratio {
         ..0.0995 => format!("{ratio:.3}×"),
