@@ -36,26 +36,18 @@ use std::time::Instant;
 use client::{Clients, Program};
 use fill::{Size, fill};
 use mix::{Outcome, Seats, Work};
-use support::{Agent, Report, conditions, folder, quick, show, times, wanted};
+use support::{
+    Agent, Bound, Report, Targets, conditions, folder, grouped, per_second, quick, show, usize_f64, wanted,
+};
 
 /// Clients at once, the calls of each in the mix, and the messages each sends after it.
 const RUNS: [(usize, usize, usize); 3] = [(1, 2_400, 200), (16, 420, 50), (64, 120, 25)];
 
-/// What a bound says, and whether it holds.
-struct Targets(Report);
+/// The same for a quick run, in which most of the time goes into starting the peer.
+const QUICK_RUNS: [(usize, usize, usize); 3] = [(1, 60, 5), (4, 10, 5), (8, 5, 5)];
 
-impl Targets {
-    fn at_most(&mut self, what: &str, measured: &str, value: f64, bound: f64, unit: &str) {
-        self.row(what, measured, &format!("≤ {bound} {unit}"), value <= bound);
-    }
-
-    fn at_least(&mut self, what: &str, measured: &str, value: f64, bound: f64) {
-        self.row(what, measured, &format!("≥ {bound}×"), value >= bound);
-    }
-
-    fn row(&mut self, what: &str, measured: &str, bound: &str, met: bool) {
-        self.0.row(&[what, measured, bound, if met { "yes" } else { "**no**" }]);
-    }
+fn runs() -> [(usize, usize, usize); 3] {
+    if quick() { QUICK_RUNS } else { RUNS }
 }
 
 /// A database that is measured on, and who calls there.
@@ -68,7 +60,6 @@ struct Database {
 fn main() {
     conditions();
     let home = folder();
-    let mut targets = Targets(Report::new(&["target", "measured", "bound", "met"]));
     let size = if quick() {
         Size { members: 500, messages: 5_000, tasks: 500 }
     } else {
@@ -76,18 +67,19 @@ fn main() {
     };
     let databases = (wanted("mix") || wanted("tools")).then(|| databases(home.path(), size));
     if let Some(databases) = databases.as_ref().filter(|_| wanted("mix")) {
-        mix(home.path(), databases, &mut targets);
+        mix(home.path(), databases);
     }
     if let Some(databases) = databases.as_ref().filter(|_| wanted("tools")) {
-        tools::measure(home.path(), databases, &mut targets);
+        tools::measure(home.path(), databases);
     }
+    let mut targets = Targets::new("At rest, and with thousands of event streams");
     if wanted("start") {
         start::measure(home.path(), &mut targets);
     }
     if wanted("streams") {
         streams::measure(home.path(), &mut targets);
     }
-    targets.0.print();
+    targets.print();
 }
 
 /// An empty database and a full one, with the same members.
@@ -96,9 +88,10 @@ fn databases(home: &Path, size: Size) -> [Database; 2] {
         let start = Instant::now();
         let path = home.join(label).join("table.db");
         let members = fill(&path, size);
-        let Size { members: people, messages, tasks } = size;
+        let [people, messages, tasks] =
+            [size.members, size.messages, size.tasks].map(|it| grouped(usize_f64(it)));
         println!(
-            "{label}: {people} members, {messages} messages, {tasks} tasks, {} MiB, filled in {:.0} s",
+            "conditions: the {label} table: {people} members, {messages} messages, {tasks} tasks, {} MiB, filled in {:.0} s",
             fill::bytes(&path) >> 20,
             start.elapsed().as_secs_f64()
         );
@@ -116,7 +109,7 @@ struct Measured {
     messages: Outcome,
 }
 
-fn mix(home: &Path, databases: &[Database; 2], targets: &mut Targets) {
+fn mix(home: &Path, databases: &[Database; 2]) {
     let (ours, peer) = (Program::ours(), Program::peer());
     let peer_db = home.join("peer").join("table.db");
     std::fs::create_dir_all(peer_db.parent().unwrap()).unwrap();
@@ -130,13 +123,12 @@ fn mix(home: &Path, databases: &[Database; 2], targets: &mut Targets) {
     let most = |database: &Database| database.members[..database.members.len() * 4 / 5].to_vec();
     let mut seats: Vec<Seats> = databases.iter().map(|it| Seats::of(most(it))).collect();
     let mut all = Vec::new();
-    for (clients, calls, messages) in RUNS {
+    for (clients, calls, messages) in runs() {
         let mut measure =
             |database, way, at: &dyn Fn() -> Clients, seats: &mut Seats, db: &Path, calls, messages| {
-                let each = |calls: usize| if quick() { (calls / 40).max(4) } else { calls };
                 // Clients of their own for each, as that lock would fail the second run.
-                let day = mix::run(&mut at(), seats, db, Work::Day, each(calls));
-                let messages = mix::run(&mut at(), seats, db, Work::Messages, each(messages));
+                let day = mix::run(&mut at(), seats, db, Work::Day, calls);
+                let messages = mix::run(&mut at(), seats, db, Work::Messages, messages);
                 for (count, first) in [&day.failures, &messages.failures] {
                     if let Some(first) = first {
                         println!(
@@ -157,16 +149,13 @@ fn mix(home: &Path, databases: &[Database; 2], targets: &mut Targets) {
             measure(label, "http", &|| Clients::http(&ours, db, clients), seats, db, calls, messages);
         }
         if let Some(peer) = &peer {
-            // Fewer calls where many of it race: each may wait five seconds for the lock.
-            let fewer = if clients == 1 { 2 } else { 8 };
             let at = || Clients::stdio(peer, &peer_db, clients);
-            let (calls, messages) = (calls / fewer, messages / fewer);
             measure("empty", "peer, stdio", &at, &mut peer_seats, &peer_db, calls, messages);
         }
     }
     overall(&all);
     by_tool(&all);
-    against_peer(&all, targets);
+    throughput(&all);
 }
 
 fn overall(all: &[Measured]) {
@@ -204,8 +193,10 @@ fn overall(all: &[Measured]) {
 }
 
 fn by_tool(all: &[Measured]) {
+    let counts = runs().map(|(clients, ..)| clients);
+    let columns = counts.map(|clients| format!("clients: {clients}"));
     let mut report =
-        Report::new(&["database, way, tool: p50 / p95 / p99", "1 client", "16 clients", "64 clients"]);
+        Report::new(&["database, way, tool: p50 / p95 / p99", &columns[0], &columns[1], &columns[2]]);
     for Measured { database, way, day, .. } in all.iter().filter(|it| it.clients == 1) {
         for tool in day.times.keys() {
             let cell = |clients| {
@@ -215,30 +206,44 @@ fn by_tool(all: &[Measured]) {
                     [0.5, 0.95, 0.99].map(|share| show(times.quantile(share))).join(" / ")
                 })
             };
-            report.row(&[format!("{database}, {way}, `{tool}`"), cell(1), cell(16), cell(64)]);
+            let [few, some, many] = counts.map(cell);
+            report.row(&[format!("{database}, {way}, `{tool}`"), few, some, many]);
         }
     }
     report.print();
 }
 
-fn against_peer(all: &[Measured], targets: &mut Targets) {
+fn throughput(all: &[Measured]) {
+    let mut targets = Targets::new("What agents do all day, many at once: calls a second");
     let of =
         |way, clients| all.iter().find(|it| it.database == "empty" && it.way == way && it.clients == clients);
-    for (clients, ..) in RUNS {
-        let Some(peer) = of("peer, stdio", clients) else { return };
+    for (clients, ..) in runs() {
+        let Some(peer) = of("peer, stdio", clients) else { continue };
         for way in ["stdio", "http"] {
             let Some(ours) = of(way, clients) else { continue };
-            let show = |what: &str, ours: f64, peer: f64| {
-                let ratio = ours / peer;
-                (format!("{what}, {clients} clients, {way} against the peer"), ratio, {
-                    format!("{ours:.0}/s against {peer:.0}/s: {}", times(ratio))
-                })
-            };
-            let (what, ratio, measured) = show("the mix", ours.day.per_second, peer.day.per_second);
-            targets.at_least(&what, &measured, ratio, 1.0);
-            let (what, ratio, measured) =
-                show("`send_message`", ours.messages.per_second, peer.messages.per_second);
-            targets.at_least(&what, &measured, ratio, if clients == 1 { 5.0 } else { 40.0 });
+            let messages = if clients == 1 { 5.0 } else { 40.0 };
+            for (what, ours, peer, bound) in [
+                ("the mix", &ours.day, &peer.day, 1.0),
+                ("`send_message` alone", &ours.messages, &peer.messages, messages),
+            ] {
+                let (failed, ours, peer) = (peer.failures.0, ours.per_second, peer.per_second);
+                let what = format!("{what}, clients: {clients}, {way}");
+                let failed =
+                    if failed > 0 { format!(", {failed} calls failed or unanswered") } else { String::new() };
+                let its = format!("the peer over stdio: {}{failed}", per_second(peer));
+                targets.against(&what, &per_second(ours), &its, ours / peer, Bound::AtLeast(bound));
+            }
         }
     }
+    let failed = |is_peer: bool| {
+        let outcomes = all.iter().filter(|it| (it.way == "peer, stdio") == is_peer);
+        outcomes
+            .flat_map(|it| [&it.day, &it.messages])
+            .fold((0, 0), |(failed, calls), it| (failed + it.failures.0, calls + it.calls))
+    };
+    let ((ours, calls), (peer, its)) = (failed(false), failed(true));
+    let of = |failed, calls| format!("{failed} of {}", grouped(usize_f64(calls)));
+    let beside = if its > 0 { format!("the peer: {}", of(peer, its)) } else { String::new() };
+    targets.row(["calls that failed or were not answered", &of(ours, calls), &beside, "", "none"], ours == 0);
+    targets.print();
 }

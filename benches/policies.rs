@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{
-    PATIENCE, Report, TEXT, Times, agents_for, call, conditions, folder, message, policies, policy_cache,
-    ratio, rounds, seat, show, table, wanted, write_set,
+    Bound, PATIENCE, Report, TEXT, Targets, Times, agents_for, call, conditions, folder, grouped, message,
+    p50_p99, policies, policy_cache, ratio, rounds, seat, show, table, usize_f64, wanted, write_set,
 };
 use team_table::domain::decision::{
     Answer, Fact, FactRequest, Hook, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
@@ -37,24 +37,26 @@ const NOW: i64 = 1_795_339_800_000;
 
 fn main() {
     conditions();
+    let mut at_work = Targets::new("Policies at work");
     if wanted("evaluation") {
         evaluation();
     }
     if wanted("calls") {
-        calls();
+        calls(&mut at_work);
     }
     if wanted("load") {
-        load();
+        load(&mut at_work);
     }
     if wanted("change") {
-        change();
+        change(&mut at_work);
     }
     if wanted("deadline") {
-        hang();
+        hang(&mut at_work);
     }
     if wanted("replay") {
-        replay();
+        replay(&mut at_work);
     }
+    at_work.print();
 }
 
 /// A guest of the tests, in the frame that makes a policy of it.
@@ -192,6 +194,13 @@ fn evaluation() {
             }
         }
     }
+    let mut targets = Targets::new("One policy evaluation, in a fresh instance: p50 / p99");
+    for ((question, [one, _]), bound) in
+        questions.iter().zip(&all).zip([1.0, 3.0, 3.0, 3.0, 3.0, 10.0]).skip(1)
+    {
+        targets.time(&question.what, one, &questions[0].what, &all[0][0], Bound::AtMost(bound));
+    }
+    targets.print();
     let mut report = Report::new(&[
         "one evaluation, fresh instance",
         "fuel",
@@ -218,7 +227,7 @@ fn evaluation() {
 /// A set in which nothing decides.
 const OFF: &str = "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n";
 
-fn calls() {
+fn calls(targets: &mut Targets) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (judged, free) = (folder(), folder());
     write_set(free.path(), OFF);
@@ -254,30 +263,21 @@ fn calls() {
             times[1].add(on_runtime("list_tasks", read));
         }
     }
-    let mut report = Report::new(&[
-        "one call, in the process",
-        "all built-ins on, p50",
-        "p99",
-        "none on, p50",
-        "p99",
-        "ratio",
-    ]);
     let [on, off] = &times;
-    for (i, what) in ["`send_message`", "`list_tasks`"].into_iter().enumerate() {
-        report.row(&[
-            what,
-            &show(on[i].p50()),
-            &show(on[i].p99()),
-            &show(off[i].p50()),
-            &show(off[i].p99()),
-            &ratio(on[i].p50(), off[i].p50()),
-        ]);
-    }
-    report.print();
+    let write = "`send_message` in the process, all built-in policies on: p50 / p99";
+    targets.time(write, &on[0], "none on", &off[0], Bound::AtMost(1.1));
+    let more = on[1].p50().saturating_sub(off[1].p50());
+    targets.at_most(
+        "`list_tasks` in the process, all built-in policies on, by an agent of thousands of calls a minute",
+        &format!("{} more than the {} with none on", show(more), show(off[1].p50())),
+        more.as_secs_f64() * 1e6,
+        60.0,
+        "µs more",
+    );
     tables.iter().for_each(team_table::tools::Table::close);
 }
 
-fn load() {
+fn load(targets: &mut Targets) {
     let root = folder();
     let (mut engine, mut cold, mut warm) = <(Times, Times, Times)>::default();
     let mut each: Vec<[Times; 2]> = BUILTINS.iter().map(|_| Default::default()).collect();
@@ -310,6 +310,8 @@ fn load() {
     let what = "the built-in set, engine included".to_owned();
     report.row(&[what, show(cold.p50()), show(warm.p50()), ratio(cold.p50(), warm.p50())]);
     report.print();
+    let what = "the built-in set is ready to decide, compiled before";
+    targets.time(what, &warm, "compiled first", &cold, Bound::AtMost(0.05));
 }
 
 /// The same module with other bytes: a custom section more.
@@ -329,7 +331,7 @@ fn replace(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
     fs::rename(new, dir.join(name)).unwrap();
 }
 
-fn change() {
+fn change(targets: &mut Targets) {
     let root = folder();
     let dir = root.path().join("policies");
     let text = |changed: &str| format!("{OFF}\n[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\n{changed}");
@@ -365,24 +367,23 @@ fn change() {
             loading.add(load);
         }
     }
-    let mut report = Report::new(&[
-        "from the file change to its being in force",
-        "p50",
-        "slowest",
-        "of it, loading (p50)",
-    ]);
     let kib = bytes.len() / 1024;
-    for (what, [all, loading]) in [
-        ("a mode in the set file (nothing to compile)".to_owned(), &mode),
-        ("a setting of `rate-limit` (configured and compiled anew)".to_owned(), &settings),
-        (format!("a new module of {kib} KiB (all of it, its cases too)"), &module),
+    for (what, [all, loading], limit) in [
+        ("a mode in the set file".to_owned(), &mode, 100.0),
+        ("a setting of `rate-limit`".to_owned(), &settings, 1_000.0),
+        (format!("a new module of {kib} KiB"), &module, 1_000.0),
     ] {
-        report.row(&[what, show(all.p50()), show(all.quantile(1.0)), show(loading.p50())]);
+        targets.at_most(
+            &format!("from the file change to its being in force: {what}"),
+            &format!("{}, of it loading {}", p50_p99(all), show(loading.p50())),
+            all.p50().as_secs_f64() * 1e3,
+            limit,
+            "ms",
+        );
     }
-    report.print();
 }
 
-fn hang() {
+fn hang(targets: &mut Targets) {
     let loader = Loader::new(None).unwrap();
     let limits = Limits { fuel: MAX_FUEL, ..Limits::default() };
     let set = alone(&loader, "guest", &guest("loops_in_call"), limits);
@@ -398,14 +399,17 @@ fn hang() {
         assert!(cut, "{decision:?}");
         over.add(time.saturating_sub(Duration::from_millis(limits.millis.into())));
     }
-    let mut report = Report::new(&["a guest that loops for ever, cut", "p50", "slowest"]);
-    let what = format!("after its deadline of {} ms", limits.millis);
-    report.row(&[what, show(over.p50()), show(over.quantile(1.0))]);
-    report.print();
+    targets.at_most(
+        "a policy that loops for ever is cut so long after its deadline",
+        &p50_p99(&over),
+        over.p50().as_secs_f64() * 1e3,
+        limits.millis.into(),
+        "ms, the deadline again",
+    );
 }
 
 /// 100,000 recorded decisions put to one policy by the program itself, as an author does it.
-fn replay() {
+fn replay(targets: &mut Targets) {
     let (folder, recorded) = (folder(), rounds(100_000));
     let cache = folder.path().join("table.db.policy-cache");
     let set = policies(&folder.path().join("none"), &cache).current();
@@ -428,8 +432,6 @@ fn replay() {
         db.write(move |tx| (0..count).try_for_each(|_| tx.record_decision(&record).map(drop))).unwrap();
     }
     let program = Path::new(env!("CARGO_BIN_EXE_team-table"));
-    let mut report =
-        Report::new(&["replay over recorded decisions", "decisions", "seconds", "per second and core"]);
     for name in ["rate-limit", "tool-authorization"] {
         let mut command = Command::new(program);
         command.args(["policy", "replay", &format!("builtin:{name}"), "--json"]);
@@ -437,13 +439,14 @@ fn replay() {
         let out = command.output().unwrap();
         let said: Value = serde_json::from_slice(&out.stdout).unwrap();
         assert_eq!((&said["replayed"], &said["flipped"]), (&json!(recorded), &json!(0)), "{said}");
-        let seconds = said["seconds"].as_f64().unwrap();
-        report.row(&[
-            name.to_owned(),
-            recorded.to_string(),
-            format!("{seconds:.1}"),
-            said["per_second_per_core"].to_string(),
-        ]);
+        let (seconds, each) =
+            (said["seconds"].as_f64().unwrap(), said["per_second_per_core"].as_f64().unwrap());
+        targets.at_most(
+            &format!("`{name}` replayed over {} recorded decisions", grouped(usize_f64(recorded))),
+            &format!("{seconds:.1} s, {} per second and core", grouped(each)),
+            seconds,
+            usize_f64(recorded) / 20_000.0,
+            "s",
+        );
     }
-    report.print();
 }

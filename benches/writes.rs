@@ -24,8 +24,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::{
-    Agent, PER_AGENT, Report, TEXT, Times, agents_for, call, conditions, folder, message, ratio, rounds,
-    seat, show, table, times, usize_f64, wanted,
+    Agent, Bound, PER_AGENT, TEXT, Targets, Times, agents_for, call, conditions, folder, message, p50_p99,
+    per_second, rounds, seat, show, table, usize_f64, wanted,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
@@ -166,17 +166,25 @@ fn stdio() {
         assert!(!reply.contains("\"isError\":true"), "{reply}");
         read.measure(|| process.ask(&lines[1]).len());
     }
-    let mut report =
-        Report::new(&["over stdio, one call after the other", "p50", "p99", "against the bare insert"]);
-    for (what, it) in [
-        ("bare rusqlite insert and commit (WAL, synchronous=FULL)", &insert),
-        ("`ping`, the transport alone", &ping),
-        ("`list_tasks` (a read), built-in policies on", &read),
-        ("`send_message` (a durable write), built-in policies on", &write),
-    ] {
-        report.row(&[what, &show(it.p50()), &show(it.p99()), &ratio(it.p50(), insert.p50())]);
+    println!(
+        "conditions: a durable commit (a bare `rusqlite` insert, WAL, synchronous=FULL) takes {}",
+        show(insert.p50())
+    );
+    let mut targets = Targets::new("One call after the other, over stdio: p50 / p99");
+    for (what, it, bound) in
+        [("`ping`, the transport alone", &ping, 0.25), ("`list_tasks`, a read", &read, 1.5)]
+    {
+        targets.time(what, it, "a bare durable insert", &insert, Bound::AtMost(bound));
     }
-    report.print();
+    let limit = insert.p50() + ping.p50();
+    targets.against(
+        "`send_message`: message, inbox, event, audit and decision, durable",
+        &p50_p99(&write),
+        &format!("a bare durable insert and a ping: {}", show(limit)),
+        write.p50().as_secs_f64() / limit.as_secs_f64(),
+        Bound::AtMost(1.5),
+    );
+    targets.print();
 }
 
 fn writers() {
@@ -228,24 +236,18 @@ fn writers() {
             bare_rates[i].push(bare_writers(home.path(), writers, calls.min(800)));
         }
     }
-    let mut report = Report::new(&[
-        "writers at once, one process",
-        "`send_message`/s",
-        "against one",
-        "bare inserts/s, a connection each",
-        "against one",
-    ]);
+    let mut targets = Targets::new("Writers at once, in one process: calls a second");
     let [ours, bare] = [rates, bare_rates].map(|rates| rates.map(middle));
-    for (i, writers) in counts.iter().enumerate() {
-        report.row(&[
-            writers.to_string(),
-            format!("{:.0}", ours[i]),
-            times(ours[i] / ours[0]),
-            format!("{:.0}", bare[i]),
-            times(bare[i] / bare[0]),
-        ]);
+    for (i, (alone, beside)) in [(1.0, 0.15), (2.5, 2.5), (15.0, 10.0)].into_iter().enumerate() {
+        let (what, measured) = (format!("`send_message`, writers: {}", counts[i]), per_second(ours[i]));
+        if i > 0 {
+            let one = format!("one writer: {}", per_second(ours[0]));
+            targets.against(&what, &measured, &one, ours[i] / ours[0], Bound::AtLeast(alone));
+        }
+        let bare_ones = format!("bare durable inserts, a connection each: {}", per_second(bare[i]));
+        targets.against(&what, &measured, &bare_ones, ours[i] / bare[i], Bound::AtLeast(beside));
     }
-    report.print();
+    targets.print();
     table.close();
 }
 
@@ -294,16 +296,20 @@ fn start_up() {
             called.add(start.elapsed());
         }
     }
-    let mut report =
-        Report::new(&["from the start of the process", "p50", "slowest", "against `team-table --version`"]);
-    let mut row = |what: &str, it: &Times| {
-        report.row(&[what, &show(it.p50()), &show(it.quantile(1.0)), &ratio(it.p50(), version.p50())]);
-    };
-    row("`team-table --version` has ended", &version);
-    for (cold, initialized, called) in &started {
-        let cache = if *cold { "nothing compiled yet" } else { "compiled policies cached" };
-        row(&format!("`initialize` is answered, {cache}"), initialized);
-        row(&format!("the first tool call is answered, {cache}"), called);
+    let mut targets = Targets::new("From the start of the process: p50 / p99");
+    let [(_, initialized, called), (_, _, compiled)] = &started;
+    for (what, it, bound) in [
+        ("`initialize` is answered", initialized, 3.0),
+        ("the first tool call is answered, policies compiled before", called, 6.0),
+    ] {
+        targets.time(what, it, "`team-table --version`", &version, Bound::AtMost(bound));
     }
-    report.print();
+    targets.at_most(
+        "the first tool call is answered, policies compiled first (once per installation)",
+        &p50_p99(compiled),
+        compiled.p50().as_secs_f64(),
+        2.0,
+        "s",
+    );
+    targets.print();
 }

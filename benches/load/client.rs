@@ -4,8 +4,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,6 +46,15 @@ fn option(name: &str) -> Option<String> {
 }
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
+/// How long a process may take to answer, or to end: longer than a start and a wait for a lock together.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// What stands for the answer of a process that gave none and is gone.
+pub(crate) const SILENCE: &str = r#"{"error":"no answer; the process has ended or was ended"}"#;
+
+/// Starts at a time: a start takes all of a processor.
+const STARTS: usize = 4;
+
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// A tool call as a client sends it.
@@ -58,11 +69,11 @@ pub(crate) fn failed(reply: &str) -> bool {
     reply.contains(r#""isError":true"#) || reply.contains(r#""error""#) || reply.contains(r#"\"error\""#)
 }
 
-/// What the tool returned, as an object or as text that is JSON.
+/// What the tool returned, as an object or as text that is JSON; null if it is neither.
 pub(crate) fn result(reply: &str) -> Value {
-    let reply: Value = serde_json::from_str(reply).unwrap();
-    let text = reply["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{reply}"));
-    serde_json::from_str(text).unwrap()
+    let reply: Value = serde_json::from_str(reply).unwrap_or_default();
+    let text = reply["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 pub(crate) enum Client {
@@ -71,7 +82,7 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its answer, which may be [`SILENCE`].
     pub(crate) fn ask(&mut self, request: &str) -> String {
         match self {
             Self::Stdio(process) => process.ask(request),
@@ -91,22 +102,24 @@ impl Client {
 pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    /// A socket, which Node.js gives its children too: its reader need not wait for ever.
+    output: BufReader<UnixStream>,
 }
 
 impl Process {
     /// Starts it; it has not been spoken to.
     pub(crate) fn spawn(program: &Program, db: &Path) -> Self {
+        let (output, its) = UnixStream::pair().unwrap();
+        output.set_read_timeout(Some(ANSWER)).unwrap();
         let mut command = program.on(db);
         let mut child = command
             .env("TEAM_TABLE_LOG", "error")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(OwnedFd::from(its))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
+        Self { input: child.stdin.take(), child, output: BufReader::new(output) }
     }
 
     pub(crate) fn initialize(&mut self) {
@@ -115,15 +128,18 @@ impl Process {
     }
 
     fn send(&mut self, line: &str) {
-        // In one write, as clients do.
-        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+        // In one write, as clients do. A process that is gone shows when its answer is read.
+        let _ = self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes());
     }
 
     fn ask(&mut self, line: &str) -> String {
         self.send(line);
         loop {
             let mut reply = String::new();
-            assert_ne!(self.output.read_line(&mut reply).unwrap(), 0, "the process has ended after {line}");
+            if !self.output.read_line(&mut reply).is_ok_and(|bytes| bytes > 0) {
+                self.child.kill().unwrap();
+                return SILENCE.to_owned();
+            }
             // The server's own notifications and requests are none of the load's business.
             if !reply.contains("\"method\":") {
                 return reply;
@@ -139,6 +155,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.input = None;
+        if self.output.read_to_end(&mut Vec::new()).is_err() {
+            self.child.kill().unwrap();
+        }
         self.child.wait().unwrap();
     }
 }
@@ -231,12 +250,16 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) fn stdio(program: &Program, db: &Path, count: usize) -> Self {
-        // The first makes the database; starting the others takes turns of the processor, not of ours.
+        // The first makes the database.
         let mut first = Process::spawn(program, db);
         first.initialize();
         let mut all = vec![first];
-        all.extend((1..count).map(|_| Process::spawn(program, db)));
-        all.iter_mut().skip(1).for_each(Process::initialize);
+        while all.len() < count {
+            let some = STARTS.min(count - all.len());
+            let mut some: Vec<_> = (0..some).map(|_| Process::spawn(program, db)).collect();
+            some.iter_mut().for_each(Process::initialize);
+            all.append(&mut some);
+        }
         Self { all: all.into_iter().map(Client::Stdio).collect(), server: None }
     }
 
@@ -256,6 +279,17 @@ impl Clients {
     }
 }
 
+impl Drop for Clients {
+    /// All may end at once.
+    fn drop(&mut self) {
+        for client in &mut self.all {
+            if let Client::Stdio(process) = client {
+                process.input = None;
+            }
+        }
+    }
+}
+
 /// Processor time of a process, ended threads included, in steps of 10 ms.
 pub(crate) fn cpu(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
@@ -266,7 +300,12 @@ pub(crate) fn cpu(process: u32) -> Duration {
 
 /// A line of a process's `status` that is in KiB: `VmRSS` now, `VmHWM` at most so far.
 pub(crate) fn memory(process: u32, what: &str) -> u64 {
+    memory_if_alive(process, what).unwrap()
+}
+
+/// The same of a process that may have ended.
+pub(crate) fn memory_if_alive(process: u32, what: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    let line = status.lines().find(|line| line.starts_with(what))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }

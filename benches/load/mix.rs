@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, Clients, cpu, failed, memory, request, result};
+use crate::client::{Client, Clients, SILENCE, cpu, failed, memory_if_alive, request, result};
 use crate::fill::bytes;
 use crate::support::{Agent, PER_AGENT, TEXT, Times, usize_f64};
 
@@ -17,6 +17,9 @@ const DAY: &[u8; 20] = b"GSGTGHGSCGSTGSGHGTSC";
 /// Calls of one agent before its client goes on as the next one. Some 25 of them change something, which is below every
 /// limit: 30 messages and 120 changes a minute here, 30 changes in the Python Team Table.
 const DAY_CALLS: usize = 60;
+
+/// How long a run takes at most: who has calls left then makes no more. What is answered later does not count.
+const TIME: Duration = Duration::from_secs(10);
 
 /// What the clients do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,56 +75,63 @@ impl Seats {
 pub(crate) struct Outcome {
     pub(crate) times: BTreeMap<&'static str, Times>,
     pub(crate) all: Times,
+    /// Of calls that went well, as all that follows.
     pub(crate) per_second: f64,
     pub(crate) cpu_per_call: Duration,
     /// `VmHWM` of all processes, in MiB.
     pub(crate) memory: f64,
     /// Bytes.
     pub(crate) grown_per_call: f64,
-    /// How many calls failed, and how the first did.
+    /// How many calls failed or were not answered, and how the first did.
     pub(crate) failures: (usize, Option<String>),
+    /// All that count.
+    pub(crate) calls: usize,
 }
 
-/// Has every client make so many calls.
+/// Has every client make so many calls, or as many as there is time for.
 pub(crate) fn run(clients: &mut Clients, seats: &mut Seats, db: &Path, work: Work, each: usize) -> Outcome {
     let processes = clients.processes();
     // A lone client writes to the agent it will be next.
     let stretches = each.div_ceil(work.calls_of_an_agent()) + usize::from(clients.all.len() == 1);
     let agents: Vec<Vec<Agent>> = clients.all.iter_mut().map(|it| seats.take(it, stretches)).collect();
-    // The first call of a process waits for its policies.
-    for (client, agents) in clients.all.iter_mut().zip(&agents) {
-        client.tool("heartbeat", &json!({ "name": agents[0].name, "token": agents[0].token }));
-    }
     let used = || processes.iter().map(|id| cpu(*id)).sum::<Duration>();
-    let (cpu_before, bytes_before) = (used(), bytes(db));
     let barrier = Barrier::new(clients.all.len() + 1);
-    let (elapsed, done) = std::thread::scope(|scope| {
+    let (cpu_before, bytes_before, elapsed, done) = std::thread::scope(|scope| {
         let threads: Vec<_> = (clients.all.iter_mut().enumerate())
             .map(|(me, client)| {
                 let mut day = Day { agents: &agents, me, work, n: 0, next_task_call: 0, task: None };
                 let barrier = &barrier;
                 scope.spawn(move || {
+                    // The first call of a process waits for its policies.
+                    let Agent { name, token } = day.agent();
+                    client.ask(&request("heartbeat", &json!({ "name": name, "token": token })));
+                    barrier.wait();
+                    // Until the processor time has been read.
                     barrier.wait();
                     day.spend(client, each)
                 })
             })
             .collect();
         barrier.wait();
+        let before = (used(), bytes(db));
+        barrier.wait();
         let start = Instant::now();
         let done: Vec<Done> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        (start.elapsed(), done)
+        (before.0, before.1, start.elapsed().min(TIME), done)
     });
-    let calls = usize_f64(each * clients.all.len());
+    let well = usize_f64(done.iter().map(|it| it.well).sum());
     let mut outcome = Outcome {
         times: BTreeMap::new(),
         all: Times::default(),
-        per_second: calls / elapsed.as_secs_f64(),
-        cpu_per_call: used().saturating_sub(cpu_before).div_f64(calls),
-        memory: processes.iter().map(|id| memory(*id, "VmHWM")).sum::<u64>() as f64 / 1024.0,
-        grown_per_call: (bytes(db) - bytes_before) as f64 / calls,
+        per_second: well / elapsed.as_secs_f64(),
+        cpu_per_call: used().saturating_sub(cpu_before).div_f64(well.max(1.0)),
+        memory: processes.iter().filter_map(|id| memory_if_alive(*id, "VmHWM")).sum::<u64>() as f64 / 1024.0,
+        grown_per_call: (bytes(db) - bytes_before) as f64 / well.max(1.0),
         failures: (0, None),
+        calls: 0,
     };
-    for (times, failures) in done {
+    for Done { times, well, failures } in done {
+        outcome.calls += well + failures.len();
         for (tool, times) in times {
             outcome.all.extend(times.clone());
             outcome.times.entry(tool).or_default().extend(times);
@@ -132,7 +142,13 @@ pub(crate) fn run(clients: &mut Clients, seats: &mut Seats, db: &Path, work: Wor
     outcome
 }
 
-type Done = (BTreeMap<&'static str, Times>, Vec<String>);
+/// What one client did.
+#[derive(Default)]
+struct Done {
+    times: BTreeMap<&'static str, Times>,
+    well: usize,
+    failures: Vec<String>,
+}
 
 /// The calls of one client.
 struct Day<'a> {
@@ -148,19 +164,26 @@ struct Day<'a> {
 
 impl Day<'_> {
     fn spend(&mut self, client: &mut Client, calls: usize) -> Done {
-        let (mut times, mut failures) = (BTreeMap::<&str, Times>::new(), Vec::new());
+        let (mut done, start) = (Done::default(), Instant::now());
         for n in 0..calls {
             self.n = n;
             let (tool, arguments) = self.next();
             let line = request(tool, &arguments);
-            let reply = times.entry(tool).or_default().measure(|| client.ask(&line));
+            let reply = done.times.entry(tool).or_default().measure(|| client.ask(&line));
+            let over = start.elapsed() >= TIME;
             if failed(&reply) {
-                failures.push(format!("{tool}: {reply}"));
-            } else if tool == "create_task" {
-                self.task = Some((self.agent().clone(), result(&reply)["id"].clone()));
+                done.failures.push(format!("{tool}: {reply}"));
+            } else if !over {
+                done.well += 1;
+                if tool == "create_task" {
+                    self.task = Some((self.agent().clone(), result(&reply)["id"].clone()));
+                }
+            }
+            if over || reply == SILENCE {
+                break;
             }
         }
-        (times, failures)
+        done
     }
 
     fn agent(&self) -> &Agent {

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::Database;
 use crate::client::{Client, Clients, Program, failed, request, result};
 use crate::mix::Seats;
-use crate::support::{Agent, Report, TEXT, Times, ratio, rounds, show, times};
-use crate::{Database, Targets};
+use crate::support::{Agent, Bound, Report, TEXT, Times, p50_p99, rounds, times, yes_or_no};
 
 /// What only reads.
 const READS: [&str; 5] =
     ["get_messages, none", "get_messages, one", "get_shared_context", "list_members", "list_tasks"];
+
+/// How long all rounds take at most.
+const TIME: Duration = Duration::from_mins(2);
 
 /// Rounds of one pair of agents: four changes each, below every limit.
 const ROUNDS_OF_A_PAIR: usize = 6;
@@ -37,11 +41,8 @@ impl Side {
         self.pair = self.seats.take(client, 2);
         // What a full table holds for them is read, so that the calls measured find the same everywhere.
         for Agent { name, token } in &self.pair {
-            while client
-                .tool("get_messages", &json!({ "agent_name": name, "token": token }))
-                .get("messages")
-                .is_some_and(|some| !some.as_array().unwrap().is_empty())
-            {}
+            let line = request("get_messages", &json!({ "agent_name": name, "token": token }));
+            while result(&client.ask(&line))["messages"].as_array().is_some_and(|some| !some.is_empty()) {}
         }
     }
 
@@ -52,13 +53,14 @@ impl Side {
     /// A call; what it returned, or null if it failed.
     fn call(&mut self, what: &'static str, arguments: &Value) -> Value {
         let line = request(what.split(',').next().unwrap(), arguments);
-        let mut times = self.times.remove(what).unwrap_or_default();
-        let reply = times.measure(|| self.client().ask(&line));
-        self.times.insert(what, times);
+        let start = Instant::now();
+        let reply = self.client().ask(&line);
+        let time = start.elapsed();
         if failed(&reply) {
             self.failures += 1;
             return Value::Null;
         }
+        self.times.entry(what).or_default().add(time);
         result(&reply)
     }
 
@@ -93,7 +95,7 @@ impl Side {
     }
 }
 
-pub(crate) fn measure(home: &Path, databases: &[Database; 2], targets: &mut Targets) {
+pub(crate) fn measure(home: &Path, databases: &[Database; 2]) {
     let (ours, peer) = (Program::ours(), Program::peer());
     let mut sides: Vec<Side> = databases
         .iter()
@@ -108,8 +110,16 @@ pub(crate) fn measure(home: &Path, databases: &[Database; 2], targets: &mut Targ
         side.seats = Seats::of(members);
         sides.push(side);
     }
-    let (rounds, warm_up) = (rounds(400), ROUNDS_OF_A_PAIR);
+    let (rounds, warm_up, start) = (rounds(400), ROUNDS_OF_A_PAIR, Instant::now());
     for n in 0..rounds + warm_up {
+        if start.elapsed() > TIME {
+            println!(
+                "conditions: each tool was called {} times, no more in {} s",
+                n - warm_up,
+                TIME.as_secs()
+            );
+            break;
+        }
         for side in &mut sides {
             if n == warm_up {
                 side.times.clear();
@@ -117,47 +127,31 @@ pub(crate) fn measure(home: &Path, databases: &[Database; 2], targets: &mut Targ
             side.round(n);
         }
     }
-    let mut report = Report::new(&[
-        "tool, over stdio, one call after the other: p50 / p99",
-        "empty database",
-        "full database",
-        "full against empty",
-        "the peer, empty database",
-        "the peer against ours",
-    ]);
-    let cell = |it: &Times| format!("{} / {}", show(it.p50()), show(it.p99()));
+    println!("\n### Each tool, one call after the other, over stdio: p50 / p99");
+    let columns = ["tool", "empty table", "full table", "ratio, ≤ 1.2×"];
+    let of_peer = ["the peer, empty table", "ratio", "bound"];
+    let of_peer = if peer.is_some() { &of_peer[..] } else { &[] };
+    let mut report = Report::new(&[&columns[..], of_peer, &["holds"]].concat());
     for (what, empty) in &sides[0].times {
         let full = &sides[1].times[what];
-        let grown = full.p50().as_secs_f64() / empty.p50().as_secs_f64();
-        let there = sides.get(2).map(|side| &side.times[what]);
-        report.row(&[
-            format!("`{what}`"),
-            cell(empty),
-            cell(full),
-            times(grown),
-            there.map(cell).unwrap_or_default(),
-            there.map(|there| ratio(there.p50(), empty.p50())).unwrap_or_default(),
-        ]);
-        targets.at_most(
-            &format!("`{what}`, p50, full database against empty"),
-            &format!("{} against {}: {}", show(full.p50()), show(empty.p50()), times(grown)),
-            grown,
-            1.2,
-            "times",
-        );
-        if let Some(there) = there {
-            let faster = there.p50().as_secs_f64() / empty.p50().as_secs_f64();
-            let bound = if READS.contains(what) { 25.0 } else { 5.0 };
-            targets.at_least(
-                &format!("`{what}`, p50, against the peer"),
-                &format!("{} against {}: {}", show(empty.p50()), show(there.p50()), times(faster)),
-                faster,
-                bound,
-            );
+        let against = |it: &Times| it.p50().as_secs_f64() / empty.p50().as_secs_f64();
+        let grown = against(full);
+        let mut holds = Bound::AtMost(1.2).holds(grown);
+        let mut cells = vec![format!("`{what}`"), p50_p99(empty), p50_p99(full), times(grown)];
+        if let Some(side) = sides.get(2) {
+            let bound = Bound::AtLeast(if READS.contains(what) { 25.0 } else { 5.0 });
+            if let Some(there) = side.times.get(what) {
+                holds &= bound.holds(against(there));
+                cells.extend([p50_p99(there), times(against(there)), bound.show()]);
+            } else {
+                cells.extend(["none went well".to_owned(), String::new(), bound.show()]);
+            }
         }
+        cells.push(yes_or_no(holds).to_owned());
+        report.row(&cells);
     }
     report.print();
     for (side, name) in sides.iter().zip(["empty", "full", "peer"]).filter(|(side, _)| side.failures > 0) {
-        println!("{name}: {} calls failed", side.failures);
+        println!("conditions: of the calls of each tool, {} failed ({name})", side.failures);
     }
 }

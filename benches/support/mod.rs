@@ -26,9 +26,10 @@ pub(crate) const PER_AGENT: usize = 25;
 pub(crate) const TEXT: &str =
     "Task 12 is done: the export writes 40,000 rows in 3 s, tests are green, the branch is pushed.";
 
-/// Whether to run few rounds, only to see that everything works: without `--bench`, as `cargo test` does.
+/// Whether to run few rounds, only to see that everything works: without `--bench`, as `cargo test` does, or with `--quick`.
 pub(crate) fn quick() -> bool {
-    !std::env::args().any(|argument| argument == "--bench")
+    let said = |what| std::env::args().any(|argument| argument == what);
+    said("--quick") || !said("--bench")
 }
 
 /// `full` rounds, or few in a quick run.
@@ -105,13 +106,33 @@ pub(crate) fn show(time: Duration) -> String {
     }
 }
 
+/// What half of all were faster than, and 99 in a hundred.
+pub(crate) fn p50_p99(times: &Times) -> String {
+    format!("{} / {}", show(times.p50()), show(times.p99()))
+}
+
 /// `a` in terms of `b`.
 pub(crate) fn ratio(a: Duration, b: Duration) -> String {
     times(a.as_secs_f64() / b.as_secs_f64())
 }
 
+/// A number with a comma after each three digits.
+pub(crate) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+pub(crate) fn per_second(rate: f64) -> String {
+    format!("{}/s", grouped(rate))
+}
+
 pub(crate) fn times(ratio: f64) -> String {
-    if ratio < 10.0 { format!("{ratio:.2}×") } else { format!("{ratio:.0}×") }
+    match ratio {
+        ..0.0995 => format!("{ratio:.3}×"),
+        ..9.995 => format!("{ratio:.2}×"),
+        _ => format!("{ratio:.0}×"),
+    }
 }
 
 /// A markdown table.
@@ -136,7 +157,78 @@ impl Report {
     }
 }
 
-/// The circumstances of a run; the load is that of the machine's other work.
+/// What is promised about a ratio.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Bound {
+    pub(crate) fn holds(self, ratio: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => ratio <= bound,
+            Self::AtLeast(bound) => ratio >= bound,
+        }
+    }
+
+    pub(crate) fn show(self) -> String {
+        match self {
+            Self::AtMost(bound) => format!("≤ {bound}×"),
+            Self::AtLeast(bound) => format!("≥ {bound}×"),
+        }
+    }
+}
+
+pub(crate) const fn yes_or_no(holds: bool) -> &'static str {
+    if holds { "yes" } else { "**no**" }
+}
+
+/// What was measured, beside the limit or the peer it is held against. `.ci/numbers` finds such a table by its heading and
+/// puts it into the README.
+pub(crate) struct Targets {
+    heading: &'static str,
+    rows: Option<Report>,
+}
+
+impl Targets {
+    pub(crate) const fn new(heading: &'static str) -> Self {
+        Self { heading, rows: None }
+    }
+
+    /// A value that has a limit of its own; both in `unit`.
+    pub(crate) fn at_most(&mut self, what: &str, measured: &str, value: f64, limit: f64, unit: &str) {
+        self.against(what, measured, &format!("{limit} {unit}"), value / limit, Bound::AtMost(1.0));
+    }
+
+    /// A time beside that of `peer`, both p50.
+    pub(crate) fn time(&mut self, what: &str, it: &Times, peer: &str, its: &Times, bound: Bound) {
+        let ratio = it.p50().as_secs_f64() / its.p50().as_secs_f64();
+        self.against(what, &p50_p99(it), &format!("{peer}: {}", show(its.p50())), ratio, bound);
+    }
+
+    /// Anything that stands in this ratio to a limit or a peer.
+    pub(crate) fn against(&mut self, what: &str, measured: &str, peer: &str, ratio: f64, bound: Bound) {
+        let holds = bound.holds(ratio);
+        self.row([what, measured, peer, &times(ratio), &bound.show()], holds);
+    }
+
+    /// What, measured, limit or peer, ratio and bound of anything else.
+    pub(crate) fn row(&mut self, [what, measured, peer, ratio, bound]: [&str; 5], holds: bool) {
+        let columns = ["what is measured", "measured", "limit or peer", "ratio", "bound", "holds"];
+        let rows = self.rows.get_or_insert_with(|| Report::new(&columns));
+        rows.row(&[what, measured, peer, ratio, bound, yes_or_no(holds)]);
+    }
+
+    pub(crate) fn print(self) {
+        if let Some(rows) = self.rows {
+            println!("\n### {}", self.heading);
+            rows.print();
+        }
+    }
+}
+
+/// The circumstances of a run; the load is that of the machine's other work. `.ci/numbers` finds them by their first word.
 pub(crate) fn conditions() {
     let first = |file: &str, start: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -146,9 +238,9 @@ pub(crate) fn conditions() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = first("/proc/loadavg", "");
     let load = load.split(' ').next().unwrap_or_default();
-    println!("{cores} cores, {}, load {load}", first("/proc/cpuinfo", "model name"));
+    println!("conditions: {cores} cores, {}, load {load}", first("/proc/cpuinfo", "model name"));
     if quick() {
-        println!("few rounds (`cargo bench` runs all): the numbers mean nothing");
+        println!("conditions: few rounds (`cargo bench` runs all): the numbers mean nothing");
     }
 }
 
