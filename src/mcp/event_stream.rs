@@ -20,7 +20,7 @@ use super::guard::refusal;
 use super::http::App;
 use super::sse;
 use crate::events::EventStream;
-use crate::tools::{StreamRefused, Table};
+use crate::tools::StreamRefused;
 
 /// The route.
 pub(super) async fn open(
@@ -39,8 +39,6 @@ pub(super) async fn open(
         Ok(events) => {
             let state = Open {
                 _gauge: Gauge::new(&app.counters, |c| &c.event_streams),
-                table: app.table.clone(),
-                bearer: caller.bearer,
                 events,
                 heartbeat: app.options.limits.heartbeat,
                 next_beat: Instant::now() + app.options.limits.heartbeat,
@@ -78,8 +76,6 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, ()> {
 
 /// Everything one open stream holds.
 struct Open {
-    table: Table,
-    bearer: Option<String>,
     events: EventStream,
     heartbeat: Duration,
     next_beat: Instant,
@@ -106,14 +102,8 @@ impl Open {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => return false,
-            // Before events, so that a busy stream beats, and ends with its token, too.
+            // Before events, so that a busy stream beats too.
             () = tokio::time::sleep_until(self.next_beat) => {
-                // A token can be rotated or revoked while its stream is open.
-                if let Some(token) = &self.bearer
-                    && self.table.authenticate(token).await.is_none()
-                {
-                    return false;
-                }
                 self.next_beat = Instant::now() + self.heartbeat;
                 sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
             }
@@ -123,7 +113,7 @@ impl Open {
                     return false;
                 }
                 for event in events {
-                    sse::frame(chunk, Some(event.id), &event.kind, &event.data.to_string());
+                    sse::frame(chunk, Some(event.id), &event.kind, &event.data);
                 }
             }
         }
