@@ -185,8 +185,12 @@ async fn a_burst_of_another_process_is_heard_in_order_once_each_and_not_by_its_a
             }
         }
     }
+    send(&server, &bob, "alice", "to you").await;
     send(&server, &bob, "bob", "to myself").await;
-    assert_eq!(his.event().await.unwrap().event, "message", "his own broadcasts are no news to him");
+    let next = his.event().await.unwrap();
+    assert_eq!(next.event, "message", "his own broadcasts are no news to him");
+    assert_eq!(next.json()["recipient"], "bob", "nor is what he writes to others");
+    assert_eq!(hers[0].event().await.unwrap().json()["recipient"], "alice");
     server.stop().await;
 }
 
