@@ -161,7 +161,8 @@ async fn a_burst_of_another_process_is_heard_in_order_once_each_and_not_by_its_a
     ];
     let mut his = listen(&server, "bob", &bob, None).await;
     assert_eq!(his.event().await.unwrap().event, "connected");
-    for count in [BURST, 3, 1] {
+    // Few first: a stream that a burst has overrun reads the log, not what the dispatcher hands it.
+    for count in [3, BURST, 1] {
         other.write(move |tx| broadcasts(tx, "bob", count)).unwrap();
         let mut ids = Vec::new();
         for stream in &mut hers {
