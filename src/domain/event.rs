@@ -1,7 +1,6 @@
 //! Committed facts in the durable log, as streams deliver them.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::clock::Millis;
 
@@ -64,6 +63,6 @@ pub struct Event {
     pub at: Millis,
     /// One of [`EventKind`]'s words.
     pub kind: String,
-    /// Ids and names, never message bodies.
-    pub data: Value,
+    /// Ids and names, never message bodies: a JSON object on one line.
+    pub data: String,
 }

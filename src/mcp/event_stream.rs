@@ -12,7 +12,6 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::counters::Gauge;
@@ -20,7 +19,11 @@ use super::guard::refusal;
 use super::http::App;
 use super::sse;
 use crate::events::EventStream;
-use crate::tools::{StreamRefused, Table};
+use crate::tools::StreamRefused;
+
+/// Streams beat in company, this many batches to a heartbeat: a write that the processor must be woken for takes
+/// several times as long as one among others.
+const BATCHES: u128 = 30;
 
 /// The route.
 pub(super) async fn open(
@@ -39,12 +42,9 @@ pub(super) async fn open(
         Ok(events) => {
             let state = Open {
                 _gauge: Gauge::new(&app.counters, |c| &c.event_streams),
-                table: app.table.clone(),
-                bearer: caller.bearer,
+                next_beat: next_beat(&app),
+                app,
                 events,
-                heartbeat: app.options.limits.heartbeat,
-                next_beat: Instant::now() + app.options.limits.heartbeat,
-                closing: app.closing.clone(),
             };
             let connected = json!({"agent": agent}).to_string();
             sse::response(chunks(state, connected))
@@ -78,12 +78,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, ()> {
 
 /// Everything one open stream holds.
 struct Open {
-    table: Table,
-    bearer: Option<String>,
+    app: Arc<App>,
     events: EventStream,
-    heartbeat: Duration,
     next_beat: Instant,
-    closing: CancellationToken,
     _gauge: Gauge,
 }
 
@@ -100,21 +97,27 @@ fn chunks(open: Open, connected: String) -> impl futures_util::Stream<Item = Byt
     })
 }
 
+fn next_beat(app: &App) -> Instant {
+    beat_after(Instant::now(), app.started, app.options.limits.heartbeat)
+}
+
+/// When to beat after `now`: `every` later or, to be in company, a little earlier.
+fn beat_after(now: Instant, started: Instant, every: Duration) -> Instant {
+    let step = (every.as_nanos() / BATCHES).max(1);
+    let over = (now.duration_since(started) + every).as_nanos() % step;
+    // Less than `every`.
+    now + every - Duration::from_nanos(u64::try_from(over).unwrap_or(0))
+}
+
 impl Open {
     /// Appends what happens next to `chunk`; false if the stream is over.
     async fn wait(&mut self, chunk: &mut String) -> bool {
         tokio::select! {
             biased;
-            () = self.closing.cancelled() => return false,
-            // Before events, so that a busy stream beats, and ends with its token, too.
+            () = self.app.closing.cancelled() => return false,
+            // Before events, so that a busy stream beats too.
             () = tokio::time::sleep_until(self.next_beat) => {
-                // A token can be rotated or revoked while its stream is open.
-                if let Some(token) = &self.bearer
-                    && self.table.authenticate(token).await.is_none()
-                {
-                    return false;
-                }
-                self.next_beat = Instant::now() + self.heartbeat;
+                self.next_beat = next_beat(&self.app);
                 sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
             }
             events = self.events.next() => {
@@ -123,10 +126,32 @@ impl Open {
                     return false;
                 }
                 for event in events {
-                    sse::frame(chunk, Some(event.id), &event.kind, &event.data.to_string());
+                    sse::frame(chunk, Some(event.id), &event.kind, &event.data);
                 }
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_opened_at_about_the_same_time_beat_together_and_none_is_late() {
+        let (started, every) = (Instant::now(), Duration::from_secs(30));
+        let opened = |millis| started + Duration::from_millis(millis);
+        let beat = |millis| beat_after(opened(millis), started, every);
+        assert_eq!(beat(7_001), beat(7_999));
+        assert_ne!(beat(7_999), beat(8_000));
+        for millis in [0, 1, 999, 1_000, 61_234] {
+            let wait = beat(millis) - opened(millis);
+            assert!(wait <= every && wait + Duration::from_secs(1) > every, "{wait:?}");
+            // From then on exactly, though the timer always is a little late.
+            let second = beat_after(beat(millis) + Duration::from_millis(2), started, every);
+            assert_eq!(second - beat(millis), every);
+        }
+        assert_eq!(beat_after(started, started, Duration::ZERO), started);
     }
 }

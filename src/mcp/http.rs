@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::accept;
@@ -41,6 +42,8 @@ pub(super) struct App {
     pub(super) sessions: Sessions,
     /// Cancelled when the server stops: endless responses end then.
     pub(super) closing: CancellationToken,
+    /// What the beats of the event streams are counted from.
+    pub(super) started: Instant,
 }
 
 /// Serves MCP over streamable HTTP (`/mcp`) and HTTP+SSE (`/sse`, `/messages`), the event streams and the
@@ -70,6 +73,7 @@ pub async fn serve_http(
         counters: Arc::default(),
         sessions: Sessions::default(),
         closing: CancellationToken::new(),
+        started: Instant::now(),
     });
     let cut_off = CancellationToken::new();
     let router = router(&app, &cut_off);

@@ -1,6 +1,6 @@
 //! The durable event log: what was committed, for whom, in one order for all processes.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde_json::Value;
 
 use super::error::Result;
@@ -46,7 +46,7 @@ impl ReadTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn events_for(&self, member_id: i64, after: i64, limit: i64) -> Result<Vec<Event>> {
-        let rows = self.all(
+        self.all(
             "SELECT id, at, kind, data FROM (
                  SELECT * FROM (SELECT id, at, kind, data FROM events
                                  WHERE audience = ?1 AND id > ?2 ORDER BY id LIMIT ?3)
@@ -55,22 +55,31 @@ impl ReadTx<'_> {
                                  WHERE audience = 0 AND id > ?2 AND actor_id IS NOT ?1 ORDER BY id LIMIT ?3))
              ORDER BY id LIMIT ?3",
             params![member_id, after, limit],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?)),
-        )?;
-        rows.into_iter()
-            .map(|(id, at, kind, data)| Ok(Event { id, at, kind, data: serde_json::from_str(&data)? }))
-            .collect()
+            event,
+        )
     }
 
-    /// Number and audience (a member's id, 0 for everyone) of the events after `after`, in order.
+    /// The first `limit` events after `after`, whomever they are for, in order: each with its audience and
+    /// with the member who caused it.
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn audiences_after(&self, after: i64, limit: i64) -> Result<Vec<(i64, Option<i64>)>> {
+    pub fn events_after(&self, after: i64, limit: i64) -> Result<Vec<(Event, Audience, Option<i64>)>> {
         self.all(
-            "SELECT id, audience FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id, at, kind, data, audience, actor_id FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
             [after, limit],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| {
+                let audience = match row.get(4)? {
+                    Some(0) => Audience::Everyone,
+                    Some(id) => Audience::Member(id),
+                    None => Audience::Nobody,
+                };
+                Ok((event(row)?, audience, row.get(5)?))
+            },
         )
     }
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event { id: row.get(0)?, at: row.get(1)?, kind: row.get(2)?, data: row.get(3)? })
 }

@@ -622,9 +622,12 @@ impl Table {
             Ok(Ok(_)) => return Err(StreamRefused::Unauthenticated),
             Ok(Err(_)) | Err(_) => return Err(StreamRefused::Unavailable),
         };
-        EventStream::open(&self.inner.hub, principal.id, bearer, after)
-            .await
-            .map_err(|_| StreamRefused::Unavailable)
+        match EventStream::open(&self.inner.hub, principal.id, bearer, after).await {
+            Ok(Some(stream)) => Ok(stream),
+            // It ended between the two looks.
+            Ok(None) => Err(StreamRefused::Unauthenticated),
+            Err(_) => Err(StreamRefused::Unavailable),
+        }
     }
 
     /// Whether the database can be written.

@@ -80,7 +80,8 @@ fn a_question_is_listed_shown_and_answered_once() {
     // An event for the agent, and its badge.
     let events = office.db.read(|tx| tx.events_for(alice.id, 0, 100)).unwrap();
     let event = events.iter().find(|event| event.kind == "escalation").unwrap();
-    assert_eq!((&event.data["id"], &event.data["status"]), (&json!(1), &json!("open")));
+    let data: Value = serde_json::from_str(&event.data).unwrap();
+    assert_eq!((&data["id"], &data["status"]), (&json!(1), &json!("open")));
     assert_eq!(office.db.read(|tx| tx.unread(alice.id)).unwrap().waiting_for_person, 1);
 
     for wrong in ["--approve", "--deny"] {
@@ -261,7 +262,8 @@ fn a_person_is_reminded_three_times_and_then_it_is_overdue() {
     stop.cancel();
     assert_eq!(runtime.block_on(daemon).unwrap().unwrap(), Ended::Stopped);
     let events = office.db.read(|tx| tx.events_for(alice.id, 0, 100)).unwrap();
-    let reminders: Vec<_> = events.iter().filter_map(|event| event.data["reminder"].as_i64()).collect();
+    let data = events.iter().map(|event| serde_json::from_str::<Value>(&event.data).unwrap());
+    let reminders: Vec<_> = data.filter_map(|data| data["reminder"].as_i64()).collect();
     assert_eq!(reminders, [1, 2, 3]);
 }
 
