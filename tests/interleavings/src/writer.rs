@@ -129,6 +129,22 @@ impl Writer {
         Ok(is_done)
     }
 
+    /// As callers do who only look: `false` when it was not free.
+    fn look(&self) -> bool {
+        let looked = self.queue.if_free(|Connection(log)| {
+            {
+                let mut history = log.write();
+                assert!(!history.is_committing, "lent in the middle of a commit");
+                assert!(!history.is_gone, "lent after the end");
+                // Nobody may commit meanwhile either.
+                history.is_committing = true;
+            }
+            others_may_run();
+            log.write().is_committing = false;
+        });
+        looked.is_some()
+    }
+
     /// A caller of its own.
     fn spawn<T: Send + 'static>(&self, life: impl FnOnce(&Self) -> T + Send + 'static) -> JoinHandle<T> {
         let writer = self.clone();
@@ -140,6 +156,7 @@ impl Writer {
         self.queue.close();
         thread.join().unwrap();
         assert!(self.log.write().is_gone, "the thread ended without dropping the connection");
+        assert!(!self.look(), "lent after the end");
         assert_eq!(self.queue.push(self.surplus(), true), Err(Closed));
         self.queue.try_commit();
 
@@ -217,6 +234,18 @@ fn a_full_queue_and_small_groups_let_everybody_go_on() {
     explore(|| {
         let (writer, thread) = Writer::start(2, 2);
         callers(&writer, 4, 2);
+        writer.finish(thread);
+    });
+}
+
+#[test]
+fn who_borrows_the_connection_has_it_alone_and_holds_nobody_up_for_ever() {
+    explore(|| {
+        let (writer, thread) = Writer::start(2, 2);
+        let looking = (0..2).map(|_| writer.spawn(|writer| [writer.look(), writer.look()]));
+        let looking = looking.collect();
+        callers(&writer, 2, 2);
+        join(looking);
         writer.finish(thread);
     });
 }
