@@ -38,6 +38,8 @@
 //!   tool: then they are recorded before they are answered.
 //! - **Broadcasts fan out when they are sent**: one inbox row for each recipient. What is unread is then one
 //!   index range per member, at any size, and a name that changes hands starts with an empty inbox.
+//! - **Processes queue up to write**, at a lock of the kernel's (`<database>-turn`): where SQLite's own is taken,
+//!   it sleeps for up to 100 ms and tries again, and a swarm of processes waits for seconds.
 //! - **A name is not an identity.** Every holder of a name has a row; inboxes, tokens and streams belong to
 //!   the row.
 //! - **`remaining` stops counting at 10,000**, so that no list costs more the longer it is.

@@ -48,7 +48,7 @@ pub use tx::{ReadTx, WriteTx};
 
 use checkpoint::Checkpointer;
 use readers::Readers;
-use writer::Writer;
+use writer::{Turns, Writer};
 
 /// Most characters of a list result's items together: tools.md stops lists before 12,000, and the rest is
 /// for the frame and the unread badge.
@@ -115,7 +115,10 @@ impl Db {
         let prepare = |source| OpenError::Prepare { path: path.display().to_string(), source };
         let checkpointer = Checkpointer::start(&mut connection, path.to_owned(), options).map_err(prepare)?;
         let (sender, commits) = watch::channel(0_u64);
-        let writer = Writer::start(connection, move || sender.send_modify(|count| *count += 1))
+        let writer = Turns::open(path, options.busy_timeout)
+            .and_then(|turns| {
+                Writer::start(connection, turns, move || sender.send_modify(|count| *count += 1))
+            })
             .map_err(|error| prepare(Error::Fault(error.to_string())))?;
         let readers = Readers::new(path.to_owned(), options);
         Ok(Self {

@@ -1,9 +1,10 @@
 //! The one writer: queued jobs are committed in groups, so that however many callers wait, they share one
 //! fsync. A caller that finds the connection free commits by itself, with all that is queued; so a lone
-//! writer wakes nobody. Who commits when is `queue`'s business, what a commit is, this file's. Knows nothing of
-//! what the jobs do.
+//! writer wakes nobody. Who commits when is `queue`'s business, which process `turns`', and what a commit is,
+//! this file's. Knows nothing of what the jobs do.
 
 mod queue;
+mod turns;
 /// What `queue` is built on here.
 mod sync {
     pub(super) use std::time::Instant;
@@ -25,6 +26,7 @@ use super::open;
 use super::readers::consistent;
 use super::tx::{ReadTx, WriteTx};
 use queue::{Limits, Queue};
+pub(super) use turns::Turns;
 
 const LIMITS: Limits = Limits {
     waiting: 4_096,
@@ -79,9 +81,10 @@ impl Writer {
     /// Starts the thread. `committed` is called after every commit, before the callers hear of it.
     pub(super) fn start(
         connection: Connection,
+        turns: Turns,
         committed: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let commit = move |connection: &Connection, group| commit(connection, group, &committed);
+        let commit = move |connection: &Connection, group| commit(connection, &turns, group, &committed);
         let queue = Arc::new(Queue::new(connection, LIMITS, commit));
         let of_thread = Arc::clone(&queue);
         let thread =
@@ -160,8 +163,8 @@ impl Drop for Writer {
 }
 
 /// One transaction for the group. Nobody hears of success before the commit.
-fn commit(connection: &Connection, mut group: Vec<Box<dyn Job>>, committed: &dyn Fn()) {
-    let result = transact(connection, &mut group);
+fn commit(connection: &Connection, turns: &Turns, mut group: Vec<Box<dyn Job>>, committed: &dyn Fn()) {
+    let result = turns.take().and_then(|_turn| transact(connection, &mut group));
     if result.is_ok() {
         committed();
     } else if !connection.is_autocommit()
@@ -233,7 +236,8 @@ mod tests {
         connection.busy_timeout(Duration::from_millis(100)).unwrap();
         let commits = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&commits);
-        let writer = Writer::start(connection, move || {
+        let turns = Turns::open(&path, Duration::from_millis(100)).unwrap();
+        let writer = Writer::start(connection, turns, move || {
             counter.fetch_add(1, Ordering::SeqCst);
         })
         .unwrap();
