@@ -73,6 +73,7 @@ fn queue_up(file: &File, asking: &Receiver<SyncSender<()>>) {
     for come in asking {
         let locked = file.lock();
         if come.send(()).is_err() && locked.is_ok() {
+            // Should another of our threads hold it by now, its turn ends early, which SQLite's lock sees to.
             let _ = file.unlock();
         }
     }
