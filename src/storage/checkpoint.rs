@@ -24,8 +24,13 @@ const HELP: c_int = 4_000;
 /// Pages in the log at which whoever commits waits for the thread first (32 MiB): they write faster than it moves.
 const WAIT: c_int = 8_000;
 
-/// The thread that does it. It ends when the connection it looks after is closed; dropping this waits for that.
-pub(super) struct Checkpointer(Option<JoinHandle<()>>);
+/// The thread that does it. To be dropped when the connection it looks after is closed: of two that are closed at
+/// once, SQLite takes neither for the last, which is to clear the log away.
+pub(super) struct Checkpointer {
+    /// Gone when the thread is to end.
+    orders: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Checkpointer {
     /// Has the commits of `connection` looked after.
@@ -38,14 +43,15 @@ impl Checkpointer {
             .name("storage-checkpoint".into())
             .spawn(move || work(&received, &of_thread, || open::reader(&path, options)))
             .map_err(|error| Error::Fault(error.to_string()))?;
-        connection.wal_hook(Some(after_commit(orders, at_work)))?;
-        Ok(Self(Some(thread)))
+        connection.wal_hook(Some(after_commit(orders.clone(), at_work)))?;
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
             // It panics nowhere; if it did, there is nothing to be done about it here.
             let _ = thread.join();
         }
