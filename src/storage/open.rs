@@ -17,8 +17,11 @@ use super::{Durability, OpenOptions, legacy};
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Append-only; the schema version is the number of them that have run.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_fewer_pages.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_fewer_pages.sql"),
+    include_str!("migrations/0003_promises.sql"),
+];
 
 /// "TTbl": marks the file as ours (`PRAGMA application_id`).
 pub(super) const APPLICATION_ID: i64 = 0x5454_626C;

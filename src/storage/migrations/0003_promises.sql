@@ -1,0 +1,1 @@
+-- What strangers found: each part below stands on its own.
