@@ -2,7 +2,6 @@
 //! and keeps the log bounded. Knows nothing of what is written.
 
 use std::ffi::c_int;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use rusqlite::hooks::Wal;
 
 use super::OpenOptions;
 use super::error::{Error, Result};
+use super::file::OpenFile;
 use super::open;
 
 /// Pages in the log from which on it is moved, beside those who write (8 MiB). A page that is written again and
@@ -34,14 +34,18 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// Has the commits of `connection` looked after.
-    pub(super) fn start(connection: &mut Connection, path: PathBuf, options: OpenOptions) -> Result<Self> {
+    pub(super) fn start(
+        connection: &mut Connection,
+        file: Arc<OpenFile>,
+        options: OpenOptions,
+    ) -> Result<Self> {
         // One order at most waits: it is for all that is in the log by then.
         let (orders, received) = sync_channel(1);
         let at_work = Arc::new(Mutex::new(()));
         let of_thread = Arc::clone(&at_work);
         let thread = std::thread::Builder::new()
             .name("storage-checkpoint".into())
-            .spawn(move || work(&received, &of_thread, || open::reader(&path, options)))
+            .spawn(move || work(&received, &of_thread, || open::reader(&file, options)))
             .map_err(|error| Error::Fault(error.to_string()))?;
         connection.wal_hook(Some(after_commit(orders.clone(), at_work)))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
@@ -103,6 +107,7 @@ fn move_log(connection: &Connection) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -119,7 +124,12 @@ mod tests {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; CREATE TABLE t (b BLOB)")
             .unwrap();
         let options = OpenOptions { durability: Durability::Normal, ..OpenOptions::default() };
-        let checkpointer = Checkpointer::start(&mut connection, path.clone(), options).unwrap();
+        let checkpointer = Checkpointer::start(
+            &mut connection,
+            Arc::new(OpenFile::register(&path, || Ok(())).unwrap()),
+            options,
+        )
+        .unwrap();
         // Dropped from the last to the first.
         (dir, path, checkpointer, connection)
     }

@@ -14,6 +14,12 @@ pub enum Error {
     /// The disk is full or the file system refuses writes.
     #[error("the database cannot be written: {0}")]
     Unwritable(String),
+    /// The path of the database no longer leads to the open file.
+    #[error("the database file was moved, removed or replaced while it was open")]
+    Replaced,
+    /// A newer program has migrated the database since this process opened it.
+    #[error("the database was upgraded by a newer team-table")]
+    Upgraded,
     /// The writer has stopped, because the process is shutting down.
     #[error("the database is closing")]
     Closed,
@@ -32,6 +38,8 @@ impl Error {
             Self::Refused(refusal) => Self::Refused(refusal.clone()),
             Self::Busy => Self::Busy,
             Self::Unwritable(reason) => Self::Unwritable(reason.clone()),
+            Self::Replaced => Self::Replaced,
+            Self::Upgraded => Self::Upgraded,
             Self::Closed => Self::Closed,
             Self::Sqlite(error) => Self::Fault(error.to_string()),
             Self::Fault(reason) => Self::Fault(reason.clone()),

@@ -14,6 +14,7 @@ mod error;
 mod escalations;
 mod events;
 mod facts;
+mod file;
 mod inbox;
 mod leases;
 mod legacy;
@@ -47,6 +48,7 @@ pub use tasks::TaskQuery;
 pub use tx::{ReadTx, WriteTx};
 
 use checkpoint::Checkpointer;
+use file::OpenFile;
 use readers::Readers;
 use writer::{Turns, Writer};
 
@@ -94,13 +96,14 @@ struct Inner {
     writer: Writer,
     _checkpointer: Checkpointer,
     readers: Readers,
-    path: PathBuf,
     commits: watch::Receiver<u64>,
+    /// Last: it outlives every connection.
+    file: Arc<OpenFile>,
 }
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("path", &self.inner.path).finish_non_exhaustive()
+        f.debug_struct("Db").field("path", &self.path()).finish_non_exhaustive()
     }
 }
 
@@ -111,25 +114,21 @@ impl Db {
     /// # Errors
     /// See [`OpenError`]; the file is then left untouched.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
-        let mut connection = open::open(path, options)?;
+        let (mut connection, file) = open::open(path, options)?;
+        let file = Arc::new(file);
         let prepare = |source| OpenError::Prepare { path: path.display().to_string(), source };
-        let checkpointer = Checkpointer::start(&mut connection, path.to_owned(), options).map_err(prepare)?;
+        let checkpointer =
+            Checkpointer::start(&mut connection, Arc::clone(&file), options).map_err(prepare)?;
         let (sender, commits) = watch::channel(0_u64);
         let writer = Turns::open(path, options.busy_timeout)
             .and_then(|turns| {
-                Writer::start(connection, turns, move || sender.send_modify(|count| *count += 1))
+                Writer::start(connection, turns, Arc::clone(&file), move || {
+                    sender.send_modify(|count| *count += 1);
+                })
             })
             .map_err(|error| prepare(Error::Fault(error.to_string())))?;
-        let readers = Readers::new(path.to_owned(), options);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer,
-                _checkpointer: checkpointer,
-                readers,
-                path: path.to_owned(),
-                commits,
-            }),
-        })
+        let readers = Readers::new(options, Arc::clone(&file));
+        Ok(Self { inner: Arc::new(Inner { writer, _checkpointer: checkpointer, readers, commits, file }) })
     }
 
     /// Runs `job` on a consistent view of the database. Blocks; not for async threads.
@@ -178,7 +177,7 @@ impl Db {
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        self.inner.file.path()
     }
 
     /// Commits what is queued; later writes are [`Error::Closed`].

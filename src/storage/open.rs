@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, OpenError, Result};
+use super::file::OpenFile;
 use super::{Durability, OpenOptions, legacy};
 
 /// How long a writer waits for other processes before it says `unavailable`. A commit takes milliseconds,
@@ -26,13 +27,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// "TTbl": marks the file as ours (`PRAGMA application_id`).
 pub(super) const APPLICATION_ID: i64 = 0x5454_626C;
 
-/// Opens the writer's connection, with the schema brought up to date.
-pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Connection, OpenError> {
+/// Opens the writer's connection, with the schema brought up to date. The file is to be dropped after the last
+/// connection to it.
+pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, OpenFile), OpenError> {
     let shown = || path.display().to_string();
     let io = |error: std::io::Error| OpenError::Io { path: shown(), reason: error.to_string() };
     let prepare = |source: Error| OpenError::Prepare { path: shown(), source };
     create_owner_only(path).map_err(io)?;
-    check_header(path)?;
+    let file = OpenFile::register(path, || check_header(path))?;
     let mut connection = connect(path, options).map_err(|error| classify(path, error))?;
     match state(&connection).map_err(|error| classify(path, error))? {
         State::Ours(version) if version > known() => {
@@ -51,12 +53,13 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Connection, Open
         .map_err(|error| classify(path, error.into()))?;
     set_durability(&connection, options).map_err(prepare)?;
     restrict(path).map_err(io)?;
-    Ok(connection)
+    Ok((connection, file))
 }
 
-/// Opens a connection for reading an existing database.
-pub(super) fn reader(path: &Path, options: OpenOptions) -> Result<Connection> {
-    let connection = connect(path, options)?;
+/// Opens another connection for reading to an open file; another file that is at its path by now is refused.
+pub(super) fn reader(file: &OpenFile, options: OpenOptions) -> Result<Connection> {
+    file.check()?;
+    let connection = connect(file.path(), options)?;
     connection.execute_batch("PRAGMA query_only = ON")?;
     Ok(connection)
 }
@@ -65,6 +68,12 @@ pub(super) fn reader(path: &Path, options: OpenOptions) -> Result<Connection> {
 pub(super) fn rewrite_version(connection: &Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(connection.pragma_update(None, "user_version", version)?)
+}
+
+/// Refuses to go on where a newer program has changed the schema.
+pub(super) fn check_version(connection: &Connection) -> Result<()> {
+    let version: i64 = connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    if version > known() { Err(Error::Upgraded) } else { Ok(()) }
 }
 
 fn known() -> i64 {

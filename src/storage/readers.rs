@@ -1,12 +1,13 @@
 //! The readers: a few connections that are opened when first needed and then kept.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::OpenOptions;
-use super::error::Result;
+use super::error::{Error, Result};
+use super::file::OpenFile;
 use super::open;
 use super::tx::ReadTx;
 
@@ -15,10 +16,10 @@ use super::tx::ReadTx;
 const MAX_READERS: usize = 4;
 
 pub(super) struct Readers {
-    path: PathBuf,
     options: OpenOptions,
     pool: Mutex<Pool>,
     returned: Condvar,
+    file: Arc<OpenFile>,
 }
 
 struct Pool {
@@ -27,18 +28,18 @@ struct Pool {
 }
 
 impl Readers {
-    pub(super) const fn new(path: PathBuf, options: OpenOptions) -> Self {
+    pub(super) const fn new(options: OpenOptions, file: Arc<OpenFile>) -> Self {
         let pool = Mutex::new(Pool { idle: Vec::new(), open: 0 });
-        Self { path, options, pool, returned: Condvar::new() }
+        Self { options, pool, returned: Condvar::new(), file }
     }
 
     pub(super) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         let mut reader = self.take();
         let connection = match &mut reader.connection {
             Some(connection) => connection,
-            none => none.insert(open::reader(&self.path, self.options)?),
+            none => none.insert(open::reader(&self.file, self.options)?),
         };
-        consistent(connection, job)
+        consistent(connection, &self.file, job)
     }
 
     fn take(&self) -> Reader<'_> {
@@ -59,11 +60,18 @@ impl Readers {
 /// Runs `job` on one view of the database.
 pub(super) fn consistent<T>(
     connection: &Connection,
+    file: &OpenFile,
     job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
 ) -> Result<T> {
+    file.recheck()?;
     connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
     let _end = End(connection);
-    job(&ReadTx::new(connection))
+    let done = job(&ReadTx::new(connection));
+    // A newer schema lacks what an older program asks for: that is the news, not the statement that failed.
+    if let Err(Error::Sqlite(_)) = done {
+        open::check_version(connection)?;
+    }
+    done
 }
 
 /// Ends a transaction, whatever became of the job. (rusqlite's own would compile both statements anew each time.)

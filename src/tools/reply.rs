@@ -123,6 +123,17 @@ pub(super) fn refusal_of(error: Error) -> Refusal {
                 "tell your operator: `team-table doctor` says what is wrong; reading still works",
             )
         }
+        Error::Replaced => Refusal::new(
+            Code::Unavailable,
+            "the database file was moved, removed or replaced under this process; nothing was changed",
+            "restart this client or server, so that it opens the file that is there now; tell your operator: \
+             `team-table doctor` names the processes that still use the old file",
+        ),
+        Error::Upgraded => Refusal::new(
+            Code::Unavailable,
+            "team-table was upgraded; nothing was changed",
+            "restart this client or server: it still runs the older program",
+        ),
         Error::Closed => Refusal::new(
             Code::Unavailable,
             "the server is shutting down; nothing was changed",

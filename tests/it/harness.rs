@@ -241,6 +241,11 @@ impl Desk {
         self.db().write(|_| Ok(())).unwrap();
     }
 
+    /// Whether the readiness probe would say yes.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        self.runtime.block_on(self.table.ready())
+    }
+
     /// A connection that looks at the file from the outside.
     pub(crate) fn sql(&self) -> Connection {
         Connection::open(&self.path).unwrap()

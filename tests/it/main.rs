@@ -37,5 +37,6 @@ mod policy_cli;
 mod schemas;
 mod security;
 mod security_files;
+mod storage_file;
 mod upgrade;
 mod workbench;

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::error::{Error, Result};
+use super::file::OpenFile;
 use super::open;
 use super::readers::consistent;
 use super::tx::{ReadTx, WriteTx};
@@ -75,6 +76,7 @@ where
 pub(super) struct Writer {
     queue: Arc<Queue<Connection, Box<dyn Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    file: Arc<OpenFile>,
 }
 
 impl Writer {
@@ -82,14 +84,18 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         turns: Turns,
+        file: Arc<OpenFile>,
         committed: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let commit = move |connection: &Connection, group| commit(connection, &turns, group, &committed);
+        let of_commit = Arc::clone(&file);
+        let commit = move |connection: &Connection, group| {
+            commit(connection, &turns, &of_commit, group, &committed);
+        };
         let queue = Arc::new(Queue::new(connection, LIMITS, commit));
         let of_thread = Arc::clone(&queue);
         let thread =
             std::thread::Builder::new().name("storage-writer".into()).spawn(move || of_thread.run())?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)), file })
     }
 
     /// Runs `job` in a transaction and waits until it is on disk.
@@ -112,7 +118,8 @@ impl Writer {
         J: FnOnce(&ReadTx<'_>) -> Result<T>,
     {
         let mut job = Some(job);
-        let done = self.queue.if_free(|connection| job.take().map(|job| consistent(connection, job)));
+        let done =
+            self.queue.if_free(|connection| job.take().map(|job| consistent(connection, &self.file, job)));
         match (done.flatten(), job) {
             (Some(done), _) => Ok(done),
             (None, Some(job)) => Err(job),
@@ -163,8 +170,14 @@ impl Drop for Writer {
 }
 
 /// One transaction for the group. Nobody hears of success before the commit.
-fn commit(connection: &Connection, turns: &Turns, mut group: Vec<Box<dyn Job>>, committed: &dyn Fn()) {
-    let result = turns.take().and_then(|_turn| transact(connection, &mut group));
+fn commit(
+    connection: &Connection,
+    turns: &Turns,
+    file: &OpenFile,
+    mut group: Vec<Box<dyn Job>>,
+    committed: &dyn Fn(),
+) {
+    let result = turns.take().and_then(|_turn| transact(connection, file, &mut group));
     if result.is_ok() {
         committed();
     } else if !connection.is_autocommit()
@@ -187,8 +200,11 @@ fn bury(connection: &Connection) {
     let _ = open::rewrite_version(connection);
 }
 
-fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<()> {
+fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]) -> Result<()> {
     run_cached(connection, "BEGIN IMMEDIATE")?;
+    // Under the lock, so that neither changes before the commit, but for a file that is moved at this very moment.
+    file.check()?;
+    open::check_version(connection)?;
     // One job alone is its own transaction; a savepoint would copy every page that it touches.
     if let [alone] = group {
         return run_cached(connection, if run_job(connection, alone)? { "COMMIT" } else { "ROLLBACK" });
@@ -237,7 +253,8 @@ mod tests {
         let commits = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&commits);
         let turns = Turns::open(&path, Duration::from_millis(100)).unwrap();
-        let writer = Writer::start(connection, turns, move || {
+        let file = Arc::new(OpenFile::register(&path, || Ok(())).unwrap());
+        let writer = Writer::start(connection, turns, file, move || {
             counter.fetch_add(1, Ordering::SeqCst);
         })
         .unwrap();
