@@ -2,6 +2,7 @@
 //! is taken down again in an order that loses nothing.
 
 use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use crate::config::{Config, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::mcp;
-use crate::policy::{HostConfig, PolicyError, PolicyHost};
-use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions};
+use crate::policy::{HostConfig, PolicyError, PolicyHost, SetStatus};
+use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
 use crate::tools::{Table, TableOptions};
 
 /// How often the decision log is looked over for what is too old or too much.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// How often the set in force is compared with the one recorded. A command records its own change long before.
+const RECORD_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +97,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     // Before anybody can reach us: a SIGHUP that nobody awaits ends the process.
     let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
-    let background = tokio::spawn(look_after(table.clone(), tls.clone(), hangup));
+    let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
     let served = match config.transport {
         Transport::Stdio => mcp::serve_stdio(table.clone(), config.token).await.map_err(AppError::from),
         Transport::Network => serve_network(&table, &config, tls).await,
@@ -142,8 +145,11 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
 
 /// What goes on beside the calls: SIGHUP reloads the policies and the certificate, the decision log is kept in
 /// bounds.
-async fn look_after(table: Table, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal) {
+async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal) {
     let mut prune = tokio::time::interval(PRUNE_EVERY);
+    let mut record = tokio::time::interval(RECORD_EVERY);
+    record.reset();
+    let mut recorded = String::new();
     loop {
         tokio::select! {
             _ = hangup.recv() => {
@@ -151,6 +157,15 @@ async fn look_after(table: Table, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal
                 if let Some(tls) = tls.clone() {
                     // Only fails when the runtime ends.
                     let _ = tokio::task::spawn_blocking(move || reload_certificate(&tls)).await;
+                }
+            }
+            _ = record.tick() => {
+                let Some(status) = table.policies().status().filter(|status| status.digest != recorded) else { continue };
+                recorded.clone_from(&status.digest);
+                let (db, dir) = (table.db().clone(), dir.clone());
+                let done = tokio::task::spawn_blocking(move || record_set(&db, &dir, &status)).await;
+                if let Ok(Err(error)) = done {
+                    tracing::warn!(%error, "the change of the policy set was not recorded");
                 }
             }
             _ = prune.tick() => {
@@ -162,6 +177,30 @@ async fn look_after(table: Table, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal
             }
         }
     }
+}
+
+/// Leaves an audit row about the set that decides, if it is not the one recorded last.
+fn record_set(db: &Db, dir: &Path, status: &SetStatus) -> crate::storage::Result<()> {
+    let modules: Vec<_> = status
+        .deciding
+        .iter()
+        .map(|policy| {
+            serde_json::json!({
+                "name": policy.name,
+                "mode": policy.mode,
+                "module": policy.digest,
+                "settings": policy.settings_digest,
+                "rolled_back": policy.rolled_back,
+            })
+        })
+        .collect();
+    let change = PolicyChange {
+        at: Clock::System.now(),
+        action: POLICY_SET.into(),
+        policy: dir.display().to_string(),
+        details: serde_json::json!({ "to": status.digest, "policies": modules }),
+    };
+    db.write(move |tx| tx.record_policy_change(&change))
 }
 
 fn reload_certificate(tls: &mcp::Tls) {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -257,9 +257,8 @@ impl Config {
             (Some(_), None) => return Err(half_of_tls("TEAM_TABLE_TLS_CERT", "TEAM_TABLE_TLS_KEY")),
             (None, Some(_)) => return Err(half_of_tls("TEAM_TABLE_TLS_KEY", "TEAM_TABLE_TLS_CERT")),
         };
-        let policies = setting("policies", path(&flags.policies))
-            .path()
-            .unwrap_or_else(|| db.parent().unwrap_or(&PathBuf::new()).join("policies"));
+        let policies =
+            setting("policies", path(&flags.policies)).path().unwrap_or_else(|| default_policies(&db));
         Ok(Self {
             durability,
             transport,
@@ -285,10 +284,17 @@ impl Config {
         self.beside_db("policy-cache")
     }
 
-    /// Where the last good policy set is kept.
+    /// Where the last good policy set of the policy directory is kept. Each directory has its own: trying another one
+    /// changes nothing that a server falls back to.
     #[must_use]
     pub fn policy_state(&self) -> PathBuf {
-        self.beside_db("policy-state")
+        let of_database = self.beside_db("policy-state");
+        if self.policies == default_policies(&self.db) {
+            return of_database;
+        }
+        let path = std::path::absolute(&self.policies).unwrap_or_else(|_| self.policies.clone());
+        let name = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+        of_database.join(name.get(..16).unwrap_or_default())
     }
 
     fn beside_db(&self, name: &str) -> PathBuf {
@@ -312,6 +318,11 @@ fn half_of_tls(given: &str, missing: &str) -> ConfigError {
     ConfigError::Combination(format!(
         "{given} needs {missing} beside it: set both, or neither for plain HTTP"
     ))
+}
+
+/// `policies/` beside the database.
+fn default_policies(db: &Path) -> PathBuf {
+    db.parent().unwrap_or(Path::new("")).join("policies")
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(super) fn since(text: Option<&str>) -> Result<Option<i64>, CliError> {
     })
 }
 
-fn as_json(row: &AuditRow) -> Value {
+pub(super) fn as_json(row: &AuditRow) -> Value {
     let mut value = json!(row);
     if let Value::Object(fields) = &mut value {
         fields.insert("at".into(), clock::format(row.at).into());

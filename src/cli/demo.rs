@@ -186,7 +186,7 @@ async fn swap_a_policy(table: &Table, policies: &Path, ben: &Agent) -> Result<()
     if let Value::Object(settings) = json!({ "roles": { "reviewer": { "deny": ["broadcast"] } } }) {
         entry.settings = settings;
     }
-    editor.put(&entry);
+    editor.put(&entry)?;
     editor.save()?;
     say("  table │ policy-set.toml changes: reviewers may no longer broadcast")?;
     let swapped = Instant::now();

@@ -148,9 +148,13 @@ fn policies(config: &Config) -> Finding {
     let Some(status) = host.wait_for(PATIENCE, |_| true) else {
         return Finding::bad("policies", "they take longer than a minute to load", "team-table policy list");
     };
-    let names: Vec<&str> = status.policies.iter().map(|policy| policy.name.as_str()).collect();
+    let names: Vec<&str> = status.deciding.iter().map(|policy| policy.name.as_str()).collect();
     match (&status.error, status.source) {
-        (None, _) => Finding::good("policies", format!("{} active: {}", names.len(), names.join(", "))),
+        (None, _) => {
+            let off = super::policy::not_deciding(&status.not_deciding).map(|off| format!("; {off}"));
+            let off = off.unwrap_or_default();
+            Finding::good("policies", format!("{} active: {}{off}", names.len(), names.join(", ")))
+        }
         (Some(error), Source::Nothing) => {
             Finding::bad("policies", format!("every call is refused: {error}"), mend_policies(config))
         }

@@ -192,9 +192,14 @@ fn words(note: &Note) -> String {
         output::visible(&if short.len() < text.len() { format!("{short}…") } else { short })
     };
     match note {
-        Note::Started { agent, max_messages, interval_seconds } => format!(
-            "answering for {agent}: at most {max_messages} automatic replies, a look every {interval_seconds} s at least"
-        ),
+        Note::Started { agent, max_messages, interval_seconds, not_deciding } => {
+            let off =
+                super::policy::not_deciding(not_deciding).map(|off| format!("\n{off}")).unwrap_or_default();
+            format!(
+                "answering for {agent}: at most {max_messages} automatic replies; new messages at once, and a look \
+                 every {interval_seconds} s{off}"
+            )
+        }
         Note::Registered { agent, token } => {
             format!("registered {agent}; its token, shown this once: {token}")
         }

@@ -136,6 +136,7 @@ impl Daemon {
             agent: agent.name.clone(),
             max_messages: self.options.max_messages,
             interval_seconds: self.options.interval.as_secs(),
+            not_deciding: self.policies.current().not_deciding(),
         });
         let ended = self.answer_until_ended(&agent, hub, stop).await;
         let holder = self.holder.name().to_owned();

@@ -14,6 +14,8 @@ pub enum Note {
         max_messages: i64,
         /// Longest time between two looks.
         interval_seconds: u64,
+        /// The built-in policies that do not decide.
+        not_deciding: Vec<&'static str>,
     },
     /// There was no such agent, and now there is; its token is shown this once.
     Registered {

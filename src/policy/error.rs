@@ -138,6 +138,22 @@ pub enum PolicyError {
         /// Of the bytes that should be there.
         pinned: String,
     },
+    /// The policy directory was there and is not any more.
+    #[error("the policy directory {} is gone; put it back, or make an empty one for the built-in set", .0.display())]
+    DirectoryGone(std::path::PathBuf),
+    /// A setting that cannot be taken.
+    #[error("setting `{path}`: {problem}")]
+    Setting {
+        /// Its path, as in `roles.reviewer.deny[0]`.
+        path: String,
+        /// What is wrong with it, and what is taken.
+        problem: String,
+    },
+    /// A built-in policy that the set file does not name.
+    #[error(
+        "`{0}` is built in and decides with its defaults: to switch it off, team-table policy disable {0}"
+    )]
+    NotInFile(String),
     /// No policy of that name in the set file.
     #[error("no policy `{0}` in the set")]
     NoSuchPolicy(String),

@@ -59,6 +59,10 @@ pub struct SetStatus {
     pub swap_millis: u64,
     /// The policies of the last attempt: when it was refused, with what was wrong with each.
     pub policies: Vec<PolicyStatus>,
+    /// The policies of the set that decides.
+    pub deciding: Vec<PolicyStatus>,
+    /// The built-in policies that do not decide.
+    pub not_deciding: Vec<&'static str>,
 }
 
 /// What `/metrics` shows.

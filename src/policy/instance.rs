@@ -29,6 +29,14 @@ impl Question<'_> {
             Self::Review(_) => Hook::Escalation,
         }
     }
+
+    /// The agent whose words are judged.
+    pub(super) const fn agent(&self) -> &str {
+        match self {
+            Self::Authorize(call) => call.principal.name,
+            Self::Review(message) => message.sender.name,
+        }
+    }
 }
 
 /// An answer and what it cost.

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
-use super::builtin::BUILTINS;
+use super::builtin::{BUILTIN_PREFIX, BUILTINS};
 use super::error::PolicyError;
 use super::module::{Loader, Module};
 use super::set::{Policy, PolicySet};
-use super::set_file::{self, Entry, Resolved};
+use super::set_file::{self, Editor, Entry, Resolved};
 use super::settings::settings_digest;
-use super::state::{Quarantine, State};
+use super::state::State;
 
 /// How many policies are loaded at a time: compiling takes memory that is not given back.
 const MAX_AT_ONCE: usize = 4;
@@ -105,18 +105,34 @@ pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, P
     state.last_good()?.into_iter().map(load).collect()
 }
 
-/// Takes the module that the set file names for a policy out of force, as a person does with `policy rollback`. Every
-/// process follows; [`State::release`] undoes it. Returns the module's digest.
+/// Puts the module that was in force before back into the set file, with its settings and limits, as a person does with
+/// `policy rollback`. Every process follows. Returns the digest of the module that decides now.
 ///
 /// # Errors
 /// When there is no such policy, or nothing that could decide in its place.
-pub fn roll_back(dir: &Path, state: &State, policy: &str, now: i64) -> Result<String, PolicyError> {
-    let entry = set_file::read(dir)?.into_iter().find(|entry| entry.name == policy);
+pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, PolicyError> {
+    let mut editor = Editor::open(dir)?;
+    let entry = editor.entries()?.into_iter().find(|entry| entry.name == policy);
     let entry = entry.ok_or_else(|| PolicyError::NoSuchPolicy(policy.to_owned()))?;
-    let digest = set_file::resolve(dir, entry)?.digest;
-    let reason = "rolled back by a person".to_owned();
-    state.quarantine(Quarantine { policy: policy.to_owned(), digest: digest.clone(), since: now, reason })?;
-    Ok(digest)
+    let digest = set_file::resolve(dir, entry.clone())?.digest;
+    let before = state.fallback(policy, &digest)?;
+    let mut before = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
+    if !before.entry.module.starts_with(BUILTIN_PREFIX) {
+        before.entry.module = editor.add_module(policy, &before.bytes)?;
+        before.entry.digest = Some(before.digest.clone());
+    }
+    before.entry.mode = entry.mode;
+    editor.put(&before.entry)?;
+    state.forget(&before, &digest)?;
+    editor.save()?;
+    Ok(before.digest)
+}
+
+/// The digest of the module that a set of these entries names for a policy; `None` when it names none that can be read.
+#[must_use]
+pub fn named_digest(dir: &Path, entries: &[Entry], policy: &str) -> Option<String> {
+    let entry = entries.iter().find(|entry| entry.name == policy)?;
+    set_file::resolve(dir, entry.clone()).ok().map(|resolved| resolved.digest)
 }
 
 /// The bytes of a module by digest, for explaining and replaying decisions: one that comes with the binary, one that was in
@@ -234,6 +250,13 @@ impl PolicyStatus {
             error: None,
             rolled_back: None,
         }
+    }
+
+    /// A policy that decides, whatever the set file says by now.
+    pub(super) fn of_policy(policy: &Policy) -> Self {
+        let mut status = Self::of(&Entry { mode: policy.mode, ..Entry::new(&policy.name, "(kept copy)") });
+        status.loaded(&policy.module);
+        status
     }
 
     fn loaded(&mut self, module: &Module) {

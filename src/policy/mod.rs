@@ -49,7 +49,7 @@ pub use bench::CaseCost;
 pub use error::PolicyError;
 pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
 pub use limits::Limits;
-pub use load::{PolicyStatus, find_module, roll_back};
+pub use load::{PolicyStatus, find_module, named_digest, roll_back};
 pub use module::{CheckReport, Loader, Module};
 pub use set::{Manifest, Policy, PolicySet};
 pub use state::{Quarantine, State};

@@ -1,7 +1,7 @@
 //! What is counted while policies decide (for `/metrics`), and the watch over modules that fail again and again. Shared by
 //! all sets of a process, so that counters survive a swap. Knows nothing of how a policy is run.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,8 +9,11 @@ use parking_lot::Mutex;
 
 use crate::domain::decision::{Answer, Mode, PolicyErrorKind, Verdict};
 
-/// Failures within [`WINDOW_MILLIS`] after which a module is rolled back.
+/// Failures within [`WINDOW_MILLIS`] after which a module may be rolled back.
 pub const MAX_FAILURES: usize = 5;
+/// Agents whose questions must fail before a module counts as failing for everybody: one agent chooses its inputs, and must
+/// not choose the module that judges them.
+pub const MIN_AGENTS: usize = 3;
 /// The window in which failures are counted, in milliseconds.
 pub const WINDOW_MILLIS: i64 = 60_000;
 /// Upper bounds of the latency histogram's buckets, in microseconds; one more bucket holds the rest.
@@ -37,8 +40,35 @@ pub(super) struct Failing {
 pub(super) struct Monitor {
     clock: Clock,
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
-    failures: Mutex<HashMap<(String, String), VecDeque<i64>>>,
+    failures: Mutex<HashMap<(String, String), Recent>>,
     report: Box<dyn Fn(Failing) + Send + Sync>,
+}
+
+/// How one module has done under one policy name.
+#[derive(Default)]
+struct Recent {
+    /// Whether it has answered rightly.
+    answered: bool,
+    /// When it failed, for which agent, and whether that may be the input's doing.
+    failures: VecDeque<(i64, String, bool)>,
+}
+
+impl Recent {
+    /// Whether the module itself is broken, by what is known of it. Fuel and memory are used up by inputs: of a module that
+    /// has answered they say nothing, of one that never has only when they fail for several agents. Other failures of a
+    /// module that has answered count when they come one after another, for several agents.
+    fn is_broken(&self) -> bool {
+        let enough =
+            |count: usize, agents: BTreeSet<&str>| count >= MAX_FAILURES && agents.len() >= MIN_AGENTS;
+        let own = || self.failures.iter().filter(|(_, _, by_input)| !by_input);
+        let all = self.failures.iter().map(|(_, agent, _)| agent.as_str()).collect();
+        let of_own = own().map(|(_, agent, _)| agent.as_str()).collect();
+        if self.answered {
+            enough(own().count(), of_own)
+        } else {
+            own().count() >= MAX_FAILURES || enough(self.failures.len(), all)
+        }
+    }
 }
 
 /// The counters of one policy name.
@@ -80,8 +110,16 @@ impl Monitor {
         self.counters.lock().iter().map(|(policy, counters)| counters.read(policy)).collect()
     }
 
-    /// Takes note of a verdict that was a failure; reports the module when it is one too many.
-    pub(super) fn failed(&self, verdict: &Verdict, kind: PolicyErrorKind, detail: &str) {
+    /// Takes note of a verdict that was no failure.
+    pub(super) fn answered(&self, verdict: &Verdict) {
+        let mut failures = self.failures.lock();
+        let recent = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
+        recent.answered = true;
+        recent.failures.clear();
+    }
+
+    /// Takes note of a verdict that was a failure, to a question of `agent`; reports the module when it is one too many.
+    pub(super) fn failed(&self, verdict: &Verdict, kind: PolicyErrorKind, detail: &str, agent: &str) {
         // What the host could not do is not the module's fault, nor is a busy machine: a module that hangs runs out of
         // fuel long before it runs out of time. And what a shadow does affects nothing.
         let innocent = matches!(kind, PolicyErrorKind::Host | PolicyErrorKind::Deadline);
@@ -90,13 +128,16 @@ impl Monitor {
         }
         let now = (self.clock)();
         let mut failures = self.failures.lock();
-        let times = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
-        times.push_back(now);
-        while times.front().is_some_and(|first| now - first > WINDOW_MILLIS) {
-            times.pop_front();
+        let recent = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
+        let by_input = matches!(kind, PolicyErrorKind::OutOfFuel | PolicyErrorKind::OutOfMemory);
+        recent.failures.push_back((now, agent.to_owned(), by_input));
+        while recent.failures.len() > MAX_FAILURES * 20
+            || recent.failures.front().is_some_and(|(first, ..)| now - first > WINDOW_MILLIS)
+        {
+            recent.failures.pop_front();
         }
-        if times.len() >= MAX_FAILURES {
-            times.clear();
+        if recent.is_broken() {
+            recent.failures.clear();
             let failing = Failing {
                 policy: verdict.policy.clone(),
                 digest: verdict.module.clone(),
@@ -165,17 +206,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn five_failures_within_a_minute_are_reported() {
+    /// A monitor at a clock that stands where told, and what it reports.
+    fn monitor() -> (Monitor, Arc<AtomicI64>, mpsc::Receiver<Failing>) {
         let now = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&now);
         let (report, reported) = mpsc::channel();
-        let monitor = Monitor::new(Arc::new(move || clock.load(Ordering::SeqCst)), move |failing| {
-            report.send(failing).unwrap();
-        });
+        let clock: Clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        (Monitor::new(clock, move |failing| report.send(failing).unwrap()), now, reported)
+    }
+
+    #[test]
+    fn five_failures_of_a_module_that_never_answered_are_reported() {
+        let (monitor, now, reported) = monitor();
         let fail = |at: i64, mode, kind| {
             now.store(at, Ordering::SeqCst);
-            monitor.failed(&verdict(mode), kind, "boom");
+            monitor.failed(&verdict(mode), kind, "boom", "alice");
         };
         for i in 0..20 {
             fail(i * 15_001, Mode::Enforce, PolicyErrorKind::Trap);
@@ -188,9 +233,43 @@ mod tests {
             "four a minute, shadows, a busy machine and the host's own failures are borne"
         );
         for _ in 0..5 {
-            fail(10_000_000, Mode::Enforce, PolicyErrorKind::OutOfFuel);
+            fail(10_000_000, Mode::Enforce, PolicyErrorKind::Trap);
         }
         assert_eq!(reported.try_recv().unwrap().policy, "p");
         assert!(reported.try_recv().is_err(), "reported once");
+    }
+
+    #[test]
+    fn what_an_agent_sends_takes_no_module_out_of_force() {
+        let (monitor, _now, reported) = monitor();
+        let fail = |kind, agent: &str| monitor.failed(&verdict(Mode::Enforce), kind, "boom", agent);
+        for _ in 0..100 {
+            fail(PolicyErrorKind::OutOfFuel, "alice");
+            fail(PolicyErrorKind::OutOfMemory, "bob");
+        }
+        assert!(reported.try_recv().is_err(), "two agents' inputs, before any answer");
+        monitor.answered(&verdict(Mode::Enforce));
+        for _ in 0..100 {
+            for agent in ["alice", "bob", "carol", "dave"] {
+                fail(PolicyErrorKind::OutOfFuel, agent);
+                fail(PolicyErrorKind::OutOfMemory, agent);
+            }
+            fail(PolicyErrorKind::Trap, "alice");
+            fail(PolicyErrorKind::Malformed, "bob");
+        }
+        assert!(reported.try_recv().is_err(), "it has answered, and does not trap for three agents");
+        monitor.answered(&verdict(Mode::Enforce));
+        for agent in ["alice", "bob", "carol"] {
+            fail(PolicyErrorKind::Trap, agent);
+        }
+        monitor.answered(&verdict(Mode::Enforce));
+        for agent in ["alice", "bob"] {
+            fail(PolicyErrorKind::Trap, agent);
+        }
+        assert!(reported.try_recv().is_err(), "it answers in between");
+        for agent in ["carol", "alice", "bob"] {
+            fail(PolicyErrorKind::Trap, agent);
+        }
+        assert!(reported.try_recv().is_ok(), "it traps for everybody");
     }
 }

@@ -2,6 +2,7 @@
 //! they started with because they hold it. Knows nothing of files.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::domain::decision::{
 };
 use crate::domain::facts;
 
+use super::builtin::{BUILTINS, Builtin};
 use super::combine::{Combined, combine};
 use super::instance::{Evaluated, Question};
 use super::limits::Limits;
@@ -61,6 +63,8 @@ pub struct PolicySet {
 struct Member {
     policy: Policy,
     counters: Option<Arc<Counters>>,
+    /// Whether its module's last verdict in this set was no failure: the monitor need not hear of another.
+    sound: AtomicBool,
 }
 
 impl PolicySet {
@@ -107,7 +111,11 @@ impl PolicySet {
         });
         let members = policies
             .into_iter()
-            .map(|policy| Member { counters: monitor.map(|monitor| monitor.counters(&policy.name)), policy })
+            .map(|policy| Member {
+                counters: monitor.map(|monitor| monitor.counters(&policy.name)),
+                policy,
+                sound: AtomicBool::new(false),
+            })
             .collect();
         let (loader, monitor) = (loader.clone(), monitor.cloned());
         Self { digest, generation, loader, members, requests, monitor, broken }
@@ -128,6 +136,18 @@ impl PolicySet {
     /// Its policies, sorted by name, shadow ones included.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.members.iter().map(|member| &member.policy)
+    }
+
+    /// The built-in policies that do not decide in this set: not in it, or only in the shadow.
+    #[must_use]
+    pub fn not_deciding(&self) -> Vec<&'static str> {
+        let decides = |builtin: &&Builtin| {
+            let digest = blake3::hash(builtin.bytes).to_hex();
+            self.policies()
+                .filter(|policy| policy.mode == Mode::Enforce)
+                .any(|policy| policy.name == builtin.name || policy.module.digest == digest.as_str())
+        };
+        BUILTINS.iter().filter(|builtin| !decides(builtin)).map(|builtin| builtin.name).collect()
     }
 
     /// What the digest is over, as JSON: enough to put the set together again from the modules' bytes.
@@ -214,9 +234,13 @@ impl PolicySet {
         if let Some(counters) = &member.counters {
             counters.count(&verdict.answer, micros);
         }
-        if let (Answer::Error { kind, detail }, Some(monitor)) = (&verdict.answer, &self.monitor) {
+        let Some(monitor) = &self.monitor else { return verdict };
+        if let Answer::Error { kind, detail } = &verdict.answer {
             tracing::warn!(policy = %name, digest = %module.digest, ?kind, %detail, "a policy failed");
-            monitor.failed(&verdict, *kind, detail);
+            member.sound.store(false, Ordering::Relaxed);
+            monitor.failed(&verdict, *kind, detail, question.agent());
+        } else if !member.sound.swap(true, Ordering::Relaxed) {
+            monitor.answered(&verdict);
         }
         verdict
     }

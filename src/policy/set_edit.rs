@@ -2,13 +2,16 @@
 //! modules are worth.
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
 use crate::domain::decision::Mode;
 
+use super::builtin::{BUILTIN_PREFIX, builtin};
 use super::cache::write_whole;
 use super::error::PolicyError;
 use super::limits::Limits;
@@ -25,8 +28,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Waits until no other process edits the set file, then reads it. A directory without one gets one that says what
-    /// was in force so far: the built-in set.
+    /// Waits until no other process edits the set file, then reads it.
     ///
     /// # Errors
     /// When the directory cannot be written to, or the file cannot be read as it is.
@@ -43,20 +45,13 @@ impl Editor {
         lock.lock().map_err(PolicyError::io("lock", &lock_path))?;
         let path = dir.join(SET_FILE);
         let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
-        match text(dir)? {
-            Some(text) => {
-                parse(&text)?;
-                let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
-                    position: None,
-                    message: error.to_string(),
-                };
-                editor.document = text.parse().map_err(invalid)?;
-            }
-            None => {
-                for entry in built_in() {
-                    editor.put(&entry);
-                }
-            }
+        if let Some(text) = text(dir)? {
+            parse(&text)?;
+            let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
+                position: None,
+                message: error.to_string(),
+            };
+            editor.document = text.parse().map_err(invalid)?;
         }
         Ok(editor)
     }
@@ -66,24 +61,36 @@ impl Editor {
     /// # Errors
     /// When a change made the file wrong.
     pub fn entries(&self) -> Result<Vec<Entry>, PolicyError> {
-        parse(&self.document.to_string())
+        if self.document.is_empty() { Ok(built_in()) } else { parse(&self.document.to_string()) }
     }
 
     /// Adds an entry, or gives the one of this name its new values. Comments and other entries stay as they are.
-    pub fn put(&mut self, entry: &Entry) {
+    ///
+    /// # Errors
+    /// When TOML cannot hold a setting: `null`, or an integer beyond 64 bits.
+    pub fn put(&mut self, entry: &Entry) -> Result<(), PolicyError> {
+        for (key, value) in &entry.settings {
+            if let Some((path, what)) = unwritable(key, value) {
+                return Err(PolicyError::Setting {
+                    path,
+                    problem: format!("{what}, which a set file cannot hold: leave it out"),
+                });
+            }
+        }
+        let settings = toml_edit::ser::to_document(&entry.settings)
+            .map_err(|error| PolicyError::SetFile { position: None, message: error.to_string() })?;
         let tables = self.tables();
         let place = tables.iter().position(|table| named(table, &entry.name));
         if place.is_none() {
             tables.push(Table::new());
         }
-        let Some(table) = tables.get_mut(place.unwrap_or(tables.len() - 1)) else { return };
+        let last = tables.len() - 1;
+        let Some(table) = tables.get_mut(place.unwrap_or(last)) else { return Ok(()) };
         set(table, "name", Some(entry.name.as_str().into()));
         set(table, "module", Some(entry.module.as_str().into()));
         set(table, "mode", Some(entry.mode.as_str().into()));
         set(table, "digest", entry.digest.as_deref().map(Into::into));
-        let settings =
-            toml_edit::ser::to_document(&entry.settings).map(|document| document.as_table().clone());
-        set_table(table, "settings", settings.unwrap_or_default());
+        set_table(table, "settings", settings.as_table().clone());
         let mut limits = Table::new();
         let standard = Limits::default();
         for (key, value, default) in [
@@ -97,24 +104,44 @@ impl Editor {
             }
         }
         set_table(table, "limits", limits);
+        let written = self.entries()?.into_iter().find(|written| written.name == entry.name);
+        if written.is_some_and(|written| written.settings == entry.settings && written.limits == entry.limits)
+        {
+            return Ok(());
+        }
+        Err(PolicyError::SetFile {
+            position: None,
+            message: format!("`{}` would not read back as it was given; nothing was written", entry.name),
+        })
     }
 
-    /// Takes an entry out.
+    /// Takes an entry out. A built-in policy then decides with its defaults again, unless the file says
+    /// `builtins = "named"`.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is none of that name in the file.
     pub fn remove(&mut self, name: &str) -> Result<(), PolicyError> {
         let tables = self.tables();
-        let place = tables.iter().position(|table| named(table, name));
-        tables.remove(place.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?);
+        let Some(place) = tables.iter().position(|table| named(table, name)) else {
+            return Err(match builtin(name) {
+                Some(_) => PolicyError::NotInFile(name.to_owned()),
+                None => PolicyError::NoSuchPolicy(name.to_owned()),
+            });
+        };
+        tables.remove(place);
         Ok(())
     }
 
-    /// Changes the mode of an entry and nothing else.
+    /// Changes the mode of an entry and nothing else. A built-in policy that the file does not name gets an entry.
     ///
     /// # Errors
     /// When there is none of that name.
     pub fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), PolicyError> {
+        let is_named = self.tables().iter().any(|table| named(table, name));
+        if !is_named && let Some(builtin) = builtin(name) {
+            let entry = Entry::new(builtin.name, &format!("{BUILTIN_PREFIX}{name}"));
+            return self.put(&Entry { mode, ..entry });
+        }
         let table = self.tables().iter_mut().find(|table| named(table, name));
         set(
             table.ok_or_else(|| PolicyError::NoSuchPolicy(name.to_owned()))?,
@@ -142,6 +169,14 @@ impl Editor {
     /// When the result would not be read again, or cannot be written.
     pub fn save(self) -> Result<(), PolicyError> {
         let text = self.document.to_string();
+        if self.document.get("policy").and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty)
+            && self.document.len() == 1
+        {
+            // Nothing differs from the built-in set any more: without a file that is what decides.
+            return std::fs::remove_file(&self.path)
+                .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+                .map_err(PolicyError::io("remove", &self.path));
+        }
         parse(&text)?;
         write_whole(&self.path, &[text.as_bytes()], 0o644)
     }
@@ -155,6 +190,21 @@ impl Editor {
         }
         #[expect(clippy::expect_used, reason = "made one of tables above")]
         item.as_array_of_tables_mut().expect("an array of tables")
+    }
+}
+
+/// The first value that TOML has no notation for, by its path.
+fn unwritable(path: &str, value: &Value) -> Option<(String, String)> {
+    match value {
+        Value::Null => Some((path.to_owned(), "it is null".to_owned())),
+        Value::Number(number) if number.is_u64() && number.as_i64().is_none() => {
+            Some((path.to_owned(), format!("{number} is beyond 64 bits")))
+        }
+        Value::Object(map) => map.iter().find_map(|(key, value)| unwritable(&format!("{path}.{key}"), value)),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, value)| unwritable(&format!("{path}[{at}]"), value))
+        }
+        _ => None,
     }
 }
 
@@ -248,7 +298,7 @@ module = "builtin:reply-cap"
         let text = after(TEXT, |editor| {
             let mut entry = editor.entries().unwrap().remove(0);
             entry.settings.insert("max_messages".into(), 20.into());
-            editor.put(&entry);
+            editor.put(&entry).unwrap();
         });
         assert_eq!(text, TEXT.replace("max_messages = 30", "max_messages = 20"));
     }
@@ -264,14 +314,14 @@ module = "builtin:reply-cap"
             ..Entry::new("new", "new.wasm")
         };
         let text = after(TEXT, |editor| {
-            editor.put(&entry);
+            editor.put(&entry).unwrap();
             editor.remove("cap").unwrap();
             assert!(matches!(editor.remove("cap"), Err(PolicyError::NoSuchPolicy(_))));
         });
         let entries = parse(&text).unwrap();
         assert_eq!(
             entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
-            ["rate-limit", "new"]
+            ["rate-limit", "new", "question-detection", "reply-cap", "tool-authorization"]
         );
         assert_eq!(entries[1], entry);
     }
@@ -284,20 +334,45 @@ module = "builtin:reply-cap"
     }
 
     #[test]
-    fn without_a_file_the_built_in_set_is_written_down_first() {
+    fn without_a_file_only_what_differs_is_written_down() {
         let dir = tempfile::tempdir().unwrap();
         let mut editor = Editor::open(&dir.path().join("policies")).unwrap();
         editor.set_mode("rate-limit", Mode::Off).unwrap();
         editor.save().unwrap();
         let text = fs::read_to_string(dir.path().join("policies").join(SET_FILE)).unwrap();
+        assert_eq!(text.matches("[[policy]]").count(), 1);
         assert_eq!(parse(&text).unwrap().len(), 4);
+    }
+
+    /// A setting that was checked and is not in the file would be a rule that does not hold.
+    #[test]
+    fn a_setting_that_toml_cannot_hold_is_refused_and_nothing_is_written() {
+        for (settings, why) in [
+            (
+                serde_json::json!({ "roles": { "*": { "allow": null, "deny": ["broadcast"] } } }),
+                "`roles.*.allow`: it is null",
+            ),
+            (
+                serde_json::json!({ "scope": "sender", "max": [1, u64::MAX] }),
+                "`max[1]`: 18446744073709551615 is beyond",
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(SET_FILE), TEXT).unwrap();
+            let mut editor = Editor::open(dir.path()).unwrap();
+            let mut entry = editor.entries().unwrap().remove(0);
+            entry.settings = settings.as_object().unwrap().clone();
+            let error = editor.put(&entry).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(fs::read_to_string(dir.path().join(SET_FILE)).unwrap(), TEXT);
+        }
     }
 
     #[test]
     fn a_change_that_would_not_be_read_again_is_not_saved() {
         let dir = tempfile::tempdir().unwrap();
         let mut editor = Editor::open(dir.path()).unwrap();
-        editor.put(&Entry::new("Bad Name", "x.wasm"));
+        editor.put(&Entry::new("Bad Name", "x.wasm")).unwrap_err();
         assert!(editor.save().is_err());
         assert!(!dir.path().join(SET_FILE).exists());
     }

@@ -59,9 +59,22 @@ impl Entry {
     }
 }
 
+/// What becomes of the built-in policies that a set file does not name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Builtins {
+    /// They decide with their defaults.
+    #[default]
+    All,
+    /// They are not asked: the file is the whole set. What every set file meant before it could say so.
+    Named,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetFile {
+    #[serde(default)]
+    builtins: Builtins,
     #[serde(default)]
     policy: Vec<Entry>,
 }
@@ -74,7 +87,8 @@ pub(super) struct Resolved {
     pub(super) digest: String,
 }
 
-/// The entries of a policy directory: those of its set file, or the built-in set when it has none.
+/// The entries of a policy directory: those of its set file and the built-in policies that it does not name, or the
+/// built-in set when it has none.
 ///
 /// # Errors
 /// What is wrong with the file, and where.
@@ -103,7 +117,13 @@ pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     Ok(Some(text))
 }
 
-/// Reads a set file's text.
+/// Whether an entry is a built-in policy, or takes its place.
+fn stands_for(entry: &Entry, builtin: &str) -> bool {
+    entry.name == builtin || entry.module.strip_prefix(BUILTIN_PREFIX) == Some(builtin)
+}
+
+/// Reads a set file's text. A built-in policy that it does not name follows with its defaults, unless the file says
+/// `builtins = "named"`.
 ///
 /// # Errors
 /// What is wrong, with line and column.
@@ -118,11 +138,11 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
     };
     let document: Document<&str> =
         Document::parse(text).map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
-    let SetFile { policy: entries } = toml_edit::de::from_str(text)
+    let SetFile { builtins, policy: mut entries } = toml_edit::de::from_str(text)
         .map_err(|error| of_toml(&|| (error.span(), error.message().to_owned())))?;
     if entries.is_empty() {
         // An editor that is about to write leaves a file empty for a moment; an empty set would allow everything.
-        let message = "names no policy; switch policies off with mode = \"off\", or remove the file for the built-in set";
+        let message = "names no policy: switch one off by naming it with mode = \"off\", or remove the file for the built-in set";
         return Err(wrong(None, message.to_owned()));
     }
     let mut names = HashSet::new();
@@ -153,6 +173,13 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
                 "digest must be 64 lower-case hexadecimal digits (blake3)".to_owned(),
             ));
         }
+    }
+    if builtins == Builtins::All {
+        let implied: Vec<_> = built_in()
+            .into_iter()
+            .filter(|builtin| !entries.iter().any(|entry| stands_for(entry, &builtin.name)))
+            .collect();
+        entries.extend(implied);
     }
     Ok(entries)
 }
@@ -248,6 +275,25 @@ mod tests {
         assert_eq!(entries[0].settings["max_messages"], 30);
         assert_eq!(entries[0].limits, Limits { memory_mib: 32, ..Limits::default() });
         assert_eq!(entries[1], Entry::new("ours", "ours.wasm"));
+    }
+
+    #[test]
+    fn a_built_in_policy_that_is_not_named_decides_with_its_defaults() {
+        let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
+        let entries = parse(one).unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["tool-authorization", "question-detection", "rate-limit", "reply-cap"]);
+        assert_eq!(parse(&format!("builtins = \"named\"\n{one}")).unwrap().len(), 1);
+        // Under another name, as another module, or off, it is named.
+        for other in [
+            "[[policy]]\nname = \"limits\"\nmodule = \"builtin:rate-limit\"\n",
+            "[[policy]]\nname = \"rate-limit\"\nmodule = \"ours.wasm\"\n",
+            "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n",
+        ] {
+            assert_eq!(parse(other).unwrap().len(), 4, "{other}");
+        }
+        let wrong = parse(&format!("builtins = \"none\"\n{one}")).unwrap_err().to_string();
+        assert!(wrong.contains("line 1") && wrong.contains("`all` or `named`"), "{wrong}");
     }
 
     #[test]

@@ -104,6 +104,19 @@ impl State {
         self.write(QUARANTINE_FILE, &all)
     }
 
+    /// Takes `decides` for what was in force last, and forgets a module that a person rolled back: going back once more must
+    /// not bring it into force again.
+    pub(super) fn forget(&self, decides: &Resolved, digest: &str) -> Result<(), PolicyError> {
+        let _lock = self.lock()?;
+        let mut good = self.good()?;
+        let name = &decides.entry.name;
+        good.before.remove(name);
+        if good.now.get(name).is_some_and(|now| now.digest == digest) {
+            good.now.insert(name.clone(), Stored::of(decides));
+        }
+        self.write(GOOD_FILE, &good)
+    }
+
     /// Lets whatever the set file names decide again under this name.
     ///
     /// # Errors
@@ -148,7 +161,8 @@ impl State {
         let quarantined = self.quarantined()?;
         let old = self.good()?;
         let mut new = Good { now: BTreeMap::new(), before: old.before.clone() };
-        for Resolved { entry, digest, .. } in set {
+        for resolved in set {
+            let Resolved { entry, digest, .. } = resolved;
             if let Some(was) = old.now.get(&entry.name)
                 && was.digest != *digest
                 && !quarantined
@@ -157,14 +171,7 @@ impl State {
             {
                 new.before.insert(entry.name.clone(), was.clone());
             }
-            let stored = Stored {
-                module: entry.module.clone(),
-                mode: entry.mode,
-                digest: digest.clone(),
-                settings: entry.settings.clone(),
-                limits: entry.limits,
-            };
-            new.now.insert(entry.name.clone(), stored);
+            new.now.insert(entry.name.clone(), Stored::of(resolved));
         }
         if new != old {
             self.write(GOOD_FILE, &new)?;
@@ -246,6 +253,19 @@ impl State {
             fs::remove_file(path).map_err(PolicyError::io("remove", path))?;
         }
         Ok(())
+    }
+}
+
+impl Stored {
+    fn of(resolved: &Resolved) -> Self {
+        let Resolved { entry, digest, .. } = resolved;
+        Self {
+            module: entry.module.clone(),
+            mode: entry.mode,
+            digest: digest.clone(),
+            settings: entry.settings.clone(),
+            limits: entry.limits,
+        }
     }
 }
 

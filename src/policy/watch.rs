@@ -2,6 +2,7 @@
 //! any, else by looking at time stamps. Knows nothing of what the files mean.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +14,9 @@ use super::state::QUARANTINE_FILE;
 
 /// How often time stamps are compared when there are no notifications.
 const POLL: Duration = Duration::from_millis(500);
+/// How often the directory itself is looked at beside the notifications: they are about the one that was there when the
+/// watch began, and say nothing when another takes its place, or a symlink is pointed elsewhere.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a file looks like from outside.
 type Stamp = (PathBuf, Option<SystemTime>, u64);
@@ -22,8 +26,8 @@ pub(super) struct Watch {
     dir: PathBuf,
     state: Option<PathBuf>,
     watcher: Option<RecommendedWatcher>,
-    /// Whether `dir` itself is watched, and not what it will be made in.
-    on_dir: bool,
+    /// Device and inode of the directory that is watched; none while only what it will be made in is.
+    watched: Option<(u64, u64)>,
     seen: Vec<Stamp>,
 }
 
@@ -44,7 +48,7 @@ impl Watch {
             dir: dir.to_owned(),
             state: state.map(Path::to_owned),
             watcher,
-            on_dir: false,
+            watched: None,
             seen: Vec::new(),
         };
         if let Some(state) = &watch.state
@@ -61,16 +65,21 @@ impl Watch {
     /// Watches the directory, or while it is not there the closest folder that is. To be called after every change: the
     /// directory may have been made or replaced.
     pub(super) fn follow(&mut self) {
+        let now = identity(&self.dir);
         let Some(watcher) = &mut self.watcher else { return };
-        if self.on_dir && self.dir.is_dir() {
+        if now.is_some() && self.watched == now {
             return;
         }
         let closest = self.dir.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-        self.on_dir = closest == self.dir;
+        if self.watched.is_some() {
+            // The one before: it may be gone already, which is no failure.
+            let _ = watcher.unwatch(&self.dir);
+        }
+        self.watched = now;
         if let Err(error) = watcher.watch(closest, RecursiveMode::NonRecursive) {
             tracing::warn!(%error, "no file notifications: policies are polled");
             self.watcher = None;
-        } else if self.on_dir
+        } else if now.is_some()
             && let Some(parent) = self.dir.parent()
         {
             // It may not have been watched: that is no failure.
@@ -78,13 +87,17 @@ impl Watch {
         }
     }
 
-    /// After how long without a notification the caller should ask [`Watch::differs`]; `None` when it need not.
-    pub(super) fn poll_after(&self) -> Option<Duration> {
-        self.watcher.is_none().then_some(POLL)
+    /// After how long without a notification the caller should ask [`Watch::differs`].
+    pub(super) const fn poll_after(&self) -> Duration {
+        if self.watcher.is_some() { LOOK } else { POLL }
     }
 
-    /// Whether the time stamps differ from when this was last asked.
+    /// Whether another directory is there than the one that is watched; without notifications, whether the time stamps
+    /// differ from when this was last asked.
     pub(super) fn differs(&mut self) -> bool {
+        if self.watcher.is_some() {
+            return identity(&self.dir) != self.watched;
+        }
         let now = self.stamps();
         let differs = now != self.seen;
         self.seen = now;
@@ -107,6 +120,10 @@ impl Watch {
         stamps.sort();
         stamps
     }
+}
+
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir).map(|dir| (dir.dev(), dir.ino()))
 }
 
 /// Reading is no change, and other files are none of ours.
@@ -135,7 +152,7 @@ mod tests {
         let policies = dir.path().join("policies");
         let mut watch = Watch::start(&policies, Some(dir.path()), || {});
         watch.watcher = None;
-        assert_eq!(watch.poll_after(), Some(POLL));
+        assert_eq!(watch.poll_after(), POLL);
         assert!(!watch.differs());
         std::fs::create_dir(&policies).unwrap();
         std::fs::write(policies.join("README"), "x").unwrap();

@@ -44,7 +44,7 @@ impl<'a> FactIn<'a> {
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(super) struct PrincipalIn<'a> {
-    name: &'a str,
+    pub(super) name: &'a str,
     role: &'a str,
     capabilities: &'a [String],
     authenticated: bool,
@@ -66,7 +66,7 @@ impl<'a> From<&'a PrincipalView> for PrincipalIn<'a> {
 #[component(record)]
 pub(super) struct CallIn<'a> {
     tool: &'a str,
-    principal: PrincipalIn<'a>,
+    pub(super) principal: PrincipalIn<'a>,
     arguments: &'a str,
     transport: &'a str,
     now: u64,
@@ -93,7 +93,7 @@ impl<'a> CallIn<'a> {
 pub(super) struct MessageIn<'a> {
     id: u64,
     agent: &'a str,
-    sender: PrincipalIn<'a>,
+    pub(super) sender: PrincipalIn<'a>,
     content: &'a str,
     thread: u64,
     #[component(name = "reply-to")]

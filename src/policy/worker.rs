@@ -57,6 +57,7 @@ pub(super) fn start(
         shared: Arc::clone(shared),
         state,
         attempts: 0,
+        had_dir: false,
         had_file: false,
     };
     std::thread::Builder::new()
@@ -73,7 +74,8 @@ struct Worker {
     shared: Arc<Shared>,
     state: Option<State>,
     attempts: u64,
-    /// Whether there was a set file when the directory was last looked at.
+    /// Whether there was a directory, and a set file in it, when it was last looked at.
+    had_dir: bool,
     had_file: bool,
 }
 
@@ -85,11 +87,7 @@ impl Worker {
         });
         self.load();
         loop {
-            let command = match watch.poll_after() {
-                None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(poll) => commands.recv_timeout(poll),
-            };
-            match command {
+            match commands.recv_timeout(watch.poll_after()) {
                 Ok(Command::Reload) => {}
                 Ok(Command::Changed) => match settle(commands) {
                     Settled::Quiet => {}
@@ -115,12 +113,19 @@ impl Worker {
         if self.had_file && !has_file {
             std::thread::sleep(VANISHED);
         }
-        self.had_file = has_file;
+        // A disk that is not mounted must not put the built-in set in the place of the team's own.
+        let is_gone = self.had_dir && !self.config.dir.is_dir();
+        if !is_gone {
+            (self.had_dir, self.had_file) = (self.config.dir.is_dir(), has_file);
+        }
         let active = self.shared.try_get().filter(|active| active.1.source != Source::Nothing);
         let known = active.as_ref().map(|active| &*active.0);
-        let attempt =
+        let attempt = if is_gone {
+            Loaded::refused(PolicyError::DirectoryGone(self.config.dir.clone()))
+        } else {
             unpanicked(|| Ok(load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known)))
-                .unwrap_or_else(Loaded::refused);
+                .unwrap_or_else(Loaded::refused)
+        };
         let error = attempt.error();
         if let Some(error) = &error {
             tracing::error!(%error, "the policies in the directory are refused");
@@ -152,7 +157,8 @@ impl Worker {
         let generation = active.map_or(0, |(set, _)| set.generation()) + 1;
         let set = PolicySet::monitored(&self.loader, policies, generation, &self.monitor);
         let mut status = self.status_of(&set, Source::Directory, start);
-        status.policies = of_policies;
+        status.policies.clone_from(&of_policies);
+        status.deciding = of_policies;
         match active {
             Some((old, was)) if old.digest() == set.digest() => {
                 let SetStatus { generation, since, swap_millis, .. } = *was;
@@ -161,6 +167,9 @@ impl Worker {
             }
             _ => {
                 tracing::info!(digest = %set.digest(), generation, millis = status.swap_millis, "policies swapped");
+                if !status.not_deciding.is_empty() {
+                    tracing::warn!(policies = %status.not_deciding.join(", "), "built-in policies that do not decide");
+                }
                 self.shared.publish((Arc::new(set), status));
             }
         }
@@ -195,6 +204,8 @@ impl Worker {
             attempts: self.attempts,
             swap_millis: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
             policies: Vec::new(),
+            deciding: set.policies().map(PolicyStatus::of_policy).collect(),
+            not_deciding: if set.generation() == 0 { Vec::new() } else { set.not_deciding() },
         }
     }
 

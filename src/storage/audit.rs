@@ -59,6 +59,19 @@ pub struct AuditFilter {
     pub limit: i64,
 }
 
+/// A change to the policies that decide.
+#[derive(Debug, Clone)]
+pub struct PolicyChange {
+    /// When.
+    pub at: Millis,
+    /// `policy_` and the command, or `policy_set` for one that a process found in force: a file edited by hand, a rollback.
+    pub action: String,
+    /// The policy, or the policy directory for `policy_set`.
+    pub policy: String,
+    /// What it was and what it is, `from` and `to`.
+    pub details: serde_json::Value,
+}
+
 /// What walking the chain found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainReport {
@@ -75,6 +88,9 @@ pub enum ChainReport {
         sound: u64,
     },
 }
+
+/// The action of a row about a set that a process found in force.
+pub const POLICY_SET: &str = "policy_set";
 
 const GENESIS: [u8; 32] = [0; 32];
 
@@ -108,6 +124,39 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
 }
 
 impl WriteTx<'_> {
+    /// Records a change to the policies. That a process found a set in force is recorded once for all processes: not when
+    /// the last row about its directory has the same `to`.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn record_policy_change(&self, change: &PolicyChange) -> Result<()> {
+        let seen = change.action == POLICY_SET;
+        let mut details = change.details.clone();
+        if seen {
+            let last: Option<String> = self.one(
+                "SELECT details FROM audit WHERE target_type IN ('policy', 'policy_set')
+                    AND target_type = 'policy_set' AND target_id = ?1 ORDER BY id DESC LIMIT 1",
+                [&change.policy],
+                |row| row.get(0),
+            )?;
+            let last: Option<serde_json::Value> = last.as_deref().map(serde_json::from_str).transpose()?;
+            let from = last.and_then(|last| last.get("to").cloned()).unwrap_or_default();
+            if details.get("to") == Some(&from) {
+                return Ok(());
+            }
+            if let Some(fields) = details.as_object_mut() {
+                fields.insert("from".into(), from);
+            }
+        }
+        self.audit(&Entry {
+            at: change.at,
+            agent: if seen { "host" } else { "operator" },
+            action: &change.action,
+            target: (if seen { "policy_set" } else { "policy" }, &change.policy),
+            details: &details.to_string(),
+        })
+    }
+
     /// Adds a row. The transaction holds the write lock, so racing processes keep one chain.
     pub(super) fn audit(&self, entry: &Entry<'_>) -> Result<()> {
         let last: Option<(i64, Vec<u8>)> =
@@ -156,6 +205,19 @@ impl ReadTx<'_> {
             "SELECT * FROM audit WHERE id > 0 AND at >= ?1 AND (?2 IS NULL OR agent = ?2)
                 AND (?3 IS NULL OR action = ?3) ORDER BY id DESC LIMIT ?4",
             params![filter.since.unwrap_or(0), filter.agent, filter.action, filter.limit],
+            read_row,
+        )
+    }
+
+    /// Changes to the policies, newest first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn policy_changes(&self, since: Option<Millis>, limit: i64) -> Result<Vec<AuditRow>> {
+        self.all(
+            "SELECT * FROM audit WHERE target_type IN ('policy', 'policy_set') AND id > 0 AND at >= ?1
+              ORDER BY +id DESC LIMIT ?2",
+            params![since.unwrap_or(0), limit],
             read_row,
         )
     }

@@ -35,7 +35,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use agents::{Claim, Registration};
-pub use audit::{AuditFilter, AuditRow, ChainReport};
+pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use context::ContextWrite;
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR};
 pub use error::{Error, OpenError, Result};

@@ -17,7 +17,8 @@ const LIMIT: &str = "[AUTO] Message limit (13) reached. Escalating to human oper
 const QUESTION: &str =
     "[AUTO] This looks like it needs a human decision. Escalating to alice's operator. Please stand by.";
 /// Only the rules against loops and long conversations.
-const REPLY_CAP: &str = "[[policy]]\nname = \"reply-cap\"\nmodule = \"builtin:reply-cap\"\n";
+const REPLY_CAP: &str =
+    "builtins = \"named\"\n[[policy]]\nname = \"reply-cap\"\nmodule = \"builtin:reply-cap\"\n";
 /// Nobody looks again by itself during a test.
 const DAY: [&str; 2] = ["--interval", "86400"];
 /// A second, on a busy machine.

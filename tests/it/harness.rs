@@ -29,6 +29,7 @@ pub(crate) const START: i64 = 1_795_339_800_000;
 
 /// A set without `rate-limit`, for tests that send more in a minute than an agent may.
 pub(crate) const UNLIMITED: &str = "\
+builtins = \"named\"
 [[policy]]
 name = \"tool-authorization\"
 module = \"builtin:tool-authorization\"

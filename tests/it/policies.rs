@@ -124,6 +124,7 @@ fn swapping_set(n: u64) -> String {
     let messages = 1_000_000 + n;
     format!(
         r#"
+builtins = "named"
 [[policy]]
 name = "left"
 module = "left"
@@ -338,6 +339,7 @@ fn of_eight_processes_racing_for_one_agent_exactly_thirty_messages_pass() {
 // ---------------------------------------------------------------- replay
 
 const MIXED: &str = r#"
+builtins = "named"
 [[policy]]
 name = "question-detection"
 module = "builtin:question-detection"
@@ -612,7 +614,7 @@ fn without_any_set_every_call_is_refused_and_the_operator_is_not() {
     assert_eq!(list.status.code(), Some(1));
     let list = String::from_utf8(list.stdout).unwrap();
     assert!(list.contains("REFUSED: policy-set.toml line 2, column 1: unknown field `nmae`"), "{list}");
-    assert!(list.contains("so every call is refused") && !list.contains("is allowed"), "{list}");
+    assert!(list.contains("every call is refused") && !list.contains("is allowed"), "{list}");
     let log = home.succeed(&["policy", "log", "--outcome", "error", "--json"]);
     let log: Value = serde_json::from_str(&log).unwrap();
     let decisions = log["decisions"].as_array().unwrap();

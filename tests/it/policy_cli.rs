@@ -215,7 +215,8 @@ fn whatever_is_wrong_with_a_set_the_old_one_keeps_deciding_in_running_processes(
     ]
     .map(|(set, why)| (set.to_owned(), why.to_owned()))
     .into();
-    sets.push((format!("{UNLIMITED}{UNLIMITED}"), "two policies named `tool-authorization`".into()));
+    let twice = UNLIMITED.replace("builtins = \"named\"\n", "");
+    sets.push((format!("{UNLIMITED}{twice}"), "two policies named `tool-authorization`".into()));
     sets.push((guest_named("missing.wasm"), "there is no such file".into()));
     sets.push((pinned, "but the set file pins 0000".into()));
     for (name, bytes, why) in bad_files() {
@@ -286,24 +287,108 @@ fn an_installed_policy_decides_everywhere_until_it_is_removed() {
 }
 
 #[test]
-fn a_rollback_goes_to_the_module_before_and_enabling_undoes_it() {
+fn a_rollback_goes_to_the_module_before_and_the_set_file_says_so() {
     let home = Home::unlimited();
     let mut running = Running::start(&home);
     let (denies, abstains) = (guest("denies"), guest("abstains"));
     home.succeed(&["policy", "install", &file(&home, "a.wasm", &abstains)]);
     let line = refusal(&home.run(&["policy", "rollback", "guest"]));
     assert!(line.contains("no earlier module to go back to"), "{line}");
+    let named = fs::read_to_string(set_file(&home)).unwrap();
     home.succeed(&["policy", "install", &file(&home, "d.wasm", &denies)]);
     running.follow("no");
-    home.succeed(&["policy", "rollback", "guest"]);
+    let said = home.succeed(&["policy", "rollback", "guest"]);
+    assert!(said.contains("back at the module before"), "{said}");
     running.follow("ok");
-    let listed = home.succeed(&["policy", "list"]);
-    assert!(listed.contains("out of force: rolled back by"), "{listed}");
-    // Asked once more, it does not go back and forth.
-    home.succeed(&["policy", "rollback", "guest"]);
+    assert_eq!(
+        fs::read_to_string(set_file(&home)).unwrap(),
+        named,
+        "a copy of the folder is rolled back, too"
+    );
+    // Asked once more, it does not go forward again.
+    let line = refusal(&home.run(&["policy", "rollback", "guest"]));
+    assert!(line.contains("no earlier module to go back to"), "{line}");
     running.allowed();
-    home.succeed(&["policy", "enable", "guest"]);
+    home.succeed(&["policy", "install", &file(&home, "d.wasm", &denies)]);
     running.follow("no");
+}
+
+#[test]
+fn every_change_of_the_policies_is_in_the_audit_log() {
+    let home = Home::unlimited();
+    let module = file(&home, "guest.wasm", &guest("abstains"));
+    let denies = file(&home, "denies.wasm", &guest("denies"));
+    let digest = |name: &str| json!(blake3::hash(&guest(name)).to_hex().as_str());
+    for command in [
+        vec!["install", &module],
+        vec!["install", &denies],
+        vec!["rollback", "guest"],
+        vec!["disable", "guest"],
+        vec!["enable", "guest"],
+        vec!["install", &denies, "--shadow", "--name", "next"],
+        vec!["promote", "next", "--instead-of", "guest"],
+        vec!["remove", "next"],
+    ] {
+        home.succeed(&[&["policy"][..], &command].concat());
+    }
+    let history = read(&home, &["policy", "history", "--json"]);
+    let rows = history["changes"].as_array().unwrap();
+    let change = |at: usize| {
+        let row = &rows[rows.len() - 1 - at];
+        let side = |side: &str| row["details"][side]["module"].clone();
+        (row["action"].as_str().unwrap().to_owned(), side("from"), side("to"))
+    };
+    let (old, new) = (digest("abstains"), digest("denies"));
+    assert_eq!(rows.len(), 8, "{history:#}");
+    assert_eq!(change(0), ("policy_install".into(), Value::Null, old.clone()));
+    assert_eq!(change(1), ("policy_install".into(), old.clone(), new.clone()));
+    assert_eq!(change(2), ("policy_rollback".into(), new.clone(), old.clone()));
+    assert_eq!(change(3).0, "policy_disable");
+    assert_eq!(rows[4]["details"]["to"]["mode"], "off", "{:#}", rows[4]);
+    assert_eq!(change(4).0, "policy_enable");
+    assert_eq!(change(6), ("policy_promote".into(), new.clone(), new.clone()));
+    assert_eq!(change(7), ("policy_remove".into(), new, Value::Null));
+    assert!(
+        rows.iter().all(|row| row["agent"] == "operator" && row["details"]["uid"].is_u64()),
+        "{history:#}"
+    );
+    assert!(home.succeed(&["policy", "history"]).contains("rollback"));
+    assert!(home.succeed(&["audit", "verify"]).starts_with("intact"));
+}
+
+#[test]
+fn a_set_file_says_what_differs_and_what_does_not_decide_is_named() {
+    let home = Home::new();
+    let file = set_file(&home);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
+    fs::write(&file, one).unwrap();
+    let list = read(&home, &["policy", "list", "--json"]);
+    assert_eq!((list["deciding"].as_array().unwrap().len(), &list["not_deciding"]), (4, &json!([])));
+    fs::write(&file, format!("builtins = \"named\"\n{one}")).unwrap();
+    let missing = "NOT DECIDING: question-detection, rate-limit, reply-cap";
+    assert!(home.succeed(&["policy", "list"]).contains(missing));
+    assert!(String::from_utf8(home.run(&["doctor"]).stdout).unwrap().contains(missing));
+    let poll = String::from_utf8(home.run(&["poll", "alice", "--once"]).stdout).unwrap();
+    assert!(poll.contains(missing), "{poll}");
+    home.succeed(&["policy", "enable", "reply-cap"]);
+    assert!(home.succeed(&["policy", "list"]).contains("NOT DECIDING: question-detection, rate-limit ("));
+}
+
+/// Trying rules elsewhere must not become what a server falls back to.
+#[test]
+fn looking_at_another_policy_directory_changes_nothing_that_is_kept() {
+    let home = Home::unlimited();
+    home.succeed(&["policy", "list"]);
+    let kept = || fs::read_to_string(home.path().join("table.db.policy-state/last-good.json")).unwrap();
+    let before = kept();
+    let experiment = home.path().join("experiment");
+    fs::create_dir(&experiment).unwrap();
+    let off = "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"shadow\"\n";
+    fs::write(experiment.join("policy-set.toml"), off).unwrap();
+    let listed = home.succeed(&["policy", "list", "--policies", experiment.to_str().unwrap()]);
+    assert!(listed.contains("shadow"), "{listed}");
+    assert_eq!(kept(), before);
 }
 
 #[test]
@@ -394,7 +479,7 @@ fn processes_that_install_at_once_lose_nothing() {
         }
     });
     let list = read(&home, &["policy", "list", "--json"]);
-    assert_eq!(list["policies"].as_array().unwrap().len(), INSTALLERS + 1);
+    assert_eq!(list["policies"].as_array().unwrap().len(), INSTALLERS + 4);
     assert_eq!(list["error"], Value::Null);
     assert!(fs::read_to_string(set_file(&home)).unwrap().starts_with(COMMENTED));
 }

@@ -95,13 +95,8 @@ impl ModuleArguments {
     ) -> Result<Candidate, CliError> {
         let old = |name: &str| entries.iter().find(|old| old.name == name).cloned();
         let settings = self.settings()?;
-        let name = if let Some(name) = name {
-            name.to_owned()
-        } else {
-            let Read { bytes, limits } = self.read()?;
-            let module = loader.load(&bytes, &Value::Object(settings.clone()), limits);
-            module.map_err(|error| refused(&self.file, &error))?.name
-        };
+        let name =
+            if let Some(name) = name { name.to_owned() } else { self.own_name(loader, &settings, entries)? };
         // A new version of what is there: what the operator set stays, unless given anew.
         let mut entry = old(&name).unwrap_or_else(|| Entry::new(&name, ""));
         entry.settings.extend(settings);
@@ -112,6 +107,35 @@ impl ModuleArguments {
             entry.module = self.file.to_string_lossy().into_owned();
         }
         Ok(Candidate { entry, bytes })
+    }
+}
+
+impl ModuleArguments {
+    /// The name that the module gives itself. It says so only once it is configured: with the settings and limits given,
+    /// or, where these do not do, with those of a policy in the set laid under them.
+    fn own_name(
+        &self,
+        loader: &Loader,
+        settings: &Map<String, Value>,
+        entries: &[Entry],
+    ) -> Result<String, CliError> {
+        let load = |base: Limits, settings: Map<String, Value>| {
+            let Read { bytes, limits } = self.read_over(base)?;
+            let module = loader.load(&bytes, &Value::Object(settings), limits);
+            module.map(|module| module.name).map_err(|error| refused(&self.file, &error))
+        };
+        let first = match load(Limits::default(), settings.clone()) {
+            Ok(name) => return Ok(name),
+            Err(error) => error,
+        };
+        for entry in entries {
+            let mut under = entry.settings.clone();
+            under.extend(settings.clone());
+            if load(entry.limits, under).is_ok_and(|name| name == entry.name) {
+                return Ok(entry.name.clone());
+            }
+        }
+        Err(first)
     }
 }
 

@@ -1,16 +1,19 @@
 //! What changes the policy set: installing, promoting, switching, removing, going back.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::candidate::{Candidate, ModuleArguments, refused};
 use super::{check, list, one_line, short};
+use crate::app;
 use crate::cli::{CliError, output};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
-use crate::policy::set_file::{Editor, is_name};
-use crate::policy::{Loader, State, roll_back};
+use crate::policy::builtin::builtin;
+use crate::policy::set_file::{self, Editor, Entry, is_name};
+use crate::policy::{Loader, PolicyError, State, named_digest, roll_back};
+use crate::storage::{Db, PolicyChange};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InstallArguments {
@@ -36,6 +39,7 @@ pub(in crate::cli) struct PromoteArguments {
 pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(), CliError> {
     let InstallArguments { module, name, shadow } = arguments;
     let loader = Loader::new(Some(&config.policy_cache()))?;
+    let record = Record::begin(config)?;
     let mut editor = Editor::open(&config.policies)?;
     let entries = editor.entries()?;
     let Candidate { mut entry, bytes } = module.candidate(&loader, name.as_deref(), &entries)?;
@@ -57,15 +61,17 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
         check::print(&report)?;
         return Err(CliError::Found);
     }
-    State::open(&config.policy_state())?.release(&name)?;
     if !module.is_builtin() {
         entry.module = editor.add_module(&name, &bytes)?;
         entry.digest = Some(report.digest.clone());
     }
     entry.mode = if *shadow { Mode::Shadow } else { Mode::Enforce };
-    editor.put(&entry);
+    editor.put(&entry)?;
     editor.save()?;
+    // Only now: a module that was rolled back must not decide again before the new one is in the file.
+    State::open(&config.policy_state())?.release(&name)?;
     let verb = if *shadow { "is asked beside the live set" } else { "decides" };
+    record.end("install", &name)?;
     settle(config, &format!("{name} {} ({}) {verb}", report.version, short(Some(&report.digest))))
 }
 
@@ -76,31 +82,49 @@ pub(super) fn promote(config: &Config, arguments: &PromoteArguments) -> Result<(
         instead_of.as_ref().map_or(Ok(()), |old| editor.remove(old))
     };
     let place = instead_of.as_ref().map(|old| format!(" in the place of {old}")).unwrap_or_default();
-    State::open(&config.policy_state())?.release(name)?;
-    edit(config, change, &format!("{name} decides{place}"))
+    edit(config, "promote", name, change, &format!("{name} decides{place}"))
 }
 
 pub(super) fn remove(config: &Config, name: &str) -> Result<(), CliError> {
-    edit(config, |editor| editor.remove(name), &format!("{name} is removed"))
+    let done = match builtin(name) {
+        Some(_) => format!("{name} is not in the set file any more: the built-in decides with its defaults"),
+        None => format!("{name} is removed"),
+    };
+    edit(config, "remove", name, |editor| editor.remove(name), &done)
 }
 
 pub(super) fn enable(config: &Config, name: &str) -> Result<(), CliError> {
-    State::open(&config.policy_state())?.release(name)?;
-    edit(config, |editor| editor.set_mode(name, Mode::Enforce), &format!("{name} decides"))
+    edit(config, "enable", name, |editor| editor.set_mode(name, Mode::Enforce), &format!("{name} decides"))
 }
 
 pub(super) fn disable(config: &Config, name: &str) -> Result<(), CliError> {
-    edit(config, |editor| editor.set_mode(name, Mode::Off), &format!("{name} is off"))
+    edit(config, "disable", name, |editor| editor.set_mode(name, Mode::Off), &format!("{name} is off"))
+}
+
+pub(super) fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
+    let record = Record::begin(config)?;
+    let state = State::open(&config.policy_state())?;
+    let digest = roll_back(&config.policies, &state, name)?;
+    record.end("rollback", name)?;
+    settle(config, &format!("{name} is back at the module before, {}", short(Some(&digest))))
 }
 
 fn edit(
     config: &Config,
-    change: impl FnOnce(&mut Editor) -> Result<(), crate::policy::PolicyError>,
+    action: &str,
+    name: &str,
+    change: impl FnOnce(&mut Editor) -> Result<(), PolicyError>,
     done: &str,
 ) -> Result<(), CliError> {
+    let record = Record::begin(config)?;
     let mut editor = Editor::open(&config.policies)?;
     change(&mut editor)?;
     editor.save()?;
+    // What was rolled back may decide again where a person says so.
+    if action != "disable" {
+        State::open(&config.policy_state())?.release(name)?;
+    }
+    record.end(action, name)?;
     settle(config, done)
 }
 
@@ -115,8 +139,42 @@ fn settle(config: &Config, done: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-pub(super) fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
-    let state = State::open(&config.policy_state())?;
-    roll_back(&config.policies, &state, name, Clock::System.now())?;
-    settle(config, &format!("{name} is back at the module before; `policy enable {name}` undoes that"))
+/// The audit row of a change to the set file.
+struct Record<'a> {
+    config: &'a Config,
+    /// Opened before anything is changed: a change that cannot be recorded is not made.
+    db: Db,
+    before: Vec<Entry>,
+}
+
+impl<'a> Record<'a> {
+    fn begin(config: &'a Config) -> Result<Self, CliError> {
+        let db = app::open_db(config)?;
+        Ok(Self { config, db, before: set_file::read(&config.policies).unwrap_or_default() })
+    }
+
+    fn end(self, action: &str, policy: &str) -> Result<(), CliError> {
+        let Self { config, db, before } = self;
+        let after = set_file::read(&config.policies)?;
+        let one = |entries: &[Entry]| {
+            let entry = entries.iter().find(|entry| entry.name == policy);
+            json!({
+                "module": named_digest(&config.policies, entries, policy),
+                "mode": entry.map(|entry| entry.mode),
+                "settings": entry.map(|entry| &entry.settings),
+            })
+        };
+        let change = PolicyChange {
+            at: Clock::System.now(),
+            action: format!("policy_{action}"),
+            policy: policy.to_owned(),
+            details: json!({
+                "directory": config.policies,
+                "uid": rustix::process::geteuid().as_raw(),
+                "from": one(&before),
+                "to": one(&after),
+            }),
+        };
+        Ok(db.write(move |tx| tx.record_policy_change(&change))?)
+    }
 }

@@ -18,29 +18,39 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<(), CliError> {
     if as_json {
         return Ok(output::json(&status)?);
     }
+    let nothing = "no policies: every call is allowed that the tools' own rules allow";
+    let missing = "there is no set to fall back to: every call is refused";
+    table(status.deciding, if status.source == Source::Nothing { missing } else { nothing })?;
+    output::line(&format!("set {} ({})", short(Some(&status.digest)), config.policies.display()))?;
+    if let Some(off) = not_deciding(&status.not_deciding) {
+        output::line(&off)?;
+    }
+    let Some(error) = status.error else { return Ok(()) };
+    output::line(&format!(
+        "\nREFUSED: {}; what is above still decides. In the directory:",
+        one_line(&error)
+    ))?;
+    table(status.policies, "the set file names no policies that could be read")?;
+    Err(CliError::Found)
+}
+
+fn table(policies: Vec<PolicyStatus>, none: &str) -> Result<(), CliError> {
     let row = |policy: PolicyStatus| {
         let state = policy.error.or(policy.rolled_back).unwrap_or_else(|| policy.summary.unwrap_or_default());
         let mode = policy.mode.as_str().to_owned();
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
-    let none = if status.error.is_some() {
-        "the set file names no policies that could be read"
-    } else {
-        "no policies: every call is allowed that the tools' own rules allow"
-    };
-    output::table(
-        ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"],
-        status.policies.into_iter().map(row),
-        none,
-    )?;
-    output::line(&format!("set {} ({})", short(Some(&status.digest)), config.policies.display()))?;
-    if let Some(error) = status.error {
-        let decides = match status.source {
-            Source::Nothing => "there is none to fall back to, so every call is refused",
-            _ => "the set before still decides",
-        };
-        output::line(&format!("REFUSED: {}; {decides}", one_line(&error)))?;
-        return Err(CliError::Found);
-    }
-    Ok(())
+    let columns = ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"];
+    Ok(output::table(columns, policies.into_iter().map(row), none)?)
+}
+
+/// What a person must know who believes that all built-in policies decide.
+pub(in crate::cli) fn not_deciding(names: &[&str]) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "NOT DECIDING: {} (switched off, in the shadow, or left out of a set file with builtins = \"named\"; \
+             team-table policy enable NAME lets one decide)",
+            names.join(", ")
+        )
+    })
 }

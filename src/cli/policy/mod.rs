@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod candidate;
 mod change;
+mod changes;
 mod check;
 mod decisions;
 mod flips;
@@ -16,6 +17,8 @@ mod shadow;
 mod test;
 
 use std::time::Duration;
+
+pub(super) use list::not_deciding;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -73,6 +76,8 @@ pub(in crate::cli) enum PolicyCommand {
         /// Name in the set
         name: String,
     },
+    /// Who changed the policies, newest first
+    History(changes::HistoryArguments),
     /// Decisions, newest first
     Log(decisions::LogArguments),
     /// Make a recorded decision again and compare each policy's verdict
@@ -95,6 +100,7 @@ pub(in crate::cli) fn run(config: &Config, command: PolicyCommand) -> Result<(),
         PolicyCommand::Enable { name } => change::enable(config, &name),
         PolicyCommand::Disable { name } => change::disable(config, &name),
         PolicyCommand::Rollback { name } => change::rollback(config, &name),
+        PolicyCommand::History(arguments) => changes::run(config, &arguments),
         PolicyCommand::Log(arguments) => decisions::log(config, arguments),
         PolicyCommand::Explain(arguments) => decisions::explain(config, &arguments),
     }

@@ -15,7 +15,8 @@ use crate::policy::{HostConfig, PolicyHost, Quarantine, SetStatus, Source, State
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One policy. Only fuel may decide: the machine is busy with other tests.
-const SET: &str = "[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\nlimits = { millis = 5000 }\n";
+const SET: &str =
+    "builtins = \"named\"\n[[policy]]\nname = \"p\"\nmodule = \"p.wasm\"\nlimits = { millis = 5000 }\n";
 
 /// A policy directory, and what a process keeps beside it.
 struct Home {
@@ -304,14 +305,14 @@ fn a_person_can_roll_back_and_release_in_another_process() {
 #[test]
 fn two_installers_at_once_both_get_their_policy_in_and_the_comments_stay() {
     let home = Home::with("denies");
-    home.write("# ours\n[[policy]]\nname = \"p\" # the first\nmodule = \"p.wasm\"\n");
+    home.write("# ours\nbuiltins = \"named\"\n[[policy]]\nname = \"p\" # the first\nmodule = \"p.wasm\"\n");
     std::thread::scope(|scope| {
         for i in 0..8 {
             let dir = home.dir();
             scope.spawn(move || {
                 let mut editor = Editor::open(&dir).unwrap();
                 let file = editor.add_module("q", &guest("abstains")).unwrap();
-                editor.put(&Entry { mode: Mode::Shadow, ..Entry::new(&format!("q{i}"), &file) });
+                editor.put(&Entry { mode: Mode::Shadow, ..Entry::new(&format!("q{i}"), &file) }).unwrap();
                 editor.save().unwrap();
             });
         }
@@ -376,4 +377,67 @@ fn a_changed_file_is_in_force_soon() {
     // The aim is 250 ms in a release build on an idle machine; this is a debug build beside other tests.
     assert!(took < Duration::from_secs(5), "{took:?}");
     println!("change to active: {took:?}");
+}
+
+/// An agent chooses its inputs. It must not choose the module that judges them.
+#[test]
+fn fuel_and_memory_that_agents_use_up_take_no_module_out_of_force() {
+    let home = Home::with("denies");
+    let host = home.start();
+    assert_eq!(outcome(&host), Outcome::Deny);
+    home.put("loops_in_call");
+    newer(&host, 1);
+    for _ in 0..20 {
+        assert_eq!(outcome(&host), Outcome::Error, "each call fails closed");
+    }
+    host.reload();
+    let status = host.wait_for(PATIENCE, |status| status.attempts >= 3).unwrap();
+    assert_eq!(status.policies[0].rolled_back, None);
+    assert_eq!(outcome(&host), Outcome::Error);
+    assert!(State::open(&home.state()).unwrap().quarantined().unwrap().is_empty());
+}
+
+#[test]
+fn a_directory_that_is_replaced_or_re_pointed_is_followed() {
+    let home = Home::with("abstains");
+    let host = home.start();
+    assert_eq!(outcome(&host), Outcome::Allow);
+    // Replaced by another of the same name.
+    let aside = home.root.path().join("aside");
+    fs::rename(home.dir(), &aside).unwrap();
+    fs::create_dir(home.dir()).unwrap();
+    home.put("denies");
+    home.write(SET);
+    let status = newer(&host, 1);
+    assert_eq!(outcome(&host), Outcome::Deny);
+    // What happens in the new one is seen.
+    home.put("abstains");
+    let status = newer(&host, status.generation);
+    assert_eq!(outcome(&host), Outcome::Allow);
+    // Now a symlink, first to one and then to another.
+    let other = home.root.path().join("other");
+    fs::rename(home.dir(), &other).unwrap();
+    fs::write(other.join("p.wasm"), guest("denies")).unwrap();
+    std::os::unix::fs::symlink(&other, home.dir()).unwrap();
+    let status = newer(&host, status.generation);
+    assert_eq!(outcome(&host), Outcome::Deny);
+    let link = home.root.path().join("link");
+    std::os::unix::fs::symlink(&aside, &link).unwrap();
+    fs::rename(&link, home.dir()).unwrap();
+    newer(&host, status.generation);
+    assert_eq!(outcome(&host), Outcome::Allow);
+}
+
+#[test]
+fn a_directory_that_vanishes_leaves_the_last_set_in_force() {
+    let home = Home::with("denies");
+    let host = home.start();
+    assert_eq!(outcome(&host), Outcome::Deny);
+    fs::rename(home.dir(), home.root.path().join("away")).unwrap();
+    let status = refused(&host, "is gone; put it back");
+    assert_eq!((status.generation, status.deciding.len()), (1, 1));
+    assert_eq!(outcome(&host), Outcome::Deny);
+    fs::rename(home.root.path().join("away"), home.dir()).unwrap();
+    host.wait_for(PATIENCE, |status| status.error.is_none()).expect("it is read again");
+    assert_eq!(outcome(&host), Outcome::Deny);
 }
