@@ -122,12 +122,22 @@ impl From<Refusal> for Rejected {
     }
 }
 
-fn bad_token() -> Rejected {
+/// The way back to one's own seat, for every refusal that a lost token can end in.
+#[must_use]
+pub fn if_lost(name: &str) -> String {
+    let name: String =
+        if crate::domain::agent::check_name("name", name).is_ok() { name } else { "NAME" }.into();
+    let shown = if name.contains(' ') { format!("\"{name}\"") } else { name };
+    format!(
+        "if it is lost, do not take another name: ask your operator for `team-table agent rotate-token {shown}`"
+    )
+}
+
+fn bad_token(name: &str) -> Rejected {
     let refusal = Refusal::new(
         Code::Unauthenticated,
         "this token is not valid",
-        "use the token that register returned last; if it is lost, ask your operator for \
-         `team-table agent rotate-token NAME`",
+        format!("use the token that register returned last; {}", if_lost(name)),
     );
     Rejected { refusal, bad_token: true }
 }
@@ -145,7 +155,9 @@ pub fn authenticate(
 ) -> Result<Result<Caller, Rejected>> {
     let name = name.filter(|name| !name.is_empty());
     if let Some(token) = credential.token() {
-        let Some(member) = tx.member_by_token(&claim(token))? else { return Ok(Err(bad_token())) };
+        let Some(member) = tx.member_by_token(&claim(token))? else {
+            return Ok(Err(bad_token(name.unwrap_or("NAME"))));
+        };
         if !member.active {
             return Ok(Err(departed(&member)));
         }
@@ -158,7 +170,10 @@ pub fn authenticate(
         return Ok(Err(Refusal::new(
             Code::Unauthenticated,
             "this call needs a token",
-            "pass the token that register returned as `token`; call register first if you have none",
+            format!(
+                "pass the token that register returned as `token`; call register if you never had one; {}",
+                if_lost(name.unwrap_or("NAME"))
+            ),
         )
         .into()));
     }
@@ -168,7 +183,7 @@ pub fn authenticate(
         None => Err(Refusal::new(
             Code::Unauthenticated,
             format!("no active member named {:?}", shown(name)),
-            "call register first",
+            "call register first; list_members shows who is here",
         )
         .into()),
     })
@@ -191,7 +206,7 @@ pub fn prove_registration(
     Ok(match tx.member_by_token(&claim(token))? {
         Some(member) if member.name == name => Ok(Some(member.id)),
         Some(member) if given => Err(impostor(&member, name)),
-        None if given => Err(bad_token()),
+        None if given => Err(bad_token(name)),
         _ => Ok(None),
     })
 }
@@ -204,7 +219,7 @@ fn shown(name: &str) -> String {
 fn impostor(member: &Member, name: &str) -> Rejected {
     Refusal::denied(
         format!("this token belongs to {}, not to {:?}", member.name, shown(name)),
-        format!("call as {}, or with the other agent's own token", member.name),
+        format!("call as {}, or with the other agent's own token; {}", member.name, if_lost(name)),
     )
     .into()
 }

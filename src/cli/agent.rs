@@ -7,8 +7,9 @@ use super::{CliError, output};
 use crate::app;
 use crate::auth::Token;
 use crate::config::Config;
-use crate::domain::agent::MemberView;
+use crate::domain::agent::{self, MemberView};
 use crate::domain::clock::Clock;
+use crate::policy::set_file;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AgentCommand {
@@ -65,11 +66,21 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
             output::table(["NAME", "ROLE", "STATE", "LAST SEEN", "CAPABILITIES"], rows, "no members yet")?;
         }
         AgentCommand::Grant { name, role } => {
+            check_known(config, &role)?;
             let member = db.write(move |tx| tx.grant(&name, &role, now))?;
             output::line(&format!("{} is now {}", member.name, member.role))?;
         }
         AgentCommand::Revoke { name } => {
             let shown = name.clone();
+            let held = {
+                let name = name.clone();
+                db.read(move |tx| tx.member(&name))?
+            };
+            if held.is_some_and(|member| !member.active) {
+                return Err(CliError::Usage(format!(
+                    "{shown} is off the table already; nothing was changed"
+                )));
+            }
             let tokens = db.write(move |tx| tx.revoke(&name, now))?;
             output::line(&format!("{shown} is off the table, {tokens} token(s) revoked"))?;
         }
@@ -81,4 +92,20 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
         }
     }
     Ok(())
+}
+
+/// Refuses a role that no rule is about: a typing mistake would leave the member without the rules it should have.
+fn check_known(config: &Config, role: &str) -> Result<(), CliError> {
+    let mut known: Vec<String> = agent::ROLES.iter().map(|&known| known.to_owned()).collect();
+    for entry in set_file::read(&config.policies)? {
+        let extra = entry.settings.get("extra_roles").and_then(serde_json::Value::as_array);
+        known.extend(extra.into_iter().flatten().filter_map(|role| Some(role.as_str()?.to_owned())));
+    }
+    if known.iter().any(|known| known == role) {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{role:?} is no role that is known here: use one of {}; the setting extra_roles of tool-authorization adds others",
+        known.join(", ")
+    )))
 }

@@ -219,7 +219,7 @@ impl Daemon {
             role: DEFAULT_ROLE.to_owned(),
             capabilities: Vec::new(),
             proof: None,
-            token: token.hash(),
+            token: Some(token.hash()),
         };
         let member = self.db.write(move |tx| tx.register(&wanted, now))?;
         self.tell(&Note::Registered { agent: member.name.clone(), token: token.reveal() });

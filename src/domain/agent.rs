@@ -22,6 +22,10 @@ pub const DEFAULT_ROLE: &str = "agent";
 /// Roles that only the operator grants.
 pub const PRIVILEGED_ROLES: [&str; 2] = ["admin", "lead"];
 
+/// The roles that the built-in policy `tool-authorization` knows without a setting.
+pub const ROLES: [&str; 10] =
+    ["admin", "agent", "coder", "design", "designer", "lead", "ops", "qa", "reviewer", "tester"];
+
 /// Whether a role is one that only the operator grants.
 #[must_use]
 pub fn is_privileged(role: &str) -> bool {
@@ -121,7 +125,7 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     let shown: String = name.chars().take(MAX_NAME).collect();
     Err(Refusal::invalid(
         format!("{what} {shown:?} is not an agent name"),
-        "use 1 to 64 letters, digits, spaces, '_', '.' or '-', beginning and ending with a letter or digit",
+        "use 1 to 64 ASCII letters (A-Z, a-z), digits, spaces, '_', '.' or '-', beginning and ending with a letter or digit",
     ))
 }
 

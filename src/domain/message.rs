@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::clock::{self, Millis};
-use super::refusal::Refusal;
+use super::refusal::{Code, Refusal};
 use super::text;
 
 /// Longest message, in characters (tools.md, Limits).
@@ -23,6 +23,8 @@ pub enum Origin {
     Automatic,
     /// The agent's person, answering an escalation in the agent's name.
     Person,
+    /// The task board, telling of what the agent did with a task.
+    Task,
 }
 
 impl Origin {
@@ -33,6 +35,7 @@ impl Origin {
             Self::Agent => "agent",
             Self::Automatic => "automatic",
             Self::Person => "person",
+            Self::Task => "task",
         }
     }
 
@@ -42,6 +45,7 @@ impl Origin {
         match word {
             "automatic" => Self::Automatic,
             "person" => Self::Person,
+            "task" => Self::Task,
             _ => Self::Agent,
         }
     }
@@ -69,6 +73,34 @@ impl Draft {
         text::filled("content", &self.content, MAX_CONTENT)?;
         check_idempotency_key(self.idempotency_key.as_deref())
     }
+}
+
+/// Refuses a repeated idempotency key that comes with other content: the first stands, and the second is not sent.
+///
+/// # Errors
+/// `already_exists`, with the digests (the beginning of blake3, hex) of both.
+pub fn check_repeat(key: &str, id: i64, first: &[&str], now: &[&str]) -> Result<(), Refusal> {
+    if first == now {
+        return Ok(());
+    }
+    let digest = |parts: &[&str]| {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().to_hex().chars().take(12).collect::<String>()
+    };
+    let key: String = key.chars().take(MAX_IDEMPOTENCY_KEY).collect();
+    Err(Refusal::new(
+        Code::AlreadyExists,
+        format!(
+            "idempotency_key {key:?} was used for {id} with other content ({} then, {} now); nothing was added",
+            digest(first),
+            digest(now)
+        ),
+        "repeat the first call exactly, or use a key of its own for new content",
+    ))
 }
 
 /// Accepts no key, or one of 1 to [`MAX_IDEMPOTENCY_KEY`] characters.
@@ -117,6 +149,10 @@ pub struct MessageView {
     pub thread_id: i64,
     /// The message this one answers.
     pub reply_to: Option<i64>,
+    /// `automatic` from the sender's poll daemon, `person` from its person, `task` about a task; left out for what the
+    /// agent wrote itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// In an inbox: whether it had been returned before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<bool>,
@@ -134,6 +170,7 @@ impl Message {
             created_at: clock::format(self.created_at),
             thread_id: self.thread_id,
             reply_to: self.reply_to,
+            origin: (self.origin != Origin::Agent).then_some(self.origin),
             read,
         }
     }

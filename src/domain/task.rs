@@ -69,8 +69,8 @@ impl Status {
     pub const fn next(self) -> &'static [Self] {
         match self {
             Self::InProgress => &[Self::Done, Self::Blocked, Self::AwaitingReview, Self::Cancelled],
-            Self::Pending | Self::Blocked => &[Self::InProgress],
-            Self::AwaitingReview => &[Self::Done, Self::InProgress],
+            Self::Pending | Self::Blocked => &[Self::InProgress, Self::Cancelled],
+            Self::AwaitingReview => &[Self::Done, Self::InProgress, Self::Cancelled],
             Self::Done | Self::Cancelled => &[],
         }
     }
@@ -204,8 +204,12 @@ pub struct Task {
     pub priority: Priority,
     /// Who posted it.
     pub creator: String,
+    /// The member that posted it.
+    pub creator_id: Option<i64>,
     /// Who does it, or shall; empty for anyone.
     pub assignee: String,
+    /// The member that does it, or shall.
+    pub assignee_id: Option<i64>,
     /// What came of it.
     pub result: String,
     /// When it was posted.
@@ -218,6 +222,8 @@ pub struct Task {
     pub parent_id: Option<i64>,
     /// Who must approve it; empty for nobody.
     pub reviewer: String,
+    /// The member that must approve it.
+    pub reviewer_id: Option<i64>,
     /// How many of `depends_on` are not done.
     pub unmet: i64,
     /// When the assignee was last seen; `None` when no active member has that name.
@@ -280,6 +286,9 @@ impl Task {
     /// somebody else's.
     pub fn check_claim(&self, caller: &Principal, now: Millis) -> Result<(), Refusal> {
         let id = self.id;
+        if self.reviewer_id == Some(caller.id) {
+            return Err(self.is_reviewer());
+        }
         if self.is_stale(now) {
             return Ok(());
         }
@@ -294,7 +303,7 @@ impl Task {
                 "call claim_task without task_id for the best ready task, or list_tasks with ready=true",
             ));
         }
-        if !self.assignee.is_empty() && self.assignee != caller.name && !caller.is_privileged() {
+        if !self.is_free_for(caller) {
             return Err(Refusal::denied(
                 format!("task {id} is assigned to {}", self.assignee),
                 "only the assignee, a lead or an admin can claim it: choose another with list_tasks ready=true",
@@ -303,14 +312,25 @@ impl Task {
         self.check_dependencies()
     }
 
+    fn is_free_for(&self, caller: &Principal) -> bool {
+        self.assignee.is_empty() || self.assignee_id == Some(caller.id) || caller.is_privileged()
+    }
+
+    fn is_reviewer(&self) -> Refusal {
+        Refusal::denied(
+            format!("task {} is yours to review, so you cannot work on it", self.id),
+            "leave it to another agent; you decide when it awaits review",
+        )
+    }
+
     /// Whether `caller` may move the task to `to`.
     ///
     /// # Errors
     /// `permission_denied` when the task is not theirs or the step is the reviewer's;
     /// `failed_precondition` when the state does not lead there.
     pub fn check_update(&self, caller: &Principal, to: Status) -> Result<(), Refusal> {
-        let (id, name) = (self.id, caller.name.as_str());
-        let involved = [&self.creator, &self.assignee, &self.reviewer].into_iter().any(|one| one == name);
+        let (id, name, me) = (self.id, caller.name.as_str(), Some(caller.id));
+        let involved = [self.creator_id, self.assignee_id, self.reviewer_id].contains(&me);
         if !involved && !caller.is_privileged() {
             return Err(Refusal::denied(
                 format!("{name} is neither creator, assignee nor reviewer of task {id}"),
@@ -328,8 +348,20 @@ impl Task {
                 hint,
             ));
         }
+        let withdraws = to == Status::Cancelled
+            && matches!(self.status, Status::Pending | Status::AwaitingReview)
+            && self.creator_id != me;
+        if withdraws && !caller.is_privileged() {
+            return Err(Refusal::denied(
+                format!("task {id} is {}: only its creator can withdraw it", self.status.as_str()),
+                format!("ask {}, a lead or an admin to cancel it", self.creator),
+            ));
+        }
         if to == Status::InProgress && self.status == Status::Pending {
-            if !self.assignee.is_empty() && self.assignee != name && !caller.is_privileged() {
+            if self.reviewer_id == me {
+                return Err(self.is_reviewer());
+            }
+            if !self.is_free_for(caller) {
                 return Err(Refusal::denied(
                     format!("task {id} is assigned to {}", self.assignee),
                     "only the assignee, a lead or an admin can start it",
@@ -346,15 +378,15 @@ impl Task {
     /// With a reviewer, nobody approves their own work, and only the reviewer (or a lead, an admin)
     /// approves what awaits review.
     fn check_review(&self, caller: &Principal) -> Result<(), Refusal> {
-        let (id, name) = (self.id, caller.name.as_str());
+        let (id, me) = (self.id, Some(caller.id));
         let reviewer = &self.reviewer;
-        if self.assignee == name {
+        if self.assignee_id == me {
             return Err(Refusal::denied(
                 format!("task {id} has a reviewer, so its assignee cannot mark it done"),
                 format!("move it to awaiting_review; {reviewer} then decides"),
             ));
         }
-        if self.status == Status::AwaitingReview && reviewer != name && !caller.is_privileged() {
+        if self.status == Status::AwaitingReview && self.reviewer_id != me && !caller.is_privileged() {
             return Err(Refusal::denied(
                 format!("task {id} awaits the review of {reviewer}"),
                 format!("only {reviewer}, a lead or an admin can mark it done"),
@@ -374,6 +406,20 @@ impl Task {
     }
 }
 
+/// Most characters of a result and what was said of it, all of them together. Beyond, the oldest go.
+const MAX_RESULTS: usize = 4 * MAX_TEXT;
+
+/// A result with what was said before: nothing that a worker or a reviewer said is lost to the other.
+#[must_use]
+pub fn appended(before: &str, by: &str, result: &str) -> String {
+    if before.is_empty() || result.is_empty() || before == result {
+        return if result.is_empty() { before.to_owned() } else { result.to_owned() };
+    }
+    let both = format!("{before}\n\n{by}: {result}");
+    let over = both.chars().count().saturating_sub(MAX_RESULTS);
+    if over == 0 { both } else { format!("…{}", both.chars().skip(over + 1).collect::<String>()) }
+}
+
 /// Accepts a result of up to [`MAX_TEXT`] characters.
 ///
 /// # Errors
@@ -389,7 +435,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn principal(name: &str, role: &str) -> Principal {
-        Principal { id: 1, name: name.into(), role: role.into(), capabilities: vec![], authenticated: true }
+        let id = ["alice", "bob", "carol", "rita", "boss", "mallory"].iter().position(|known| *known == name);
+        let id = i64::try_from(id.unwrap()).unwrap();
+        Principal { id, name: name.into(), role: role.into(), capabilities: vec![], authenticated: true }
     }
 
     fn task(status: Status) -> Task {
@@ -400,13 +448,16 @@ mod tests {
             status,
             priority: Priority::Medium,
             creator: "carol".into(),
+            creator_id: Some(2),
             assignee: "alice".into(),
+            assignee_id: Some(0),
             result: String::new(),
             created_at: 0,
             updated_at: 0,
             depends_on: vec![],
             parent_id: None,
             reviewer: String::new(),
+            reviewer_id: None,
             unmet: 0,
             assignee_seen: Some(0),
         }
@@ -414,16 +465,75 @@ mod tests {
 
     #[test]
     fn a_reviewed_task_is_finished_by_its_reviewer_only() {
-        let reviewed = Task { reviewer: "rita".into(), ..task(Status::AwaitingReview) };
+        let reviewed = Task { reviewer: "rita".into(), reviewer_id: Some(3), ..task(Status::AwaitingReview) };
         assert!(reviewed.check_update(&principal("rita", "agent"), Status::Done).is_ok());
         assert!(reviewed.check_update(&principal("boss", "lead"), Status::Done).is_ok());
         for other in ["alice", "carol"] {
             let refusal = reviewed.check_update(&principal(other, "agent"), Status::Done).unwrap_err();
             assert_eq!(refusal.code, Code::PermissionDenied, "{other}");
         }
-        let working = Task { reviewer: "rita".into(), ..task(Status::InProgress) };
+        let working = Task { reviewer: "rita".into(), reviewer_id: Some(3), ..task(Status::InProgress) };
         assert!(working.check_update(&principal("alice", "lead"), Status::Done).is_err());
         assert!(working.check_update(&principal("alice", "agent"), Status::AwaitingReview).is_ok());
+    }
+
+    /// From every state that a task can be in, its creator can end it: alone, whoever else has gone.
+    #[test]
+    fn no_task_gets_into_a_state_that_its_creator_cannot_end() {
+        let carol = principal("carol", "agent");
+        let member = |id: Option<i64>| id.map_or(String::new(), |id| format!("m{id}"));
+        let mut seen = 0;
+        for status in Status::ALL {
+            for assignee_id in [None, Some(0), Some(2)] {
+                for reviewer_id in [None, Some(2), Some(3)] {
+                    for unmet in [0, 1] {
+                        if assignee_id.is_some() && assignee_id == reviewer_id {
+                            continue;
+                        }
+                        let task = Task {
+                            assignee: member(assignee_id),
+                            assignee_id,
+                            reviewer: member(reviewer_id),
+                            reviewer_id,
+                            unmet,
+                            ..task(status)
+                        };
+                        let ends = task.check_update(&carol, Status::Cancelled);
+                        assert_eq!(ends.is_ok(), !status.is_final(), "{task:?}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(seen, 6 * 8 * 2);
+    }
+
+    #[test]
+    fn a_reviewer_does_not_work_on_what_it_reviews() {
+        let open = Task {
+            assignee: String::new(),
+            assignee_id: None,
+            reviewer: "rita".into(),
+            reviewer_id: Some(3),
+            ..task(Status::Pending)
+        };
+        for role in ["agent", "lead"] {
+            let rita = principal("rita", role);
+            assert_eq!(open.check_claim(&rita, 0).unwrap_err().code, Code::PermissionDenied);
+            let refusal = open.check_update(&rita, Status::InProgress).unwrap_err();
+            assert_eq!(refusal.code, Code::PermissionDenied);
+        }
+    }
+
+    #[test]
+    fn a_verdict_and_the_work_are_both_kept() {
+        assert_eq!(appended("", "alice", "done"), "done");
+        assert_eq!(appended("done", "rita", ""), "done");
+        assert_eq!(appended("done", "rita", "needs tests"), "done\n\nrita: needs tests");
+        let long = "x".repeat(MAX_RESULTS);
+        let kept = appended(&long, "rita", "newest");
+        assert_eq!(kept.chars().count(), MAX_RESULTS);
+        assert!(kept.starts_with('…') && kept.ends_with("rita: newest"));
     }
 
     #[test]

@@ -264,11 +264,16 @@ impl ServerHandler for Server {
 static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| tools::registry().map(definition).collect());
 
 fn definition(spec: &ToolSpec) -> Tool {
-    let hints = ToolAnnotations::with_title(spec.title)
-        .read_only(spec.read_only)
-        .destructive(spec.destructive)
-        .idempotent(spec.idempotent)
-        .open_world(false);
+    // Only what differs from the protocol's defaults: every byte is read by every agent at every start.
+    let mut hints = ToolAnnotations::new().open_world(false);
+    if spec.read_only {
+        hints = hints.read_only(true);
+    } else if !spec.destructive {
+        hints = hints.destructive(false);
+    }
+    if spec.idempotent && !spec.read_only {
+        hints = hints.idempotent(true);
+    }
     let tool = Tool::new(spec.name, spec.description, Arc::clone(&spec.input_schema))
         .with_title(spec.title)
         .with_raw_output_schema(Arc::clone(&spec.output_schema))

@@ -1,7 +1,5 @@
 //! Members and their tokens.
 
-use std::cmp::Reverse;
-
 use rusqlite::{Row, params};
 use serde_json::json;
 
@@ -39,8 +37,8 @@ pub struct Registration {
     pub capabilities: Vec<String>,
     /// The member whose token was presented, if one was.
     pub proof: Option<i64>,
-    /// Hash of the token to issue.
-    pub token: [u8; 32],
+    /// Hash of the token to issue; `None` keeps the one that proved the seat.
+    pub token: Option<[u8; 32]>,
 }
 
 fn read_member(row: &Row<'_>) -> rusqlite::Result<(Member, String)> {
@@ -117,14 +115,14 @@ impl ReadTx<'_> {
         .collect()
     }
 
-    /// The holders of all names as one list result takes them, those seen last first, and how many more
-    /// there are.
+    /// The holders of all names that sort after `after`, by name, as one list result takes them, and how many more there
+    /// are.
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn listed_members(&self, include_inactive: bool) -> Result<(Vec<Member>, usize)> {
+    pub fn listed_members(&self, include_inactive: bool, after: &str) -> Result<(Vec<Member>, usize)> {
         let mut members = self.members(include_inactive)?;
-        members.sort_by_key(|member| (!member.active, Reverse(member.last_heartbeat)));
+        members.retain(|member| member.name.as_str() > after);
         let mut listing = Listing::new(i64::MAX, MEMBER_FRAME);
         let fits = members
             .iter()
@@ -177,7 +175,27 @@ impl WriteTx<'_> {
             return Err(Refusal::new(
                 Code::AlreadyExists,
                 format!("the name {:?} is taken", wanted.name),
-                "choose another name, or pass this agent's token to renew its registration",
+                format!(
+                    "if it is yours, pass its token to renew the registration (lost: ask your operator for \
+                     `team-table agent rotate-token \"{}\"`); if it is another agent's, choose another name",
+                    wanted.name
+                ),
+            )
+            .into());
+        }
+        let alike: Option<String> = self.one(
+            "SELECT name FROM members WHERE current = 1 AND active = 1 AND name <> ?1 AND lower(name) = lower(?1)",
+            [&wanted.name],
+            |row| row.get(0),
+        )?;
+        if let Some(alike) = alike {
+            return Err(Refusal::new(
+                Code::AlreadyExists,
+                format!(
+                    "the name {:?} differs from {alike:?} only by case, and {alike} is at the table",
+                    wanted.name
+                ),
+                format!("choose another name; if you are {alike}, register as {alike} with its token"),
             )
             .into());
         }
@@ -188,10 +206,12 @@ impl WriteTx<'_> {
                     "UPDATE members SET role = ?2, capabilities = ?3, active = 1, last_heartbeat = ?4 WHERE id = ?1",
                     params![member.id, role, capabilities, now],
                 )?;
-            self.execute(
-                "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
-                [member.id, now],
-            )?;
+            if wanted.token.is_some() {
+                self.execute(
+                    "UPDATE tokens SET revoked_at = ?2 WHERE member_id = ?1 AND revoked_at IS NULL",
+                    [member.id, now],
+                )?;
+            }
             member.id
         } else {
             self.execute("UPDATE members SET current = 0 WHERE name = ?1 AND current = 1", [&wanted.name])?;
@@ -201,7 +221,9 @@ impl WriteTx<'_> {
                 params![wanted.name, wanted.role, capabilities, now],
             )?
         };
-        self.issue_token(id, &wanted.token, now)?;
+        if let Some(token) = &wanted.token {
+            self.issue_token(id, token, now)?;
+        }
         let name = wanted.name.as_str();
         let member = self.member(name)?.ok_or_else(|| Error::Fault("a new member is not there".into()))?;
         self.member_changed(

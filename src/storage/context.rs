@@ -53,19 +53,25 @@ impl ReadTx<'_> {
         )
     }
 
-    /// The entries whose keys begin with `prefix`, by key, and how many more there are, at most
+    /// The entries whose keys begin with `prefix` and sort after `after`, by key, and how many more there are, at most
     /// [`REMAINING_CAP`].
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn context_entries(&self, prefix: &str, limit: i64, now: Millis) -> Result<(Vec<ContextEntry>, i64)> {
+    pub fn context_entries(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: i64,
+        now: Millis,
+    ) -> Result<(Vec<ContextEntry>, i64)> {
         // No text sorts after the prefix and the highest character, and has the prefix.
         let end = format!("{prefix}{}", char::MAX);
         let (mut entries, mut listing) = (Vec::new(), Listing::new(limit, CONTEXT_FRAME));
         self.while_wanted(
-            "SELECT * FROM context WHERE key >= ?1 AND key < ?2 AND (expires_at IS NULL OR expires_at > ?3)
+            "SELECT * FROM context WHERE key >= ?1 AND key < ?2 AND (expires_at IS NULL OR expires_at > ?3) AND key > ?4
              ORDER BY key",
-            params![prefix, end, now],
+            params![prefix, end, now, after],
             read_entry,
             |entry| {
                 let fits = listing.take(&[&entry.key, &entry.value, &entry.set_by]);
@@ -79,8 +85,9 @@ impl ReadTx<'_> {
         if listing.is_full() {
             remaining = self.number(
                 "SELECT count(*) FROM (SELECT 1 FROM context
-                  WHERE key >= ?1 AND key < ?2 AND (expires_at IS NULL OR expires_at > ?3) LIMIT ?4)",
-                params![prefix, end, now, REMAINING_CAP + listing.taken()],
+                  WHERE key >= ?1 AND key < ?2 AND (expires_at IS NULL OR expires_at > ?3) AND key > ?5
+                  LIMIT ?4)",
+                params![prefix, end, now, REMAINING_CAP + listing.taken(), after],
             )? - listing.taken();
         }
         Ok((entries, remaining))

@@ -313,7 +313,7 @@ mod tests {
             role: "agent".into(),
             capabilities: Vec::new(),
             proof: None,
-            token: *blake3::hash(format!("{name} of {at}").as_bytes()).as_bytes(),
+            token: Some(*blake3::hash(format!("{name} of {at}").as_bytes()).as_bytes()),
         };
         db.write(move |tx| tx.register(&wanted, at)).unwrap().into_principal(true)
     }

@@ -25,6 +25,8 @@ pub struct InboxQuery {
     pub thread_id: Option<i64>,
     /// Only those with a smaller number.
     pub before_id: Option<i64>,
+    /// Only those with a larger number.
+    pub after_id: Option<i64>,
     /// At most so many.
     pub limit: i64,
 }
@@ -93,21 +95,23 @@ impl ReadTx<'_> {
     /// Trouble with the database.
     pub fn inbox(&self, member_id: i64, query: &InboxQuery) -> Result<InboxPage> {
         let before = query.before_id.unwrap_or(i64::MAX);
-        let parameters = params![member_id, before, query.thread_id];
+        let after = query.after_id.unwrap_or(0);
+        let parameters = params![member_id, before, query.thread_id, after];
         let sql = match (query.include_read, query.thread_id) {
             (false, _) => {
                 "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
-                  WHERE i.member_id = ?1 AND i.read_at IS NULL AND i.message_id < ?2
+                  WHERE i.member_id = ?1 AND i.read_at IS NULL AND i.message_id < ?2 AND i.message_id > ?4
                     AND (?3 IS NULL OR m.thread_id = ?3)
                   ORDER BY i.message_id"
             }
             (true, None) => {
                 "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
-                  WHERE i.member_id = ?1 AND i.message_id < ?2 AND ?3 IS NULL ORDER BY i.message_id DESC"
+                  WHERE i.member_id = ?1 AND i.message_id < ?2 AND i.message_id > ?4 AND ?3 IS NULL
+                  ORDER BY i.message_id DESC"
             }
             (true, Some(_)) => {
                 "SELECT m.*, i.read_at FROM messages m JOIN inbox i ON i.message_id = m.id
-                  WHERE i.member_id = ?1 AND m.id < ?2 AND m.thread_id = ?3 ORDER BY m.id DESC"
+                  WHERE i.member_id = ?1 AND m.id < ?2 AND m.id > ?4 AND m.thread_id = ?3 ORDER BY m.id DESC"
             }
         };
         let mut page = InboxPage::default();
@@ -125,7 +129,7 @@ impl ReadTx<'_> {
             },
         )?;
         if listing.is_full() {
-            page.remaining = self.count_inbox(member_id, query)? - listing.taken();
+            page.remaining = (self.count_inbox(member_id, query)? - listing.taken()).min(REMAINING_CAP);
         }
         if query.include_read {
             page.messages.reverse();
@@ -138,21 +142,23 @@ impl ReadTx<'_> {
     /// How many messages match, counted no further than [`REMAINING_CAP`] beyond the page.
     fn count_inbox(&self, member_id: i64, query: &InboxQuery) -> Result<i64> {
         let before = query.before_id.unwrap_or(i64::MAX);
-        let cap = REMAINING_CAP + query.limit;
+        let (after, cap) = (query.after_id.unwrap_or(0), REMAINING_CAP + query.limit);
         match (query.thread_id, query.include_read) {
             (Some(thread), read) => self.number(
                 "SELECT count(*) FROM (SELECT 1 FROM messages m JOIN inbox i ON i.message_id = m.id
-                  WHERE m.thread_id = ?1 AND m.id < ?2 AND i.member_id = ?3 AND (?4 OR i.read_at IS NULL) LIMIT ?5)",
-                params![thread, before, member_id, read, cap],
+                  WHERE m.thread_id = ?1 AND m.id < ?2 AND i.member_id = ?3 AND (?4 OR i.read_at IS NULL)
+                    AND m.id > ?6 LIMIT ?5)",
+                params![thread, before, member_id, read, cap, after],
             ),
             (None, false) => self.number(
                 "SELECT count(*) FROM (SELECT 1 FROM inbox
-                  WHERE member_id = ?1 AND read_at IS NULL AND message_id < ?2 LIMIT ?3)",
-                [member_id, before, cap],
+                  WHERE member_id = ?1 AND read_at IS NULL AND message_id < ?2 AND message_id > ?4 LIMIT ?3)",
+                [member_id, before, cap, after],
             ),
             (None, true) => self.number(
-                "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND message_id < ?2 LIMIT ?3)",
-                [member_id, before, cap],
+                "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE member_id = ?1 AND message_id < ?2 AND message_id > ?4
+                  LIMIT ?3)",
+                [member_id, before, cap, after],
             ),
         }
     }

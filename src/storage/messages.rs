@@ -10,7 +10,7 @@ use crate::domain::agent::Member;
 use crate::domain::clock::Millis;
 use crate::domain::escalation::OPERATOR;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::message::{Draft, EVERYONE, Message, Origin};
+use crate::domain::message::{Draft, EVERYONE, Message, Origin, check_repeat};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 
@@ -74,6 +74,20 @@ impl ReadTx<'_> {
         )
     }
 
+    /// The message that a call repeats.
+    fn repeat_of(&self, sender: &Principal, recipient: &str, draft: &Draft) -> Result<Option<Message>> {
+        let Some(key) = draft.idempotency_key.as_deref() else { return Ok(None) };
+        let Some(sent) = self.message_by_key(sender, Some(key))? else { return Ok(None) };
+        let answered = |reply_to: Option<i64>| reply_to.map_or(String::new(), |id| id.to_string());
+        check_repeat(
+            key,
+            sent.id,
+            &[&sent.recipient, &sent.content, &answered(sent.reply_to)],
+            &[recipient, &draft.content, &answered(draft.reply_to)],
+        )?;
+        Ok(Some(sent))
+    }
+
     /// The thread that an answer to `reply_to` joins. Only who wrote or got a message can answer it;
     /// to all others it does not exist.
     fn thread_of(&self, sender: &Principal, reply_to: i64) -> Result<i64> {
@@ -104,7 +118,7 @@ impl WriteTx<'_> {
         draft: &Draft,
         now: Millis,
     ) -> Result<Message> {
-        if let Some(sent) = self.message_by_key(sender, draft.idempotency_key.as_deref())? {
+        if let Some(sent) = self.repeat_of(sender, recipient, draft)? {
             return Ok(sent);
         }
         let recipient = self.recipient(recipient)?;
@@ -118,19 +132,26 @@ impl WriteTx<'_> {
         Ok(message)
     }
 
-    /// Sends a message to every active member but the sender.
+    /// Sends a message to every active member but the sender, of those in `only` if that is given.
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn broadcast(&self, sender: &Principal, draft: &Draft, now: Millis) -> Result<Message> {
-        if let Some(sent) = self.message_by_key(sender, draft.idempotency_key.as_deref())? {
+    pub fn broadcast(
+        &self,
+        sender: &Principal,
+        only: Option<&[String]>,
+        draft: &Draft,
+        now: Millis,
+    ) -> Result<Message> {
+        if let Some(sent) = self.repeat_of(sender, EVERYONE, draft)? {
             return Ok(sent);
         }
         let message = self.insert_message(sender, EVERYONE, draft, now)?;
         self.execute(
             "INSERT INTO inbox (member_id, message_id)
-             SELECT id, ?1 FROM members WHERE current = 1 AND active = 1 AND id <> ?2",
-            [message.id, sender.id],
+             SELECT id, ?1 FROM members WHERE current = 1 AND active = 1 AND id <> ?2
+                AND (?3 IS NULL OR name IN (SELECT value FROM json_each(?3)))",
+            params![message.id, sender.id, only.map(|names| json!(names).to_string())],
         )?;
         self.message_sent(sender, &message, EventKind::Broadcast, Audience::Everyone, "broadcast", now)?;
         Ok(message)
@@ -158,7 +179,7 @@ impl WriteTx<'_> {
 
     /// The number of the message that is about to be stored. Messages are never deleted, and this transaction
     /// is the only one that writes.
-    fn next_message(&self) -> Result<i64> {
+    pub(super) fn next_message(&self) -> Result<i64> {
         self.number("SELECT coalesce(max(id), 0) + 1 FROM messages", [])
     }
 

@@ -15,6 +15,7 @@ mod escalations;
 mod events;
 mod facts;
 mod file;
+mod handover;
 mod inbox;
 mod leases;
 mod legacy;
@@ -333,7 +334,7 @@ mod tests {
             role: "agent".into(),
             capabilities: Vec::new(),
             proof: None,
-            token: *blake3::hash(name.as_bytes()).as_bytes(),
+            token: Some(*blake3::hash(name.as_bytes()).as_bytes()),
         };
         let (first, second) = (register("a"), register("b"));
         db.write(move |tx| tx.register(&first, 1)).unwrap();

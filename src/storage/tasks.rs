@@ -9,9 +9,10 @@ use super::tx::{ReadTx, WriteTx};
 use super::{Listing, REMAINING_CAP};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
+use crate::domain::message::check_repeat;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
-use crate::domain::task::{Priority, Status, Task, TaskDraft};
+use crate::domain::task::{Priority, Status, Task, TaskDraft, appended};
 
 /// Characters of a task in a list besides its texts.
 const TASK_FRAME: usize = 330;
@@ -23,6 +24,8 @@ pub struct TaskQuery {
     pub status: Option<Status>,
     /// Only this agent's; empty for everybody's.
     pub assignee: String,
+    /// Only those that this agent reviews; empty for all.
+    pub reviewer: String,
     /// Only those that could be claimed now: pending, and all they depend on is done.
     pub ready: bool,
     /// Only those with a larger number.
@@ -42,13 +45,16 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
         status: Status::parse(status).unwrap_or(Status::Blocked),
         priority: Priority::from_rank(row.get("priority")?),
         creator: row.get("creator")?,
+        creator_id: row.get("creator_id")?,
         assignee: row.get("assignee")?,
+        assignee_id: row.get("assignee_id")?,
         result: row.get("result")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         depends_on: serde_json::from_str(depends_on).unwrap_or_default(),
         parent_id: row.get("parent_id")?,
         reviewer: row.get("reviewer")?,
+        reviewer_id: row.get("reviewer_id")?,
         unmet: row.get("unmet")?,
         assignee_seen: row.get("assignee_seen")?,
     })
@@ -71,30 +77,47 @@ impl ReadTx<'_> {
         let status = query.status.map(Status::as_str);
         let assignee = (!query.assignee.is_empty()).then_some(query.assignee.as_str());
         let limit = query.limit + REMAINING_CAP + 1;
-        let parameters = params![query.after_id, status, assignee, limit];
+        let reviewer = (!query.reviewer.is_empty()).then_some(query.reviewer.as_str());
+        let parameters = params![query.after_id, status, assignee, limit, reviewer];
         // Each form has its index; `?2 IS NULL` and its like only keep the parameters in their places.
-        let (page, count) = match (query.ready, status, assignee) {
-            (true, _, _) => (
+        let (page, count) = match (reviewer, query.ready, status, assignee) {
+            (Some(_), ready, _, _) => (
+                if ready {
+                    "SELECT * FROM task_rows WHERE reviewer = ?5 AND status = 'pending' AND unmet = 0 AND id > ?1
+                        AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) ORDER BY id LIMIT ?4"
+                } else {
+                    "SELECT * FROM task_rows WHERE reviewer = ?5 AND id > ?1
+                        AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) ORDER BY id LIMIT ?4"
+                },
+                if ready {
+                    "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE reviewer = ?5 AND status = 'pending' AND unmet = 0
+                        AND id > ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) LIMIT ?4)"
+                } else {
+                    "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE reviewer = ?5 AND id > ?1
+                        AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) LIMIT ?4)"
+                },
+            ),
+            (None, true, _, _) => (
                 "SELECT * FROM task_rows WHERE status = 'pending' AND unmet = 0 AND id > ?1
-                    AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) ORDER BY id LIMIT ?4",
+                    AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) AND ?5 IS NULL ORDER BY id LIMIT ?4",
                 "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status = 'pending' AND unmet = 0 AND id > ?1
-                    AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) LIMIT ?4)",
+                    AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR assignee = ?3) AND ?5 IS NULL LIMIT ?4)",
             ),
-            (false, Some(_), Some(_)) => (
-                "SELECT * FROM task_rows WHERE assignee = ?3 AND status = ?2 AND id > ?1 ORDER BY id LIMIT ?4",
-                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE assignee = ?3 AND status = ?2 AND id > ?1 LIMIT ?4)",
+            (None, false, Some(_), Some(_)) => (
+                "SELECT * FROM task_rows WHERE assignee = ?3 AND status = ?2 AND id > ?1 AND ?5 IS NULL ORDER BY id LIMIT ?4",
+                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE assignee = ?3 AND status = ?2 AND id > ?1 AND ?5 IS NULL LIMIT ?4)",
             ),
-            (false, Some(_), None) => (
-                "SELECT * FROM task_rows WHERE status = ?2 AND id > ?1 AND ?3 IS NULL ORDER BY id LIMIT ?4",
-                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status = ?2 AND id > ?1 AND ?3 IS NULL LIMIT ?4)",
+            (None, false, Some(_), None) => (
+                "SELECT * FROM task_rows WHERE status = ?2 AND id > ?1 AND ?3 IS NULL AND ?5 IS NULL ORDER BY id LIMIT ?4",
+                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE status = ?2 AND id > ?1 AND ?3 IS NULL AND ?5 IS NULL LIMIT ?4)",
             ),
-            (false, None, Some(_)) => (
-                "SELECT * FROM task_rows WHERE assignee = ?3 AND id > ?1 AND ?2 IS NULL ORDER BY id LIMIT ?4",
-                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE assignee = ?3 AND id > ?1 AND ?2 IS NULL LIMIT ?4)",
+            (None, false, None, Some(_)) => (
+                "SELECT * FROM task_rows WHERE assignee = ?3 AND id > ?1 AND ?2 IS NULL AND ?5 IS NULL ORDER BY id LIMIT ?4",
+                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE assignee = ?3 AND id > ?1 AND ?2 IS NULL AND ?5 IS NULL LIMIT ?4)",
             ),
-            (false, None, None) => (
-                "SELECT * FROM task_rows WHERE id > ?1 AND ?2 IS NULL AND ?3 IS NULL ORDER BY id LIMIT ?4",
-                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE id > ?1 AND ?2 IS NULL AND ?3 IS NULL LIMIT ?4)",
+            (None, false, None, None) => (
+                "SELECT * FROM task_rows WHERE id > ?1 AND ?2 IS NULL AND ?3 IS NULL AND ?5 IS NULL ORDER BY id LIMIT ?4",
+                "SELECT count(*) FROM (SELECT 1 FROM tasks WHERE id > ?1 AND ?2 IS NULL AND ?3 IS NULL AND ?5 IS NULL LIMIT ?4)",
             ),
         };
         let (mut tasks, mut listing) = (Vec::new(), Listing::new(query.limit, TASK_FRAME));
@@ -118,20 +141,24 @@ impl ReadTx<'_> {
         Ok((tasks, remaining.min(REMAINING_CAP)))
     }
 
-    /// The best task that `caller` could claim: their own before anyone's, then by priority, then by age.
-    fn best_ready_task(&self, caller: &Principal) -> Result<Option<i64>> {
-        for assignee in [caller.name.as_str(), ""] {
-            let best = self.one(
-                "SELECT id FROM tasks WHERE status = 'pending' AND unmet = 0 AND assignee = ?1
-                 ORDER BY priority, id LIMIT 1",
-                [assignee],
-                |row| row.get(0),
-            )?;
-            if best.is_some() {
-                return Ok(best);
-            }
+    /// The tasks that `caller` could claim, the best first: its own before anyone's, then by priority, then by age. At
+    /// most so many.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn ready_tasks(&self, caller: &Principal, limit: i64) -> Result<Vec<i64>> {
+        let mut ready = Vec::new();
+        for assignee in [Some(caller.id), None] {
+            let left = limit - i64::try_from(ready.len()).unwrap_or(limit);
+            ready.extend(self.all(
+                "SELECT id FROM tasks WHERE status = 'pending' AND unmet = 0 AND assignee_id IS ?1
+                    AND (?1 IS NOT NULL OR assignee = '') AND reviewer_id IS NOT ?2
+                 ORDER BY priority, id LIMIT ?3",
+                params![assignee, caller.id, left],
+                |row| row.get::<_, i64>(0),
+            )?);
         }
-        Ok(None)
+        Ok(ready)
     }
 
     fn existing_task(&self, id: i64) -> Result<Task> {
@@ -147,6 +174,9 @@ impl WriteTx<'_> {
     /// # Errors
     /// `not_found` when a task it depends on, or is a part of, does not exist.
     pub fn create_task(&self, creator: &Principal, draft: &TaskDraft, now: Millis) -> Result<Task> {
+        let mut depends_on = draft.depends_on.clone();
+        depends_on.sort_unstable();
+        depends_on.dedup();
         if let Some(key) = &draft.idempotency_key {
             let posted = self.one(
                 "SELECT id FROM tasks WHERE creator_id = ?1 AND idempotency_key = ?2",
@@ -154,31 +184,70 @@ impl WriteTx<'_> {
                 |row| row.get(0),
             )?;
             if let Some(id) = posted {
-                return self.existing_task(id);
+                let task = self.existing_task(id)?;
+                let words = |numbers: &[i64], parent: Option<i64>| format!("{numbers:?} {parent:?}");
+                check_repeat(
+                    key,
+                    id,
+                    &[
+                        &task.title,
+                        &task.description,
+                        task.priority.as_str(),
+                        &task.reviewer,
+                        &words(&task.depends_on, task.parent_id),
+                    ],
+                    &[
+                        &draft.title,
+                        &draft.description,
+                        draft.priority.as_str(),
+                        &draft.reviewer,
+                        &words(&depends_on, draft.parent_id),
+                    ],
+                )?;
+                return Ok(task);
             }
         }
-        let mut depends_on = draft.depends_on.clone();
-        depends_on.sort_unstable();
-        depends_on.dedup();
         let mut unmet = 0_i64;
         for id in &depends_on {
-            unmet += i64::from(self.existing_task(*id)?.status != Status::Done);
+            let status = self.existing_task(*id)?.status;
+            if status == Status::Cancelled {
+                return Err(Refusal::precondition(
+                    format!("task {id} is cancelled, so nothing can wait for it"),
+                    "leave it out of depends_on, or post it anew and depend on that",
+                )
+                .into());
+            }
+            unmet += i64::from(status != Status::Done);
+        }
+        let member = |name: &str| (!name.is_empty()).then(|| self.recipient(name)).transpose();
+        let (assignee, reviewer) = (member(&draft.assignee)?, member(&draft.reviewer)?);
+        if let (Some(assignee), Some(reviewer)) = (&assignee, &reviewer)
+            && assignee.id == reviewer.id
+        {
+            return Err(Refusal::invalid(
+                format!("{} cannot review its own work", reviewer.name),
+                "name another reviewer, or none",
+            )
+            .into());
         }
         if let Some(parent) = draft.parent_id {
             self.existing_task(parent)?;
         }
         let id = self.insert(
-            "INSERT INTO tasks (title, description, status, priority, creator, creator_id, assignee, reviewer,
-                                parent_id, unmet, created_at, updated_at, idempotency_key)
-             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)",
+            "INSERT INTO tasks (title, description, status, priority, creator, creator_id, assignee,
+                                assignee_id, reviewer, reviewer_id, parent_id, unmet, created_at, updated_at,
+                                idempotency_key)
+             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13)",
             params![
                 draft.title,
                 draft.description,
                 draft.priority.rank(),
                 creator.name,
                 creator.id,
-                draft.assignee,
-                draft.reviewer,
+                assignee.as_ref().map_or("", |member| &member.name),
+                assignee.as_ref().map(|member| member.id),
+                reviewer.as_ref().map_or("", |member| &member.name),
+                reviewer.as_ref().map(|member| member.id),
                 draft.parent_id,
                 unmet,
                 now,
@@ -191,37 +260,26 @@ impl WriteTx<'_> {
                 [id, *dependency],
             )?;
         }
-        let audience = match self.member(&draft.assignee)? {
-            _ if draft.assignee.is_empty() => Audience::Everyone,
-            Some(member) if member.active => Audience::Member(member.id),
-            _ => Audience::Nobody,
-        };
-        let data = json!({ "id": id, "creator": creator.name, "assignee": draft.assignee,
+        let audience = assignee.as_ref().map_or(Audience::Everyone, |member| Audience::Member(member.id));
+        let task = self.existing_task(id)?;
+        let data = json!({ "id": id, "creator": creator.name, "assignee": task.assignee,
                            "priority": draft.priority.as_str() });
         self.event(now, EventKind::TaskAssigned, Some(creator.id), audience, &data)?;
         self.task_audit(creator, "create_task", id, &data, now)?;
-        self.existing_task(id)
+        self.tell_assigned(creator, &task, now)?;
+        Ok(task)
     }
 
-    /// Takes a task on: a given one, or the best ready one.
+    /// Takes a task on.
     ///
     /// # Errors
     /// `not_found`, `failed_precondition`, `permission_denied`: see [`Task::check_claim`].
-    pub fn claim_task(&self, caller: &Principal, id: Option<i64>, now: Millis) -> Result<Task> {
-        let id = match id {
-            Some(id) => id,
-            None => self.best_ready_task(caller)?.ok_or_else(|| {
-                Refusal::not_found(
-                    "no task is ready for you",
-                    "list_tasks shows what others work on; wait for the task_assigned event or create_task",
-                )
-            })?,
-        };
+    pub fn claim_task(&self, caller: &Principal, id: i64, now: Millis) -> Result<Task> {
         let task = self.existing_task(id)?;
         task.check_claim(caller, now)?;
         self.execute(
-            "UPDATE tasks SET status = 'in_progress', assignee = ?2, updated_at = ?3 WHERE id = ?1",
-            params![id, caller.name, now],
+            "UPDATE tasks SET status = 'in_progress', assignee = ?2, assignee_id = ?3, updated_at = ?4 WHERE id = ?1",
+            params![id, caller.name, caller.id, now],
         )?;
         self.task_moved(caller, "claim_task", &task, Status::InProgress, now)?;
         self.existing_task(id)
@@ -242,11 +300,18 @@ impl WriteTx<'_> {
         let task = self.existing_task(id)?;
         task.check_update(caller, to)?;
         self.execute(
-            "UPDATE tasks SET status = ?2, updated_at = ?4,
-                    result = CASE ?3 WHEN '' THEN result ELSE ?3 END,
+            "UPDATE tasks SET status = ?2, updated_at = ?4, result = ?3,
+                    assignee_id = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?6 ELSE assignee_id END,
                     assignee = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?5 ELSE assignee END
               WHERE id = ?1",
-            params![id, to.as_str(), result, now, caller.name],
+            params![
+                id,
+                to.as_str(),
+                appended(&task.result, &caller.name, result),
+                now,
+                caller.name,
+                caller.id
+            ],
         )?;
         if to == Status::Done {
             self.execute(
@@ -256,6 +321,7 @@ impl WriteTx<'_> {
             )?;
         }
         self.task_moved(caller, "update_task", &task, to, now)?;
+        self.tell_moved(caller, &task, to, result, now)?;
         self.existing_task(id)
     }
 

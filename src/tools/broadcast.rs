@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::call::{Body, Call, Context, body};
 use crate::domain::message::{Draft, Origin};
 use crate::domain::refusal::Refusal;
-use crate::storage::{Result, WriteTx};
+use crate::storage::{ReadTx, Result, WriteTx};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,8 +37,15 @@ impl Call for Broadcast {
         self.draft().check()
     }
 
+    fn recipients(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Option<Vec<String>>> {
+        let sender = context.member()?;
+        let others = tx.members(false)?.into_iter().filter(|member| member.id != sender.id);
+        Ok(Some(others.map(|member| member.name).collect()))
+    }
+
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
-        let message = tx.broadcast(context.member()?, &self.draft(), context.now)?;
+        let allowed = context.recipients.as_deref();
+        let message = tx.broadcast(context.member()?, allowed, &self.draft(), context.now)?;
         body(&message.view(None))
     }
 }

@@ -1,6 +1,7 @@
 //! What one tool is: typed parameters that know what they act on, how to answer from a view of the
 //! database, and how to change it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,6 +24,10 @@ pub(super) struct Context {
     pub(super) now: Millis,
     /// For `register`: the member whose token was presented.
     pub(super) proof: Option<i64>,
+    /// For `register`: the token that came with the connection, when it proved the seat and none was passed as argument.
+    pub(super) kept_token: Option<String>,
+    /// For a call on many members: those that the policies allow.
+    pub(super) recipients: Option<Vec<String>>,
     /// The time for waiting is over: answer with what there is.
     pub(super) last_look: bool,
 }
@@ -58,6 +63,24 @@ pub(super) enum Look {
     Wait,
 }
 
+/// A call that names a target which another call leaves out.
+pub(super) struct Candidate {
+    pub(super) call: Arc<dyn Call>,
+    /// The argument that names the target, as the policies see it.
+    pub(super) argument: (&'static str, Value),
+}
+
+/// A kind of target of which a call has many. Each is judged as the same call with that target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A context key, the argument `key`.
+    Context,
+    /// A task, the argument `task_id`.
+    Task,
+    /// A member, the argument `recipient`.
+    Member,
+}
+
 /// A call with its parameters parsed and checked.
 pub(super) trait Call: Send + Sync + 'static {
     /// The name argument, which must be the caller's own.
@@ -70,6 +93,26 @@ pub(super) trait Call: Send + Sync + 'static {
 
     /// What the call acts on, for the `target.*` facts.
     fn target(&self, _scope: &mut FactScope) {}
+
+    /// For a call that leaves its target out: the calls that it may stand for, the best first. Empty for one that names it.
+    fn candidates(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Vec<Candidate>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether a call that was a candidate still is the best that is left.
+    fn is_still_best(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// For a call whose answer lists targets: their kind, the answer's list and what identifies one in it.
+    fn lists(&self) -> Option<(Target, &'static str, &'static str)> {
+        None
+    }
+
+    /// For a call that acts on many members: their names.
+    fn recipients(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
 
     /// How long the call may wait for something to return.
     fn wait(&self) -> Duration {

@@ -22,15 +22,15 @@ pub(super) struct CreateTask {
     description: String,
     #[serde(default)]
     assignee: String,
-    /// high, medium or low
     #[serde(default = "default_priority")]
+    #[schemars(extend("enum" = ["high", "medium", "low"]))]
     priority: String,
     /// ids of tasks to be done first
     #[serde(default, deserialize_with = "params::list")]
     depends_on: Vec<i64>,
     #[serde(default, deserialize_with = "params::optional_integer")]
     parent_id: Option<i64>,
-    /// who must approve it
+    /// who must approve it; not the assignee
     #[serde(default)]
     reviewer: String,
     #[serde(default)]

@@ -36,6 +36,9 @@ pub(super) struct GetMessages {
     /// older than this id
     #[serde(default, deserialize_with = "params::optional_integer")]
     before_id: Option<i64>,
+    /// newer than this id
+    #[serde(default, deserialize_with = "params::optional_integer")]
+    after_id: Option<i64>,
     /// The Python Team Table's; accepted and without effect, since archived messages are not kept apart.
     #[serde(default, rename = "include_archived")]
     #[schemars(skip)]
@@ -57,6 +60,7 @@ impl GetMessages {
                 include_read: self.include_read,
                 thread_id: self.thread_id,
                 before_id: self.before_id,
+                after_id: self.after_id,
                 limit: self.limit,
             },
         )

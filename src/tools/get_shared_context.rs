@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Context, Look, body};
+use super::call::{Call, Context, Look, Target, body};
 use super::{check_limit, default_limit, params};
 use crate::domain::context_entry::{ContextEntry, ContextView};
 use crate::domain::refusal::Refusal;
@@ -22,6 +22,9 @@ pub(super) struct GetSharedContext {
     prefix: String,
     #[serde(default = "default_limit", deserialize_with = "params::integer")]
     limit: i64,
+    /// next page: last key seen
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Serialize)]
@@ -57,9 +60,14 @@ impl Call for GetSharedContext {
         scope.context = (!self.key.is_empty()).then(|| self.key.clone());
     }
 
+    fn lists(&self) -> Option<(Target, &'static str, &'static str)> {
+        self.key.is_empty().then_some((Target::Context, "entries", "key"))
+    }
+
     fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
         if self.key.is_empty() {
-            let (entries, remaining) = tx.context_entries(&self.prefix, self.limit, context.now)?;
+            let (entries, remaining) =
+                tx.context_entries(&self.prefix, &self.after, self.limit, context.now)?;
             let entries = entries.into_iter().map(ContextEntry::view).collect();
             return Ok(Look::Answer(body(&Entries { entries, remaining })?));
         }

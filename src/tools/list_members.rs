@@ -15,6 +15,9 @@ pub(super) struct ListMembers {
     include_inactive: bool,
     #[serde(default)]
     agent_name: Option<String>,
+    /// next page: last name seen
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -30,7 +33,7 @@ impl Call for ListMembers {
     }
 
     fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
-        let (members, remaining) = tx.listed_members(self.include_inactive)?;
+        let (members, remaining) = tx.listed_members(self.include_inactive, &self.after)?;
         let members = members.into_iter().map(|member| member.view(context.now)).collect();
         Ok(Look::Answer(body(&Members { members, remaining })?))
     }

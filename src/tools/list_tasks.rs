@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Context, Look, body};
+use super::call::{Call, Context, Look, Target, body};
 use super::{check_limit, default_limit, params};
 use crate::domain::refusal::Refusal;
 use crate::domain::task::{Status, TaskView};
@@ -13,9 +13,12 @@ use crate::storage::{ReadTx, Result, TaskQuery};
 #[serde(deny_unknown_fields)]
 pub(super) struct ListTasks {
     #[serde(default)]
+    #[schemars(extend("enum" = ["pending", "in_progress", "blocked", "awaiting_review", "done", "cancelled"]))]
     status: String,
     #[serde(default)]
     assignee: String,
+    #[serde(default)]
+    reviewer: String,
     #[serde(default)]
     agent_name: Option<String>,
     /// only those that can be started now
@@ -51,10 +54,15 @@ impl Call for ListTasks {
         check_limit(self.limit)
     }
 
+    fn lists(&self) -> Option<(Target, &'static str, &'static str)> {
+        Some((Target::Task, "tasks", "id"))
+    }
+
     fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
         let (tasks, remaining) = tx.tasks(&TaskQuery {
             status: self.status()?,
             assignee: self.assignee.clone(),
+            reviewer: self.reviewer.clone(),
             ready: self.ready,
             after_id: self.after_id.unwrap_or(0),
             limit: self.limit,

@@ -1,6 +1,9 @@
 //! The one way of a tool call: decode, authenticate, read facts, ask the policies, carry out and record.
 //! Nothing reaches a tool but through here, and nothing a tool changes is kept without its decision.
 
+mod refused;
+mod targets;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +22,9 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
 use crate::policy::{PolicyHost, PolicySet};
-use crate::storage::{self, Db, DecisionRecord, FactScope, NewEscalation, ReadTx, WriteTx};
+use crate::storage::{self, Db, DecisionRecord, FactScope, ReadTx, WriteTx};
+use refused::subject;
+use targets::Recipients;
 
 /// How often a call is judged again because the facts moved under it. Each time, somebody else's change was
 /// committed, so the table moves on; a caller so unlucky may simply try again.
@@ -74,6 +79,8 @@ enum Attempt {
     Done(Reply),
     /// Nothing to return yet; wait for what is committed for this member.
     Wait(i64),
+    /// The target that the call stood for is not the best any more: look for it again.
+    Again,
 }
 
 /// What became of a write attempt.
@@ -92,6 +99,8 @@ struct Case {
     question: ToolCall,
     context: Context,
     scope: FactScope,
+    /// Whether the call left its target out and stands for the best.
+    implied: bool,
 }
 
 impl Case {
@@ -106,13 +115,15 @@ struct Known {
     since: Instant,
     facts: Vec<Fact>,
     version: (i64, i64),
+    /// What the policies said to them, where they were asked already.
+    decided: Option<Decision>,
 }
 
 impl Known {
     fn read(tx: &ReadTx<'_>, set: &PolicySet, scope: &FactScope) -> storage::Result<Self> {
         let since = Instant::now();
         let (facts, version) = tx.facts_at(set.fact_requests(Hook::Authorization), scope)?;
-        Ok(Self { since, facts, version })
+        Ok(Self { since, facts, version, decided: None })
     }
 }
 
@@ -188,6 +199,7 @@ impl Table {
         let deadline = Deadline::now() + parsed.call().wait();
         let credential = Credential { argument, ambient: request.bearer };
         let mut subscription = None;
+        let mut rounds = 0;
         loop {
             let last_look = Deadline::now() >= deadline;
             let (table, parsed) = (self.clone(), Arc::clone(&parsed));
@@ -197,6 +209,8 @@ impl Table {
             });
             match attempt.await {
                 Ok(Attempt::Done(reply)) => return reply,
+                Ok(Attempt::Again) if rounds < MAX_ROUNDS => rounds += 1,
+                Ok(Attempt::Again) => return Reply::refused(&too_fast()),
                 Ok(Attempt::Wait(member)) => match &mut subscription {
                     // What came before the subscription is found by looking once more.
                     None => subscription = Some(self.inner.hub.subscribe(member)),
@@ -268,11 +282,17 @@ impl Table {
                 Ok(case) => case,
                 Err(rejected) => return Ok(Err(rejected)),
             };
-            let known = match case.call.check() {
-                Ok(()) => Ok(Known::read(tx, &set, &case.scope)?),
-                Err(refusal) => Err(refusal),
+            if let Err(refusal) = case.call.check() {
+                return Ok(Ok((case, Err(refusal))));
+            }
+            let candidates = match case.call.candidates(tx, &case.context) {
+                Ok(candidates) => candidates,
+                Err(storage::Error::Refused(refusal)) => return Ok(Ok((case, Err(refusal)))),
+                Err(error) => return Err(error),
             };
-            Ok(Ok((case, known)))
+            let case = candidates.first().map(|first| case.standing_for(first)).unwrap_or(case);
+            let known = Known::read(tx, &set, &case.scope)?;
+            Ok(Ok((case, Ok((known, candidates)))))
         });
         let (case, known) = match opened {
             Ok(Ok(opened)) => opened,
@@ -284,14 +304,21 @@ impl Table {
             }
             Err(error) => return Attempt::Done(Reply::refused(&refusal_of(error))),
         };
-        let known = match known {
+        let (known, candidates) = match known {
             Ok(known) => known,
             Err(refusal) => {
                 self.seen(case.context.caller_id(), now);
                 return Attempt::Done(self.refused(&case, &refusal));
             }
         };
-        match self.judge(&case, &set, known) {
+        let judged = (|| {
+            let (opened, mut known) = (known.version, known);
+            match self.choose(&case, &candidates, &set, &mut known)? {
+                Some((case, known)) => self.judge(&case, &set, known, opened),
+                None => self.judge(&case, &set, known, opened),
+            }
+        })();
+        match judged {
             Ok(attempt) => attempt,
             Err(error) => Attempt::Done(self.refused(&case, &refusal_of(error))),
         }
@@ -340,7 +367,9 @@ impl Table {
                 (principal, None, view)
             }
         };
-        let context = Context { principal, now, proof, last_look };
+        let argued = credential.argument.as_deref().is_some_and(|token| !token.trim().is_empty());
+        let kept_token = credential.ambient.clone().filter(|_| proof.is_some() && !argued);
+        let context = Context { principal, now, proof, kept_token, recipients: None, last_look };
         let mut scope = FactScope {
             now,
             principal: context.caller_id().map(|id| (id, view.name.clone())),
@@ -354,20 +383,25 @@ impl Table {
             transport: transport.to_owned(),
             now,
         };
-        Ok(Ok(Case { row, call, credential, name, question, context, scope }))
+        Ok(Ok(Case { row, call, credential, name, question, context, scope, implied: false }))
     }
 
     /// Asks the policies, and does what they allow. When the facts have moved by the time of the commit,
     /// nothing has happened, and they are asked again.
-    fn judge(&self, case: &Case, set: &Arc<PolicySet>, known: Known) -> storage::Result<Attempt> {
-        let opened = known.version;
+    fn judge(
+        &self,
+        case: &Case,
+        set: &Arc<PolicySet>,
+        known: Known,
+        opened: (i64, i64),
+    ) -> storage::Result<Attempt> {
         let mut known = Some(known);
         for _ in 0..MAX_ROUNDS {
-            let Known { since, facts, version } = match known.take() {
+            let Known { since, facts, version, decided } = match known.take() {
                 Some(known) => known,
                 None => self.inner.db.glance(|tx| Known::read(tx, set, &case.scope))?,
             };
-            let decision = set.authorize(&case.question, &facts);
+            let decision = decided.unwrap_or_else(|| set.authorize(&case.question, &facts));
             let micros = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
             let evidence = Evidence { facts, version, opened, micros, new_set: self.undescribed(set) };
             let approval = match decision.outcome {
@@ -382,6 +416,16 @@ impl Table {
                 }
                 _ => return Ok(Attempt::Done(self.refuse(case, decision, &evidence))),
             };
+            let allowed = match self.allowed_recipients(case, set, approval.is_some())? {
+                Recipients::All => None,
+                Recipients::Some(names) => Some(names),
+                Recipients::None(decision) if decision.outcome == Outcome::Escalate => {
+                    return Ok(Attempt::Done(self.hold(case, &decision, &evidence, subject(case))));
+                }
+                Recipients::None(decision) => {
+                    return Ok(Attempt::Done(self.refuse(case, decision, &evidence)));
+                }
+            };
             if case.row.looks {
                 let looked = self.inner.db.glance(|tx| {
                     let look = case.call.look(tx, &case.context)?;
@@ -391,6 +435,7 @@ impl Table {
                 match looked {
                     // An approval is used up, and a counted call counted, in the transaction of the answer.
                     Ok((Look::Answer(body), unread)) if approval.is_none() && !counted(set, case) => {
+                        let body = self.readable(case, set, approval.is_some(), body)?;
                         self.record_later(case, decision, &evidence, true);
                         return Ok(Attempt::Done(finish(case, body, &unread.unwrap_or_default())));
                     }
@@ -399,21 +444,18 @@ impl Table {
                     Err(error) => return Err(self.failed(case, decision, &evidence, error)),
                 }
             }
-            match self.carry_out(case, set, decision.clone(), &evidence, approval) {
+            match self.carry_out(case, set, decision.clone(), &evidence, approval, allowed) {
                 Ok(Written::Done(body, unread)) => {
+                    let body = self.readable(case, set, approval.is_some(), body)?;
                     self.described(&evidence, set.digest());
                     return Ok(Attempt::Done(finish(case, body, &unread)));
                 }
+                Ok(Written::Moved) if case.implied => return Ok(Attempt::Again),
                 Ok(Written::Moved) => {}
                 Err(error) => return Err(self.failed(case, decision, &evidence, error)),
             }
         }
-        Err(Refusal::new(
-            Code::Unavailable,
-            "the table changed faster than the policies could judge; nothing was changed",
-            "try the same call again",
-        )
-        .into())
+        Err(too_fast().into())
     }
 
     /// The one write transaction: the facts still hold, then decision, effect, event and audit together.
@@ -424,8 +466,10 @@ impl Table {
         decision: Decision,
         evidence: &Evidence,
         approval: Option<i64>,
+        recipients: Option<Vec<String>>,
     ) -> storage::Result<Written> {
-        let (call, context, scope) = (Arc::clone(&case.call), case.context.clone(), case.scope.clone());
+        let context = Context { recipients, ..case.context.clone() };
+        let (call, scope) = (Arc::clone(&case.call), case.scope.clone());
         let (credential, name, set) = (case.credential.clone(), case.name.clone(), Arc::clone(set));
         let (opened, version) = (evidence.opened, evidence.version);
         let (facts, badge) = (evidence.facts.clone(), case.badge_of());
@@ -438,6 +482,9 @@ impl Table {
                 check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
             }
             if at != version && tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts {
+                return Ok(Written::Moved);
+            }
+            if !call.is_still_best(tx, &context)? {
                 return Ok(Written::Moved);
             }
             if let Some(approval) = approval
@@ -477,91 +524,6 @@ impl Table {
             tx.record_decision(&record)?;
             caller.map_or(Ok(()), |id| tx.touch(id, now))
         });
-    }
-
-    /// A policy said no, or failed: nothing happens but the record of it.
-    fn refuse(&self, case: &Case, decision: Decision, evidence: &Evidence) -> Reply {
-        let refusal = match (&decision.outcome, &decision.reason) {
-            (Outcome::Deny, Some(reason)) => {
-                let code = if reason.code == RATE_LIMITED {
-                    Code::ResourceExhausted
-                } else {
-                    Code::PermissionDenied
-                };
-                Refusal::new(
-                    code,
-                    reason.message.clone(),
-                    "do something else, or tell your user which policy refused",
-                )
-            }
-            _ => Refusal::denied(
-                "a policy could not judge this call, so it was refused",
-                "tell your operator: `team-table policy log` shows what failed",
-            ),
-        };
-        let mut reply = decision.clone();
-        if decision.outcome == Outcome::Error {
-            reply.reason = None;
-        }
-        let record = record(case, decision, evidence, false);
-        let (caller, now) = (case.context.caller_id(), case.context.now);
-        let written = self.inner.db.write(move |tx| {
-            let id = tx.record_decision(&record)?;
-            caller.map_or(Ok(()), |id| tx.touch(id, now)).map(|()| id)
-        });
-        let id = written.inspect_err(|error| tracing::warn!(%error, "a refusal could not be recorded")).ok();
-        self.badged(case, Reply::judged(&refusal, &reply, id))
-    }
-
-    /// A policy wants a person to decide: the call is held.
-    fn hold(&self, case: &Case, decision: &Decision, evidence: &Evidence, subject: [u8; 32]) -> Reply {
-        let reason = decision.reason.clone().unwrap_or_default();
-        let facts = serde_json::to_string(&evidence.facts).unwrap_or_default();
-        let policy = decision.policy.clone().unwrap_or_default();
-        let module = decision.verdicts.iter().find(|verdict| verdict.policy == policy);
-        let agent = case.context.principal.as_ref();
-        let caller = agent.map_or_else(|| case.name.clone().unwrap_or_default(), |it| it.name.clone());
-        let escalation = NewEscalation {
-            hook: Hook::Authorization,
-            agent: caller.clone(),
-            agent_id: case.context.caller_id(),
-            asker: caller,
-            action: case.row.spec.name.to_owned(),
-            subject,
-            arguments: case.question.arguments.to_string(),
-            message_id: None,
-            thread_id: None,
-            policy,
-            module: module.map(|verdict| verdict.module.clone()).unwrap_or_default(),
-            code: reason.code.clone(),
-            message: reason.message.clone(),
-            facts,
-            decision_id: 0,
-        };
-        let record = record(case, decision.clone(), evidence, false);
-        let (caller, now) = (case.context.caller_id(), case.context.now);
-        let written = self.inner.db.write(move |tx| {
-            let decision_id = tx.record_decision(&record)?;
-            let id = tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?;
-            caller.map_or(Ok(()), |id| tx.touch(id, now))?;
-            Ok((decision_id, id))
-        });
-        match written {
-            Ok((decision_id, id)) => {
-                let refusal = Refusal::new(
-                    Code::ApprovalRequired,
-                    format!("{} (escalation {id} waits for a person)", reason.message),
-                    format!(
-                        "ask your person to run `team-table escalation resolve {id} --approve`; then repeat the \
-                         same call within an hour"
-                    ),
-                );
-                let mut reply = Reply::judged(&refusal, decision, Some(decision_id));
-                reply.body.insert("escalation_id".into(), id.into());
-                self.badged(case, reply)
-            }
-            Err(error) => self.refused(case, &refusal_of(error)),
-        }
     }
 
     /// The set's description, unless this process knows it to be in the database.
@@ -655,8 +617,13 @@ impl Table {
     }
 }
 
-/// The built-in rate limit's code: its refusals are about time, not about permission.
-const RATE_LIMITED: &str = "rate_limited";
+fn too_fast() -> Refusal {
+    Refusal::new(
+        Code::Unavailable,
+        "the table changed faster than the policies could judge; nothing was changed",
+        "try the same call again",
+    )
+}
 
 fn ambient(token: Option<&str>) -> Credential {
     Credential { argument: None, ambient: token.map(str::to_owned) }
@@ -676,16 +643,6 @@ fn counted(set: &PolicySet, case: &Case) -> bool {
             tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == case.row.spec.name))
         },
     )
-}
-
-/// What an approval is for: this agent, tool and arguments.
-fn subject(case: &Case) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("team-table held call v1");
-    hasher.update(&case.context.caller_id().unwrap_or(0).to_le_bytes());
-    hasher.update(case.row.spec.name.as_bytes());
-    hasher.update(&[0]);
-    hasher.update(case.question.arguments.to_string().as_bytes());
-    *hasher.finalize().as_bytes()
 }
 
 fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> DecisionRecord {

@@ -16,13 +16,18 @@ pub(super) fn input<P: JsonSchema>() -> Arc<Map<String, Value>> {
     Arc::new(schema)
 }
 
-/// The schema of a tool's result, with the badge any result may carry. Nothing is required: the TypeScript
-/// SDK holds the `structuredContent` of errors to it as well, and would not hand over one that does not fit.
+/// The schema of a tool's result. Nothing is required: the TypeScript SDK holds the `structuredContent` of errors to it as
+/// well, and would not hand over one that does not fit. Text is what a value is if nothing is said: every byte is read by
+/// every agent at every start.
 pub(super) fn output<O: JsonSchema>() -> Arc<Map<String, Value>> {
     let mut schema = generate::<O>(Null::Returned);
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.insert("_notification".into(), json!({ "type": "object" }));
+        for property in properties.values_mut() {
+            if *property == json!({ "type": "string" }) {
+                *property = json!({});
+            }
+        }
     }
     Arc::new(schema)
 }

@@ -14,7 +14,8 @@ use crate::storage::{FactScope, Result, WriteTx};
 pub(super) struct UpdateTask {
     #[serde(deserialize_with = "params::integer")]
     task_id: i64,
-    #[schemars(description = "in_progress, done, blocked, awaiting_review or cancelled")]
+    #[schemars(description = "a reviewer sends work back with in_progress")]
+    #[schemars(extend("enum" = ["in_progress", "done", "blocked", "awaiting_review", "cancelled"]))]
     status: String,
     #[serde(default)]
     result: String,

@@ -508,7 +508,14 @@ fn a_repeated_idempotency_key_sends_nothing_and_answers_the_same() {
     };
     let first = send(&alice, "bob", "once");
     desk.clock.advance(MINUTE);
-    assert_eq!(send(&alice, "bob", "twice"), first);
+    assert_eq!(send(&alice, "bob", "once"), first);
+    // Under the same key, other content is no repeat: nothing is sent, and the caller is told.
+    for (to, content) in [("bob", "twice"), ("alice", "once")] {
+        let other = json!({ "recipient": to, "content": content, "idempotency_key": "k" });
+        let refused = alice.call("send_message", other).refused("already_exists");
+        let error = refused["error"].as_str().unwrap();
+        assert!(error.contains("with other content (") && error.contains(" then, "), "{error}");
+    }
     assert_ne!(send(&bob, "alice", "mine")["id"], first["id"], "another sender's key is another");
     assert_eq!(bob.read(), ["once"]);
     let announce = || alice.call("broadcast", json!({ "content": "b", "idempotency_key": "b" })).ok();
@@ -516,6 +523,7 @@ fn a_repeated_idempotency_key_sends_nothing_and_answers_the_same() {
     assert_eq!(bob.read(), ["b"]);
     let post = || alice.call("create_task", json!({ "title": "t", "idempotency_key": "k" })).ok();
     assert_eq!(post()["id"], post()["id"]);
+    alice.call("create_task", json!({ "title": "u", "idempotency_key": "k" })).refused("already_exists");
     assert_eq!(desk.count("SELECT count(*) FROM tasks"), 1);
     assert_eq!(desk.count("SELECT count(*) FROM messages"), 3);
     // A repeat after the recipient has left still answers with what was done.
@@ -722,9 +730,9 @@ const STATUSES: [&str; 6] = ["pending", "in_progress", "blocked", "awaiting_revi
 fn leads_to(from: &str, to: &str) -> bool {
     matches!(
         (from, to),
-        ("pending" | "blocked", "in_progress")
+        ("pending" | "blocked", "in_progress" | "cancelled")
             | ("in_progress", "done" | "blocked" | "awaiting_review" | "cancelled")
-            | ("awaiting_review", "done" | "in_progress")
+            | ("awaiting_review", "done" | "in_progress" | "cancelled")
     )
 }
 
@@ -757,6 +765,7 @@ fn tasks_move_along_the_arrows_of_the_contract_and_no_others() {
 fn a_task_has_the_fields_of_the_contract() {
     let desk = Desk::new();
     let alice = desk.join("alice");
+    let _others = (desk.join("bob"), desk.join("rita"));
     let first = alice.post("first");
     let task = json!({
         "title": "second", "description": "d", "assignee": "bob", "priority": "high",
@@ -848,7 +857,7 @@ fn who_may_claim_and_update_a_task() {
 #[test]
 fn the_best_ready_task_is_mine_then_urgent_then_old() {
     let desk = Desk::new();
-    let (carol, alice) = (desk.join("carol"), desk.join("alice"));
+    let (carol, alice, _bob) = (desk.join("carol"), desk.join("alice"), desk.join("bob"));
     let post = |arguments: Value| carol.call("create_task", arguments).ok()["id"].as_i64().unwrap();
     let low = post(json!({ "title": "low", "priority": "low" }));
     let first = post(json!({ "title": "first" }));
@@ -917,7 +926,7 @@ fn an_abandoned_task_is_stale_and_can_be_taken_over() {
 #[test]
 fn tasks_are_filtered_by_status_assignee_and_readiness() {
     let desk = Desk::new();
-    let alice = desk.join("alice");
+    let (alice, _bob) = (desk.join("alice"), desk.join("bob"));
     let post = |assignee: &str| {
         alice.call("create_task", json!({ "title": "t", "assignee": assignee })).ok()["id"].as_i64().unwrap()
     };

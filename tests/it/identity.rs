@@ -210,10 +210,61 @@ fn registering_again_rotates_the_token() {
     alice.call("heartbeat", json!({})).refused("unauthenticated");
     let alice = Agent::known(&desk, "alice", renewed["token"].as_str().unwrap());
     assert_eq!(alice.read(), ["keep me"]);
-    // The token that came with the connection renews as well.
+    // The token that came with the connection is answered with the seat and stays good: it stands in the client's
+    // configuration.
     let again = desk.call_as("register", json!({ "name": "alice" }), Some(&alice.token)).ok();
+    assert_eq!(again["token"], json!(alice.token));
+    alice.call("heartbeat", json!({})).ok();
+    let argued = json!({ "name": "alice", "token": alice.token });
+    let rotated = desk.call_as("register", argued, Some(&alice.token)).ok();
+    assert_ne!(rotated["token"], json!(alice.token));
     alice.call("heartbeat", json!({})).refused("unauthenticated");
-    Agent::known(&desk, "alice", again["token"].as_str().unwrap()).call("heartbeat", json!({})).ok();
+}
+
+#[test]
+fn names_that_differ_only_by_case_are_not_both_seated() {
+    let desk = Desk::new();
+    let (alice, bob) = (desk.join("alice"), desk.join("bob"));
+    for name in ["Alice", "ALICE"] {
+        let refused = desk.call("register", json!({ "name": name })).refused("already_exists");
+        assert!(refused["hint"].as_str().unwrap().contains("register as alice"), "{refused}");
+    }
+    // Letters of other scripts and widths are in no name.
+    for name in ["\u{430}lice", "\u{ff41}lice", "al\u{131}ce"] {
+        let refused = desk.call("register", json!({ "name": name })).refused("invalid_argument");
+        assert!(refused["hint"].as_str().unwrap().contains("ASCII"), "{refused}");
+    }
+    for (tool, arguments) in [
+        ("send_message", json!({ "recipient": "Alice", "content": "c" })),
+        ("create_task", json!({ "title": "t", "assignee": "ALICE" })),
+    ] {
+        let refused = bob.call(tool, arguments).refused("not_found");
+        assert!(refused["hint"].as_str().unwrap().contains("did you mean alice?"), "{refused}");
+    }
+    alice.call("deregister", json!({})).ok();
+    desk.join("Alice");
+    desk.call("register", json!({ "name": "alice", "token": alice.token })).refused("already_exists");
+}
+
+/// Whatever a lost token leads to, the way back to one's own seat is named.
+#[test]
+fn every_refusal_that_a_lost_token_can_end_in_names_the_way_back() {
+    let desk = Desk::new();
+    let (_alice, bob) = (desk.join("alice"), desk.join("bob"));
+    for (tool, arguments) in [
+        ("heartbeat", json!({ "name": "alice" })),
+        ("heartbeat", json!({ "name": "alice", "token": "tt_lost" })),
+        ("heartbeat", json!({ "name": "alice", "token": bob.token })),
+        ("register", json!({ "name": "alice" })),
+        ("register", json!({ "name": "alice", "token": "tt_lost" })),
+    ] {
+        let reply = desk.call(tool, arguments.clone());
+        let hint = reply.body["hint"].as_str().unwrap().replace('"', "");
+        assert!(
+            reply.is_error && hint.contains("team-table agent rotate-token alice"),
+            "{arguments}: {hint}"
+        );
+    }
 }
 
 #[test]

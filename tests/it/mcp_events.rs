@@ -143,7 +143,7 @@ fn broadcasts(tx: &WriteTx<'_>, name: &str, count: usize) -> team_table::storage
     for n in 0..count {
         let content = format!("number {n}");
         let draft = Draft { content, reply_to: None, idempotency_key: None, origin: Origin::Agent };
-        tx.broadcast(&sender, &draft, 1_000)?;
+        tx.broadcast(&sender, None, &draft, 1_000)?;
     }
     Ok(())
 }

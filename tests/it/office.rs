@@ -57,7 +57,7 @@ impl Office {
             role: "agent".into(),
             capabilities: Vec::new(),
             proof: None,
-            token: Token::mint().unwrap().hash(),
+            token: Some(Token::mint().unwrap().hash()),
         };
         let now = Clock::System.now();
         let member = self.db.write(move |tx| tx.register(&wanted, now)).unwrap();
@@ -95,7 +95,7 @@ impl Office {
     pub(crate) fn broadcast(&self, from: &Principal, content: &str) -> Message {
         let (from, now) = (from.clone(), Clock::System.now());
         let draft = Self::draft(content, None, Origin::Agent);
-        self.db.write(move |tx| tx.broadcast(&from, &draft, now)).unwrap()
+        self.db.write(move |tx| tx.broadcast(&from, None, &draft, now)).unwrap()
     }
 
     /// A member has read a message itself.

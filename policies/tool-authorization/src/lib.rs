@@ -16,6 +16,9 @@ use rule::Rule;
 const ROLES: [&str; 10] =
     ["admin", "agent", "coder", "design", "designer", "lead", "ops", "qa", "reviewer", "tester"];
 
+/// Of these, those that an agent cannot choose.
+const GRANTED: [&str; 2] = ["admin", "lead"];
+
 /// The key of the rules that hold for every role.
 const EVERY_ROLE: &str = "*";
 
@@ -100,7 +103,13 @@ impl Authorize for ToolAuthorization {
         let role = call.principal.role.as_str();
         let tool = call.tool.as_str();
         if tool == "register" && !self.known.iter().any(|known| known == role) {
-            let message = format!("the role \"{role}\" is not known, allowed are {}", self.known.join(", "));
+            let free: Vec<&str> =
+                self.known.iter().map(String::as_str).filter(|known| !GRANTED.contains(known)).collect();
+            let message = format!(
+                "the role \"{role}\" is not known: register as {}; {} are granted by the operator",
+                free.join(", "),
+                GRANTED.join(" and ")
+            );
             return Ok(Verdict::deny("unknown_role", message));
         }
         let rules: Vec<&RoleRules> =

@@ -30,11 +30,12 @@ SELECT m.id, p.id,
  WHERE p.recipient = '*' AND p.archived_at IS NULL AND m.name <> p.sender
    AND NOT EXISTS (SELECT 1 FROM py_broadcast_hidden h WHERE h.agent_name = m.name AND h.message_id = p.id);
 
-INSERT INTO tasks (id, title, description, status, priority, creator, creator_id, assignee, reviewer, result,
-                   created_at, updated_at)
+INSERT INTO tasks (id, title, description, status, priority, creator, creator_id, assignee, assignee_id, reviewer,
+                   result, created_at, updated_at)
 SELECT p.id, p.title, p.description, p.status,
        CASE p.priority WHEN 'high' THEN 0 WHEN 'low' THEN 2 ELSE 1 END,
-       p.creator, m.id, coalesce(p.assignee, ''), '', coalesce(p.result, ''),
+       p.creator, m.id, coalesce(p.assignee, ''),
+       (SELECT a.id FROM members a WHERE a.name = p.assignee AND a.current = 1), '', coalesce(p.result, ''),
        coalesce(CAST(unixepoch(p.created_at, 'subsec') * 1000 AS INTEGER), 0),
        coalesce(CAST(unixepoch(p.updated_at, 'subsec') * 1000 AS INTEGER), 0)
   FROM py_tasks p LEFT JOIN members m ON m.name = p.creator AND m.current = 1

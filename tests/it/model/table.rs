@@ -60,6 +60,10 @@ struct Message {
 #[derive(Debug)]
 struct Task {
     creator: usize,
+    assignee: Option<usize>,
+    reviewer: Option<usize>,
+    /// Of its messages.
+    thread: Option<i64>,
     key: Option<String>,
     /// All but whether it is stale.
     view: Value,
@@ -111,9 +115,9 @@ const STATUSES: [&str; 6] = ["pending", "in_progress", "blocked", "awaiting_revi
 /// The arrows of the contract.
 fn leads_to(from: &str, to: &str) -> bool {
     match from {
-        "pending" | "blocked" => to == "in_progress",
+        "pending" | "blocked" => ["in_progress", "cancelled"].contains(&to),
         "in_progress" => ["done", "blocked", "awaiting_review", "cancelled"].contains(&to),
-        "awaiting_review" => ["done", "in_progress"].contains(&to),
+        "awaiting_review" => ["done", "in_progress", "cancelled"].contains(&to),
         _ => false,
     }
 }
@@ -285,8 +289,12 @@ impl Table {
     fn send(&mut self, tool: &str, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let key = key(arguments);
         let same = |one: &&Message| key.is_some() && one.key == key && one.sender == caller;
+        let to = if tool == "broadcast" { "*" } else { text(arguments, "recipient") };
         if let Some(sent) = self.messages.iter().find(same) {
-            return Ok(Done::Is(sent.view.clone()));
+            let answered = arguments.get("reply_to").cloned().unwrap_or_default();
+            let repeats = sent.view["content"] == arguments["content"]
+                && (&sent.view["recipient"], &sent.view["reply_to"]) == (&json!(to), &answered);
+            return if repeats { Ok(Done::Is(sent.view.clone())) } else { Err("already_exists") };
         }
         let recipients: Vec<usize> = if tool == "broadcast" {
             (0..self.holders.len()).filter(|at| *at != caller && self.is_seated(*at)).collect()
@@ -387,6 +395,28 @@ impl Table {
         view
     }
 
+    fn the(&self, task: &Value) -> &Task {
+        &self.tasks[usize::try_from(task["id"].as_i64().unwrap() - 1).unwrap()]
+    }
+
+    /// Tells a member of a task, in the task's own thread.
+    fn tell(&mut self, from: usize, to: Option<usize>, task: i64, what: &str, more: &[&str]) {
+        let Some(to) = to.filter(|to| *to != from) else { return };
+        let id = i64::try_from(self.messages.len()).unwrap() + 1;
+        let task = &mut self.tasks[usize::try_from(task - 1).unwrap()];
+        let thread = *task.thread.get_or_insert(id);
+        let mut content = format!("Task {} {} {what}.", task.view["id"], task.view["title"]);
+        for line in more.iter().filter(|line| !line.is_empty()) {
+            content.extend(["\n", line]);
+        }
+        let view = json!({
+            "id": id, "sender": self.holders[from].name, "content": content, "created_at": ANYTHING,
+            "recipient": self.holders[to].name, "thread_id": thread, "reply_to": null, "origin": "task",
+        });
+        self.holders[to].inbox.insert(id, false);
+        self.messages.push(Message { sender: from, key: None, view });
+    }
+
     fn waits(&self, task: &Value) -> bool {
         let depends_on = task["depends_on"].as_array().unwrap();
         depends_on.iter().any(|id| self.task(id.as_i64().unwrap()).unwrap()["status"] != "done")
@@ -399,14 +429,36 @@ impl Table {
     fn create_task(&mut self, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let key = key(arguments);
         let same = |one: &Task| key.is_some() && one.key == key && one.creator == caller;
-        if let Some(at) = self.tasks.iter().position(same) {
-            return Ok(Done::Is(self.task_view(i64::try_from(at).unwrap() + 1, caller)));
-        }
         let depends_on = arguments.get("depends_on").and_then(Value::as_array).into_iter().flatten();
         let depends_on: BTreeSet<i64> = depends_on.map(|id| id.as_i64().unwrap()).collect();
+        if let Some(at) = self.tasks.iter().position(same) {
+            let view = &self.tasks[at].view;
+            let now = json!({
+                "title": arguments["title"], "description": text(arguments, "description"),
+                "priority": arguments["priority"].as_str().unwrap_or("medium"), "depends_on": depends_on,
+                "parent_id": number(arguments, "parent_id"), "reviewer": text(arguments, "reviewer"),
+            });
+            if now.as_object().unwrap().iter().any(|(part, value)| view[part] != *value) {
+                return Err("already_exists");
+            }
+            return Ok(Done::Is(self.task_view(i64::try_from(at).unwrap() + 1, caller)));
+        }
         let parent = number(arguments, "parent_id");
-        for id in depends_on.iter().copied().chain(parent) {
-            self.task(id)?;
+        for id in &depends_on {
+            if self.task(*id)?["status"] == "cancelled" {
+                return Err("failed_precondition");
+            }
+        }
+        let member = |name: &str| match text(arguments, name) {
+            "" => Ok(None),
+            given => self.member(given).map(Some).ok_or("not_found"),
+        };
+        let (assignee, reviewer) = (member("assignee")?, member("reviewer")?);
+        if assignee.is_some() && assignee == reviewer {
+            return Err("invalid_argument");
+        }
+        if let Some(parent) = parent {
+            self.task(parent)?;
         }
         let id = i64::try_from(self.tasks.len()).unwrap() + 1;
         let view = json!({
@@ -416,16 +468,21 @@ impl Table {
             "created_at": ANYTHING, "updated_at": ANYTHING, "depends_on": depends_on, "parent_id": parent,
             "reviewer": text(arguments, "reviewer"),
         });
-        self.tasks.push(Task { creator: caller, key, view });
+        let priority = text(&view, "priority").to_owned();
+        self.tasks.push(Task { creator: caller, assignee, reviewer, thread: None, key, view });
+        let next = format!("Next: start it with claim_task task_id={id}");
+        self.tell(caller, assignee, id, &format!("is assigned to you (priority {priority})"), &[&next]);
         Ok(Done::Is(self.task_view(id, caller)))
     }
 
     fn list_tasks(&self, arguments: &Value, caller: usize) -> Done {
         let (status, assignee) = (text(arguments, "status"), text(arguments, "assignee"));
+        let reviewer = text(arguments, "reviewer");
         let after = number(arguments, "after_id").unwrap_or(0);
         let wanted = self.tasks.iter().map(|task| &task.view).filter(|task| {
             (status.is_empty() || task["status"] == status)
                 && (assignee.is_empty() || task["assignee"] == assignee)
+                && (reviewer.is_empty() || task["reviewer"] == reviewer)
                 && (!flag(arguments, "ready") || self.is_ready(task))
                 && task["id"].as_i64().unwrap() > after
         });
@@ -434,20 +491,26 @@ impl Table {
     }
 
     /// Mine before anybody's, then by priority, then by age.
-    fn best_ready(&self, name: &str) -> Option<i64> {
+    fn best_ready(&self, caller: usize) -> Option<i64> {
         let order = |task: &Value| {
             let rank = ["high", "medium", "low"].iter().position(|word| task["priority"] == *word);
             (task["assignee"] == "", rank, task["id"].as_i64())
         };
         let open = self.tasks.iter().map(|task| &task.view).filter(|task| self.is_ready(task));
-        let open = open.filter(|task| task["assignee"] == name || task["assignee"] == "");
+        let open = open.filter(|task| {
+            let task = self.the(task);
+            task.assignee.is_none_or(|at| at == caller) && task.reviewer != Some(caller)
+        });
         open.min_by_key(|task| order(task)).and_then(|task| task["id"].as_i64())
     }
 
     fn claim_task(&mut self, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let name = self.holders[caller].name.clone();
-        let id = number(arguments, "task_id").or_else(|| self.best_ready(&name)).ok_or("not_found")?;
+        let id = number(arguments, "task_id").or_else(|| self.best_ready(caller)).ok_or("not_found")?;
         let task = self.task(id)?;
+        if self.the(task).reviewer == Some(caller) {
+            return Err("permission_denied");
+        }
         if !self.is_stale(task) {
             if task["status"] != "pending" {
                 return Err("failed_precondition");
@@ -457,7 +520,9 @@ impl Table {
                 return Err("failed_precondition");
             }
         }
-        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()].view;
+        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()];
+        task.assignee = Some(caller);
+        let task = &mut task.view;
         (task["status"], task["assignee"]) = (json!("in_progress"), json!(name));
         Ok(Done::Is(self.task_view(id, caller)))
     }
@@ -465,7 +530,7 @@ impl Table {
     /// A task with an assignee is that one's to start, a lead's or an admin's.
     fn check_assignee(&self, task: &Value, caller: usize) -> Result<(), Code> {
         let holder = &self.holders[caller];
-        let free = task["assignee"] == "" || task["assignee"] == holder.name.as_str();
+        let free = self.the(task).assignee.is_none_or(|at| at == caller);
         if free || is_privileged(&holder.role) { Ok(()) } else { Err("permission_denied") }
     }
 
@@ -473,7 +538,8 @@ impl Table {
         let (name, role) = (self.holders[caller].name.clone(), self.holders[caller].role.as_str());
         let (id, to) = (number(arguments, "task_id").unwrap(), text(arguments, "status"));
         let task = self.task(id)?;
-        let involved = ["creator", "assignee", "reviewer"].iter().any(|part| task[*part] == name.as_str());
+        let Task { creator, assignee, reviewer, .. } = *self.the(task);
+        let involved = creator == caller || [assignee, reviewer].contains(&Some(caller));
         if !involved && !is_privileged(role) {
             return Err("permission_denied");
         }
@@ -481,27 +547,94 @@ impl Table {
         if !leads_to(from, to) {
             return Err("failed_precondition");
         }
-        if from == "pending" {
+        let withdraws = to == "cancelled" && ["pending", "awaiting_review"].contains(&from);
+        if withdraws && creator != caller && !is_privileged(role) {
+            return Err("permission_denied");
+        }
+        if from == "pending" && to == "in_progress" {
+            if reviewer == Some(caller) {
+                return Err("permission_denied");
+            }
             self.check_assignee(task, caller)?;
             if self.waits(task) {
                 return Err("failed_precondition");
             }
         }
-        if to == "done" && task["reviewer"] != "" {
-            let may_approve = task["reviewer"] == name.as_str() || is_privileged(role);
-            if task["assignee"] == name.as_str() || (from == "awaiting_review" && !may_approve) {
+        if to == "done" && reviewer.is_some() {
+            let may_approve = reviewer == Some(caller) || is_privileged(role);
+            if assignee == Some(caller) || (from == "awaiting_review" && !may_approve) {
                 return Err("permission_denied");
             }
         }
-        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()].view;
-        task["status"] = json!(to);
-        if !text(arguments, "result").is_empty() {
-            task["result"] = arguments["result"].clone();
+        let (from, said) = (from.to_owned(), text(arguments, "result"));
+        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()];
+        if to == "in_progress" && assignee.is_none() {
+            task.assignee = Some(caller);
+            task.view["assignee"] = json!(name);
         }
-        if to == "in_progress" && task["assignee"] == "" {
-            task["assignee"] = json!(name);
+        task.view["status"] = json!(to);
+        let before = text(&task.view, "result").to_owned();
+        if before.is_empty() && !said.is_empty() {
+            task.view["result"] = json!(said);
+        } else if !said.is_empty() && said != before {
+            task.view["result"] = json!(format!("{before}\n\n{name}: {said}"));
         }
+        self.tell_moved(caller, id, &from, to, said, [Some(creator), assignee, reviewer]);
         Ok(Done::Is(self.task_view(id, caller)))
+    }
+
+    /// Whom a move concerns, in the order of their seats.
+    fn tell_moved(
+        &mut self,
+        caller: usize,
+        id: i64,
+        from: &str,
+        to: &str,
+        said: &str,
+        [creator, assignee, reviewer]: [Option<usize>; 3],
+    ) {
+        let verdict = format!(
+            "Next: update_task task_id={id} to done, or to in_progress with a result that says what is missing"
+        );
+        let (mut whom, what, next) = match (from, to) {
+            (_, "awaiting_review") => (vec![reviewer.or(creator)], "awaits your review", verdict.as_str()),
+            ("awaiting_review", "in_progress") => {
+                (vec![assignee], "was sent back to you after review", "Next: go on with it")
+            }
+            (_, "done") => (vec![creator, assignee], "is done", ""),
+            (_, "cancelled") => (vec![creator, assignee, reviewer], "was cancelled", ""),
+            _ => return,
+        };
+        whom.sort_unstable();
+        whom.dedup();
+        for member in whom {
+            self.tell(caller, member, id, what, &[said, next]);
+        }
+        let waiting = |task: &Task| {
+            let depends_on = task.view["depends_on"].as_array().unwrap().contains(&json!(id));
+            depends_on && task.view["status"] == "pending"
+        };
+        let dependents: Vec<i64> = self
+            .tasks
+            .iter()
+            .filter(|task| waiting(task))
+            .map(|task| task.view["id"].as_i64().unwrap())
+            .collect();
+        for other in dependents {
+            let task = self.task(other).unwrap();
+            let Task { creator, assignee, .. } = *self.the(task);
+            if to == "cancelled" {
+                let next = format!(
+                    "Next: it can never start: update_task task_id={other} to cancelled, and post it anew if it is needed"
+                );
+                let what = format!("depends on task {id}, which was cancelled");
+                self.tell(caller, Some(creator), other, &what, &[&next]);
+            } else if to == "done" && !self.waits(task) {
+                let next = format!("Next: claim_task task_id={other} starts it");
+                let what = "waits for no other task any more";
+                self.tell(caller, assignee.or(Some(creator)), other, what, &[&next]);
+            }
+        }
     }
 
     // ------------------------------------------------------------ shared context
