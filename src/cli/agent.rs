@@ -9,6 +9,7 @@ use crate::auth::Token;
 use crate::config::Config;
 use crate::domain::agent::{self, MemberView};
 use crate::domain::clock::Clock;
+use crate::domain::refusal::Refusal;
 use crate::policy::set_file;
 
 #[derive(Debug, Subcommand)]
@@ -97,15 +98,17 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
 /// Refuses a role that no rule is about: a typing mistake would leave the member without the rules it should have.
 fn check_known(config: &Config, role: &str) -> Result<(), CliError> {
     let mut known: Vec<String> = agent::ROLES.iter().map(|&known| known.to_owned()).collect();
-    for entry in set_file::read(&config.policies)? {
+    // A set file that cannot be read keeps no operator from granting a role that is known without it.
+    for entry in set_file::read(&config.policies).unwrap_or_default() {
         let extra = entry.settings.get("extra_roles").and_then(serde_json::Value::as_array);
         known.extend(extra.into_iter().flatten().filter_map(|role| Some(role.as_str()?.to_owned())));
     }
     if known.iter().any(|known| known == role) {
         return Ok(());
     }
-    Err(CliError::Usage(format!(
-        "{role:?} is no role that is known here: use one of {}; the setting extra_roles of tool-authorization adds others",
-        known.join(", ")
-    )))
+    Err(Refusal::invalid(
+        format!("{role:?} is no role that is known here"),
+        format!("use one of {}; the setting extra_roles of tool-authorization adds others", known.join(", ")),
+    )
+    .into())
 }

@@ -214,6 +214,7 @@ async fn answer_while_away(config: &Config, ada: &Agent, stop: &CancellationToke
     let hub = Hub::start(db.clone());
     let options = PollOptions {
         agent: "ben".into(),
+        register: false,
         interval: Duration::from_secs(30),
         max_messages: 13,
         once: false,

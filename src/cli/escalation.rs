@@ -1,6 +1,7 @@
 //! `escalation`: the person's inbox.
 
 use std::collections::BTreeSet;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -9,15 +10,15 @@ use serde_json::{Value, json};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
+use crate::daemon::payload::{THREAD, escalation, payload, status};
 use crate::domain::clock::{self, Clock};
-use crate::domain::escalation::MAX_REMINDERS;
 use crate::domain::refusal::Refusal;
 use crate::storage::{Answer, Db, EscalationRow};
 
-/// Messages of a thread shown around the one in question.
-const THREAD: i64 = 20;
 /// How often `watch` looks.
 const WATCH: Duration = Duration::from_millis(500);
+/// Characters of a question in a list.
+const LINE: usize = 80;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EscalationCommand {
@@ -56,19 +57,22 @@ pub(super) enum EscalationCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct ResolveArguments {
-    /// Its number
-    number: i64,
+    /// Its number; left out at a terminal: go through all that is open
+    number: Option<i64>,
     /// A question: send this text to who asked, in the agent's name, marked as the person's
-    #[arg(long, conflicts_with_all = ["approve", "deny"])]
+    #[arg(long, allow_hyphen_values = true, group = "answer")]
     reply: Option<String>,
     /// A held call: let it pass, once, within an hour
-    #[arg(long, conflicts_with = "deny")]
+    #[arg(long, group = "answer")]
     approve: bool,
     /// A held call: refuse it and tell the agent
-    #[arg(long)]
+    #[arg(long, group = "answer")]
     deny: bool,
-    /// For the record
-    #[arg(long)]
+    /// A question: close it without an answer and tell who asked
+    #[arg(long, group = "answer")]
+    dismiss: bool,
+    /// For who asked, and for the record
+    #[arg(long, allow_hyphen_values = true)]
     note: Option<String>,
 }
 
@@ -82,36 +86,15 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
     }
 }
 
-/// The status a person reads: an open one that was announced often enough is overdue.
-fn status(row: &EscalationRow) -> &str {
-    if row.status == "open" && row.reminders >= MAX_REMINDERS { "overdue" } else { &row.status }
-}
-
-fn as_json(row: &EscalationRow) -> Value {
-    let mut value = json!(row);
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("status".into(), status(row).into());
-        fields.insert("created_at".into(), clock::format(row.created_at).into());
-        fields.insert("resolved_at".into(), json!(row.resolved_at.map(clock::format)));
-        fields.insert("used_at".into(), json!(row.used_at.map(clock::format)));
-        for field in ["arguments", "facts"] {
-            let text = fields.get(field).and_then(Value::as_str).unwrap_or_default();
-            let parsed = serde_json::from_str(text).unwrap_or(Value::Null);
-            fields.insert(field.into(), parsed);
-        }
-    }
-    value
-}
-
 fn list(db: &Db, agent: Option<&str>, all: bool, json: bool) -> Result<(), CliError> {
     let rows = db.read(|tx| tx.escalations(agent, all, 500))?;
     if json {
-        let rows: Vec<Value> = rows.iter().map(as_json).collect();
+        let rows: Vec<Value> = rows.iter().map(escalation).collect();
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
     let rows = rows.iter().map(|row| {
         let what = if row.hook == "escalation" {
-            format!("{} asks", row.asker)
+            format!("{} asks: {}", row.asker, question(row))
         } else {
             format!("{} wants to call {}", row.asker, row.action)
         };
@@ -120,6 +103,15 @@ fn list(db: &Db, agent: Option<&str>, all: bool, json: bool) -> Result<(), CliEr
     });
     let header = ["N", "STATUS", "SINCE", "FOR", "WHAT", "WHY"];
     Ok(output::table(header, rows, "nothing waits for a person")?)
+}
+
+/// The first line of a question, or as much of it as fits into a list.
+fn question(row: &EscalationRow) -> String {
+    let asked: Value = serde_json::from_str(&row.arguments).unwrap_or_default();
+    let text = asked.get("content").and_then(Value::as_str).unwrap_or_default();
+    let line = text.trim().lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LINE).collect();
+    if short.len() < text.trim().len() { format!("{short}…") } else { short }
 }
 
 fn find(db: &Db, number: i64) -> Result<EscalationRow, CliError> {
@@ -138,8 +130,7 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
         None => Vec::new(),
     };
     if json {
-        let thread: Vec<_> = thread.into_iter().map(|message| message.view(None)).collect();
-        return Ok(output::json(&json!({ "escalation": as_json(&row), "thread": thread }))?);
+        return Ok(output::json(&payload(&row, thread))?);
     }
     output::line(&format!(
         "escalation {} for {}: {}, since {}",
@@ -182,17 +173,87 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
 }
 
 fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
-    let ResolveArguments { number, reply, approve, deny, note } = arguments;
-    find(db, number)?;
-    let answer = match (reply, approve, deny) {
-        (Some(text), ..) => Answer::Reply(text),
-        (None, true, _) => Answer::Approve,
-        (None, _, true) => Answer::Deny,
-        (None, false, false) => Answer::Close,
+    let ResolveArguments { number, reply, approve, deny, dismiss, note } = arguments;
+    let answer = match (reply, approve, deny, dismiss) {
+        (Some(text), ..) => Some(Answer::Reply(text)),
+        (None, true, ..) => Some(Answer::Approve),
+        (None, _, true, _) => Some(Answer::Deny),
+        (None, _, _, true) => Some(Answer::Dismiss),
+        (None, false, false, false) => None,
     };
+    match (number, answer) {
+        (Some(number), Some(answer)) => {
+            find(db, number)?;
+            decide(db, number, answer, note)
+        }
+        (None, None) if std::io::stdin().is_terminal() => walk(db),
+        (Some(number), None) => {
+            let row = find(db, number)?;
+            let answers =
+                if row.hook == "escalation" { "--reply \"…\" or --dismiss" } else { "--approve or --deny" };
+            Err(Refusal::precondition(
+                format!("escalation {number} needs a decision"),
+                format!("add {answers}"),
+            )
+            .into())
+        }
+        (None, _) => Err(CliError::Usage(
+            "name an escalation and a decision: NUMBER with --reply, --approve, --deny or --dismiss; \
+             team-table escalation list shows what is open"
+                .into(),
+        )),
+    }
+}
+
+fn decide(db: &Db, number: i64, answer: Answer, note: Option<String>) -> Result<(), CliError> {
     let now = Clock::System.now();
     let said = db.write(move |tx| tx.resolve_escalation(number, &answer, note.as_deref(), now))?;
     Ok(output::line(&format!("escalation {number}: {said}"))?)
+}
+
+/// Goes through what is open, oldest first, and asks for each.
+fn walk(db: &Db) -> Result<(), CliError> {
+    let mut open = db.read(|tx| tx.escalations(None, false, 500))?;
+    open.reverse();
+    if open.is_empty() {
+        return Ok(output::line("nothing waits for a person")?);
+    }
+    for row in open {
+        show(db, row.id, false)?;
+        let is_question = row.hook == "escalation";
+        let choices = if is_question { "[r]eply, [x] dismiss" } else { "[a]pprove, [d]eny" };
+        loop {
+            let answer = match (ask(&format!("{choices}, [s]kip, [q]uit? "))?.as_deref(), is_question) {
+                (None | Some("q"), _) => return Ok(()),
+                (Some("s"), _) => break,
+                (Some("r"), true) => match ask("reply: ")?.filter(|text| !text.is_empty()) {
+                    Some(text) => Answer::Reply(text),
+                    None => continue,
+                },
+                (Some("x"), true) => Answer::Dismiss,
+                (Some("a"), false) => Answer::Approve,
+                (Some("d"), false) => Answer::Deny,
+                _ => continue,
+            };
+            let note = match answer {
+                Answer::Reply(_) => None,
+                _ => ask("note (empty for none): ")?.filter(|note| !note.is_empty()),
+            };
+            decide(db, row.id, answer, note)?;
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One line from the person; `None` at the end of the input.
+pub(super) fn ask(question: &str) -> std::io::Result<Option<String>> {
+    let mut out = std::io::stderr();
+    out.write_all(question.as_bytes())?;
+    out.flush()?;
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim().to_owned()))
 }
 
 fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
@@ -205,7 +266,7 @@ fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
                 continue;
             }
             if json {
-                output::json_line(&as_json(&row))?;
+                output::json_line(&escalation(&row))?;
             } else {
                 let reminder =
                     if row.reminders > 0 { format!(" (reminder {})", row.reminders) } else { String::new() };

@@ -7,6 +7,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
+use crate::domain::clock::Millis;
+
 /// Prints a line of ours, or several. What is in them from others has its line breaks taken by [`visible`] before: here they
 /// are kept.
 pub(super) fn line(text: &str) -> std::io::Result<()> {
@@ -52,6 +54,12 @@ pub(super) fn table<const N: usize>(
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table.add_rows(rows.into_iter().map(|row| row.map(|cell| visible(&cell))));
     if table.is_empty() { line(empty) } else { line(&table.trim_fmt()) }
+}
+
+/// A time as a person reads it: ISO 8601 in the local time zone, to the second.
+pub(super) fn local_time(at: Millis) -> String {
+    let utc = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    utc.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// Text from others, as one piece of a line: control characters become visible.

@@ -1,5 +1,6 @@
 //! `poll`: the daemon at a terminal.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,9 +29,13 @@ const GRACE: Duration = Duration::from_millis(700);
 const SHOWN: usize = 100;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct PollArguments {
-    /// The agent whose inbox to answer; registered if there is none of that name
+    /// The agent whose inbox to answer
     agent: String,
+    /// Register the agent when there is none of that name
+    #[arg(long)]
+    register: bool,
     /// Longest time between two looks at the inbox, in seconds; a message is seen at once
     #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
@@ -60,6 +65,8 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
     if let Err(refusal) = named {
         return Err(CliError::Usage(format!("{}; {}", refusal.message, refusal.hint)));
     }
+    let arguments =
+        PollArguments { register: arguments.register || asks_to_register(config, &arguments)?, ..arguments };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let ended = runtime.block_on(run_until_stopped(config, arguments));
     runtime.shutdown_background();
@@ -67,6 +74,20 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
         Ended::Escalated => Err(CliError::Escalated),
         Ended::Stopped | Ended::Once => Ok(()),
     }
+}
+
+/// Whether a person at a terminal wants an agent registered that is not there: a mistyped name must not become an agent.
+fn asks_to_register(config: &Config, arguments: &PollArguments) -> Result<bool, CliError> {
+    if arguments.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let name = arguments.agent.clone();
+    let known = app::open_db(config)?.read(|tx| tx.member(&name))?.is_some_and(|member| member.active);
+    if known {
+        return Ok(false);
+    }
+    let answer = super::escalation::ask(&format!("There is no agent {name:?}. Register it now? [y/N] "))?;
+    Ok(answer.is_some_and(|answer| answer.eq_ignore_ascii_case("y")))
 }
 
 /// The daemon blocks its thread, on a locked database for many seconds; what it has in hand after the grace
@@ -96,6 +117,7 @@ async fn poll(
 ) -> Result<Ended, CliError> {
     let options = PollOptions {
         agent: arguments.agent,
+        register: arguments.register,
         interval: Duration::from_secs(arguments.interval),
         max_messages: arguments.max_messages,
         once: arguments.once,
@@ -171,7 +193,8 @@ fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Resu
 }
 
 fn tell(note: &Note, json: bool) {
-    let at = clock::format(Clock::System.now());
+    let now = Clock::System.now();
+    let at = if json { clock::format(now) } else { output::local_time(now) };
     // A person who closed the terminal needs no lines.
     let _ = if json {
         let mut value = serde_json::json!(note);
@@ -180,8 +203,12 @@ fn tell(note: &Note, json: bool) {
         }
         output::json_line(&value)
     } else {
-        let line = format!("{} {}", at.get(11..19).unwrap_or_default(), words(note));
-        if matches!(note, Note::Escalated { .. }) { output::warning(&line) } else { output::line(&line) }
+        let line = format!("{at} {}", words(note));
+        if matches!(note, Note::Escalated { .. } | Note::HookFailed { .. }) {
+            output::warning(&line)
+        } else {
+            output::line(&line)
+        }
     };
 }
 
@@ -200,8 +227,8 @@ fn words(note: &Note) -> String {
                  every {interval_seconds} s{off}"
             )
         }
-        Note::Registered { agent, token } => {
-            format!("registered {agent}; its token, shown this once: {token}")
+        Note::Registered { agent } => {
+            format!("registered {agent}; for its client's token: team-table agent rotate-token {agent:?}")
         }
         Note::Waiting { agent, holder } => {
             format!("another daemon ({holder}) answers for {agent}; waiting for its end")
@@ -212,7 +239,8 @@ fn words(note: &Note) -> String {
         Note::Replied { to, text, count, max_messages } => {
             format!("→ {}  reply {count}/{max_messages}: {}", output::visible(to), shown(text))
         }
-        Note::Ignored { message } => format!("  #{message} marked as read, not answered"),
+        Note::Noticed { to, text } => format!("→ {}  {}", output::visible(to), shown(text)),
+        Note::Ignored { message } => format!("  #{message} is not answered"),
         Note::Joined { message, escalation } => format!("  #{message} joins escalation {escalation}"),
         Note::Escalated { escalation, from, action, policy, code, message, reminder } => {
             let again = if *reminder > 0 { format!(" (reminder {reminder})") } else { String::new() };
@@ -225,7 +253,15 @@ fn words(note: &Note) -> String {
             )
         }
         Note::Paused { escalation } => format!("paused: escalation {escalation} waits for a person"),
-        Note::Resumed => "resumed, with fresh counters".into(),
+        Note::Resumed { escalation, reply, note } => {
+            let how = match (reply, note) {
+                (Some(reply), _) => format!("answered: {}", shown(reply)),
+                (None, Some(note)) => format!("closed without an answer: {}", shown(note)),
+                (None, None) => "closed without an answer".into(),
+            };
+            format!("escalation {escalation} is {how}; resumed, with fresh counters")
+        }
+        Note::HookFailed { problem } => format!("⚠ the command for escalations failed: {}", shown(problem)),
         Note::Trouble { problem } => format!("⚠ {problem}; trying again until it works"),
         Note::Recovered => "the database is back".into(),
         Note::Ended { agent } => format!("no longer answering for {agent}"),

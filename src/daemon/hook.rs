@@ -1,27 +1,23 @@
 //! The person's own command for escalations: a desktop notice, a chat webhook.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-use crate::storage::EscalationRow;
 
 /// Longest run of the command.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often its end is looked for.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs the command on a thread of its own, the escalation as JSON on its standard input. A failure is
-/// logged and changes nothing. Returns the thread, if there is one.
-pub(super) fn run(command: &str, escalation: &EscalationRow) -> Option<JoinHandle<()>> {
+/// Runs the command on a thread of its own, the escalation as JSON on its standard input. A failure changes nothing.
+/// Returns the thread, if there is one; its result says what failed.
+pub(super) fn run(command: &str, json: String) -> Option<JoinHandle<Result<(), String>>> {
     let command = command.to_owned();
-    let json = serde_json::to_string(escalation).ok()?;
-    let spawned = std::thread::Builder::new().name("on-escalation".into()).spawn(move || {
-        if let Err(problem) = run_to_end(&command, &json) {
-            tracing::warn!(%command, %problem, "the escalation command failed");
-        }
-    });
+    let spawned = std::thread::Builder::new()
+        .name("on-escalation".into())
+        .spawn(move || run_to_end(&command, &json).map_err(|problem| format!("{command}: {problem}")));
     spawned.inspect_err(|error| tracing::warn!(%error, "the escalation command was not run")).ok()
 }
 
@@ -31,6 +27,8 @@ fn run_to_end(command: &str, json: &str) -> Result<(), String> {
         .args(["-c", command])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
+        // A group of its own, so that what the shell has started can be ended with it.
+        .process_group(0)
         .spawn()
         .map_err(text)?;
     let deadline = Instant::now() + TIMEOUT;
@@ -45,7 +43,12 @@ fn run_to_end(command: &str, json: &str) -> Result<(), String> {
             Some(status) => return Err(status.to_string()),
             None if Instant::now() < deadline => std::thread::sleep(LOOK),
             None => {
-                child.kill().and_then(|()| child.wait()).map_err(text)?;
+                let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+                if let Some(group) = group {
+                    // It fails only when all of it has ended by itself.
+                    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                }
+                child.wait().map_err(text)?;
                 return Err(format!("still running after {} s, killed", TIMEOUT.as_secs()));
             }
         }

@@ -14,18 +14,19 @@ use crate::storage::{
 const MAX_ROUNDS: usize = 50;
 
 /// Codes of the built-in policies whose notices the Python Team Table's users know word for word.
-const REPLY_LIMIT: &str = "reply_limit";
+pub(super) const REPLY_LIMIT: &str = "reply_limit";
 const QUESTION: &str = "question";
 
 impl Daemon {
-    /// Judges a message and carries the outcome out. With an escalation open, only a message that escalates
-    /// too is taken, and joins it; `None` for any other. That the limit is reached says nothing about a
-    /// message: such a one waits unread for the fresh counters.
+    /// Judges a message and carries the outcome out. With an escalation open in its thread, only a message that escalates
+    /// too is taken, and joins it; `None` for any other. While the limit is reached, nothing is answered: a question
+    /// becomes an escalation without a notice, and all else waits for the fresh counters.
     pub(super) fn judge(
         &mut self,
         agent: &Principal,
         message: &Message,
         open: Option<i64>,
+        is_capped: bool,
     ) -> Result<Option<Reviewed>, DaemonError> {
         let set = self.policies.current();
         for _ in 0..MAX_ROUNDS {
@@ -71,12 +72,12 @@ impl Daemon {
             let decision = set.review(&question, &facts);
             let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
             let limited = decision.reason.as_ref().is_some_and(|reason| reason.code == REPLY_LIMIT);
-            if open.is_some() && (!escalates || limited) {
+            if (open.is_some() || is_capped) && (!escalates || limited) {
                 return Ok(None);
             }
             let outcome = match open {
                 Some(id) => ReviewOutcome::Join(id),
-                None => self.outcome(agent, message, &decision, &facts),
+                None => self.outcome(agent, message, &decision, &facts, is_capped),
             };
             let record = DecisionRecord {
                 at: now,
@@ -113,12 +114,13 @@ impl Daemon {
         message: &Message,
         decision: &Decision,
         facts: &[crate::domain::decision::Fact],
+        is_capped: bool,
     ) -> ReviewOutcome {
         match (decision.outcome, &decision.reply) {
             (Outcome::Reply, Some(text)) => ReviewOutcome::Reply(text.clone()),
             (Outcome::Ignore, _) => ReviewOutcome::Ignore,
             (Outcome::Escalate | Outcome::Error, _) => {
-                let notice = self.notice(agent, decision);
+                let notice = (!is_capped).then(|| self.notice(agent, decision));
                 let escalation = Box::new(escalation(agent, message, decision, facts));
                 ReviewOutcome::Escalate { notice, escalation }
             }
@@ -165,6 +167,9 @@ impl Daemon {
                 let count = self.db.read(|tx| tx.automatic_replies(agent.id, &agent.name))?;
                 let max_messages = self.options.max_messages;
                 self.tell(&Note::Replied { to: from, text: text.clone(), count, max_messages });
+            }
+            (ReviewOutcome::Escalate { notice: Some(text), .. }, Reviewed::Escalated(_)) => {
+                self.tell(&Note::Noticed { to: from, text: text.clone() });
             }
             (_, Reviewed::Read) => self.tell(&Note::Ignored { message: id }),
             (_, Reviewed::Joined(escalation)) => {

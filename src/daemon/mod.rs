@@ -6,18 +6,21 @@ mod holder;
 mod hook;
 mod judge;
 mod note;
+pub mod payload;
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Token;
 use crate::domain::agent::{self, DEFAULT_ROLE};
 use crate::domain::clock::{Clock, MINUTE, Millis, SECOND};
+use crate::domain::decision::Hook;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::events::{Hub, Subscription};
@@ -26,6 +29,7 @@ use crate::storage::{self, Db, EscalationRow, Registration, Reviewed};
 
 pub use holder::Holder;
 pub use note::Note;
+pub use payload::payload;
 
 /// How long a lease lasts unless renewed. The holder's death on the same machine is noticed at once; this
 /// is for machines that share the database and cannot see each other's processes.
@@ -42,6 +46,8 @@ const BATCH: i64 = 50;
 pub struct PollOptions {
     /// The agent to answer for.
     pub agent: String,
+    /// Register the agent when there is none of that name.
+    pub register: bool,
     /// The longest time between two looks at the inbox; a message is seen at once.
     pub interval: Duration,
     /// Automatic replies before a person is asked, as `limits.max_replies` to the policies.
@@ -96,7 +102,11 @@ pub struct Daemon {
     /// Device and inode of the database when it was opened.
     file: Option<(u64, u64)>,
     /// The person's commands that may still run.
-    hooks: Vec<JoinHandle<()>>,
+    hooks: Vec<JoinHandle<Result<(), String>>>,
+    /// The questions that waited for the person at the last look.
+    open: BTreeSet<i64>,
+    /// When the lease was last taken or renewed.
+    renewed: Instant,
 }
 
 impl Daemon {
@@ -120,6 +130,8 @@ impl Daemon {
             tell: Box::new(tell),
             file,
             hooks: Vec::new(),
+            open: BTreeSet::new(),
+            renewed: Instant::now(),
         }
     }
 
@@ -149,6 +161,7 @@ impl Daemon {
         while done && self.hooks.iter().any(|hook| !hook.is_finished()) && !stop.is_cancelled() {
             tokio::time::sleep(hook::LOOK).await;
         }
+        self.reap_hooks();
         ended
     }
 
@@ -159,9 +172,8 @@ impl Daemon {
         stop: &CancellationToken,
     ) -> Result<Ended, DaemonError> {
         let mut subscription = hub.subscribe(agent.id);
-        let mut waits_for_person = None;
         loop {
-            let look = self.work_off(agent, &mut waits_for_person, stop)?;
+            let look = self.work_off(agent, stop)?;
             if look == Look::Escalated && self.options.exit_on_escalation {
                 return Ok(Ended::Escalated);
             }
@@ -188,13 +200,15 @@ impl Daemon {
         let mut left = self.options.interval;
         loop {
             self.remind(agent)?;
-            let nap = left.min(RENEW);
+            self.reap_hooks();
+            let nap = left.min(if self.hooks.is_empty() { RENEW } else { WAITING_LOOK });
             let woken = tokio::select! {
                 () = stop.cancelled() => return Ok(false),
                 () = subscription.changed() => true,
                 () = tokio::time::sleep(nap) => false,
             };
-            if !self.take_lease(agent, None)? {
+            // By time, not per wake: a change of the board must not cost each daemon a commit.
+            if self.renewed.elapsed() >= RENEW && !self.take_lease(agent, None)? {
                 return self.wait_for_lease(agent, stop).await;
             }
             left = left.saturating_sub(nap);
@@ -213,6 +227,13 @@ impl Daemon {
             return Ok(member.into_principal(true));
         }
         agent::check_free_name(&name)?;
+        if !self.options.register {
+            return Err(Refusal::not_found(
+                format!("no member named {name:?}"),
+                "`team-table agent list` shows them; to register it now, start poll with --register",
+            )
+            .into());
+        }
         let token = Token::mint()?;
         let wanted = Registration {
             name,
@@ -222,7 +243,7 @@ impl Daemon {
             token: Some(token.hash()),
         };
         let member = self.db.write(move |tx| tx.register(&wanted, now))?;
-        self.tell(&Note::Registered { agent: member.name.clone(), token: token.reveal() });
+        self.tell(&Note::Registered { agent: member.name.clone() });
         Ok(member.into_principal(true))
     }
 
@@ -255,10 +276,11 @@ impl Daemon {
         }
     }
 
-    fn take_lease(&self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
+    fn take_lease(&mut self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
         if identity(self.db.path()) != self.file {
             return Err(DaemonError::Replaced);
         }
+        self.renewed = Instant::now();
         let (now, id, holder) = (self.clock.now(), agent.id, self.holder.name().to_owned());
         Ok(self.db.write(move |tx| {
             let taken = tx.take_lease(id, &holder, displace.as_deref(), now + LEASE, now)?;
@@ -274,74 +296,109 @@ impl Daemon {
         Ok(lease.is_some_and(|(holder, _)| holder == self.holder.name()))
     }
 
-    /// Answers unread messages until there are none, one waits for the person, or it is time to stop.
-    fn work_off(
-        &mut self,
-        agent: &Principal,
-        waits_for_person: &mut Option<i64>,
-        stop: &CancellationToken,
-    ) -> Result<Look, DaemonError> {
+    /// Answers unread messages until none is left that it may answer, or it is time to stop. A question that waits for the
+    /// person holds its thread, and no other.
+    fn work_off(&mut self, agent: &Principal, stop: &CancellationToken) -> Result<Look, DaemonError> {
+        let mut look = Look::Done;
+        let mut after = 0;
         loop {
             if !self.db.read(|tx| tx.is_seated(agent))? {
                 return Err(Refusal::precondition(
-                    format!("{} has left the table, or somebody else has its name now", agent.name),
-                    "start the daemon again to answer for whoever holds the name",
+                    format!("{} has left the table, or another agent has its name now", agent.name),
+                    "start the daemon again to answer for the agent that holds the name",
                 )
                 .into());
             }
-            let open = self.db.read(|tx| tx.open_review(agent.id))?;
-            if open != *waits_for_person {
-                self.tell(&match open {
-                    Some(escalation) => Note::Paused { escalation },
-                    None => Note::Resumed,
-                });
-                *waits_for_person = open;
+            self.announce_new(agent)?;
+            let open = self.look_at_open(agent)?;
+            if !open.is_empty() {
+                look = Look::Escalated;
             }
-            let thread = match open {
-                // While the person is asked, only what repeats the question in its thread is looked at.
-                Some(id) => match self.db.read(|tx| tx.escalation(id))?.and_then(|row| row.thread_id) {
-                    Some(thread) => Some(thread),
-                    None => return Ok(Look::Escalated),
-                },
-                None => None,
-            };
-            let messages = self.db.read(|tx| tx.to_review(agent.id, thread, BATCH))?;
-            let mut progress = false;
+            let is_capped = open.iter().any(|row| row.code == judge::REPLY_LIMIT);
+            let messages = self.db.read(|tx| tx.to_review(agent.id, after, BATCH))?;
+            if messages.is_empty() {
+                return Ok(look);
+            }
             for message in messages {
                 if stop.is_cancelled() {
-                    return Ok(Look::Done);
+                    return Ok(look);
                 }
-                let Some(reviewed) = self.judge(agent, &message, open)? else { continue };
-                match reviewed {
-                    Reviewed::Escalated(id) => {
-                        self.announce(id, 0)?;
-                        *waits_for_person = Some(id);
-                        return Ok(Look::Escalated);
-                    }
-                    Reviewed::Gone if !self.holds_lease(agent)? => return Ok(Look::Done),
-                    Reviewed::Gone | Reviewed::Moved => {
-                        progress = true;
+                let id = message.id;
+                let held = open.iter().find(|row| row.thread_id == Some(message.thread_id)).map(|row| row.id);
+                match self.judge(agent, &message, held, is_capped)? {
+                    Some(Reviewed::Escalated(_)) => {
+                        look = Look::Escalated;
+                        after = id;
+                        // What is open has changed.
                         break;
                     }
-                    _ => progress = true,
+                    Some(Reviewed::Gone) if !self.holds_lease(agent)? => return Ok(look),
+                    Some(Reviewed::Gone | Reviewed::Moved) => break,
+                    _ => after = id,
                 }
             }
-            if !progress {
-                return Ok(if open.is_some() { Look::Escalated } else { Look::Done });
+            if look == Look::Escalated && self.options.exit_on_escalation {
+                self.announce_new(agent)?;
+                return Ok(look);
             }
         }
+    }
+
+    /// The questions that wait for the person; tells of those that have come and gone since the last look.
+    fn look_at_open(&mut self, agent: &Principal) -> Result<Vec<EscalationRow>, DaemonError> {
+        let rows = self.db.read(|tx| tx.open_reviews(agent.id))?;
+        let now: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
+        let before = std::mem::replace(&mut self.open, now.clone());
+        for id in now.difference(&before) {
+            self.tell(&Note::Paused { escalation: *id });
+        }
+        for id in before.difference(&now) {
+            let Some(row) = self.db.read(|tx| tx.escalation(*id))? else { continue };
+            self.tell(&Note::Resumed { escalation: row.id, reply: row.reply, note: row.note });
+        }
+        Ok(rows)
+    }
+
+    /// Tells of escalations that nobody was told of: questions, and calls that are held.
+    fn announce_new(&mut self, agent: &Principal) -> Result<(), DaemonError> {
+        let (id, now) = (agent.id, self.clock.now());
+        if !self.db.read(|tx| tx.has_unannounced(id))? {
+            return Ok(());
+        }
+        for row in self.db.write(move |tx| tx.take_unannounced(id, now))? {
+            self.announce(row.id, 0)?;
+            if row.hook == Hook::Escalation.as_str() {
+                // Told already: it is no news at the next look.
+                self.open.insert(row.id);
+            }
+        }
+        Ok(())
     }
 
     /// Tells of an escalation, here and to the person's command.
     fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
         let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
         if let Some(command) = &self.options.on_escalation {
-            self.hooks.retain(|hook| !hook.is_finished());
-            self.hooks.extend(hook::run(command, &row));
+            let thread = row.thread_id.map(|thread| self.db.read(|tx| tx.thread(thread, payload::THREAD)));
+            let json = payload(&row, thread.transpose()?.unwrap_or_default()).to_string();
+            self.hooks.extend(hook::run(command, json));
         }
         let EscalationRow { id, asker, action, policy, code, message, .. } = row;
         self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });
         Ok(())
+    }
+
+    /// Tells of the person's commands that have failed.
+    fn reap_hooks(&mut self) {
+        let (done, running) =
+            std::mem::take(&mut self.hooks).into_iter().partition(|hook| hook.is_finished());
+        self.hooks = running;
+        let done: Vec<JoinHandle<_>> = done;
+        for hook in done {
+            if let Ok(Err(problem)) = hook.join() {
+                self.tell(&Note::HookFailed { problem });
+            }
+        }
     }
 
     fn remind(&mut self, agent: &Principal) -> Result<(), DaemonError> {

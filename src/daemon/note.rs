@@ -17,12 +17,10 @@ pub enum Note {
         /// The built-in policies that do not decide.
         not_deciding: Vec<&'static str>,
     },
-    /// There was no such agent, and now there is; its token is shown this once.
+    /// There was no such agent, and now there is.
     Registered {
         /// Agent name.
         agent: String,
-        /// For the agent's client.
-        token: String,
     },
     /// Another daemon answers for this agent; this one waits for its end.
     Waiting {
@@ -51,7 +49,14 @@ pub enum Note {
         /// Of so many.
         max_messages: i64,
     },
-    /// It was marked as read and not answered.
+    /// Its sender was told that a person is asked.
+    Noticed {
+        /// Whom.
+        to: String,
+        /// The text.
+        text: String,
+    },
+    /// It stays unread for the agent, unanswered.
     Ignored {
         /// Its number.
         message: i64,
@@ -80,13 +85,25 @@ pub enum Note {
         /// 0 the first time, then 1, 2, 3.
         reminder: i64,
     },
-    /// Nothing is answered until this escalation is resolved.
+    /// Nothing in its thread is answered until this escalation is resolved.
     Paused {
         /// The escalation's number.
         escalation: i64,
     },
     /// The person has resolved it; answering goes on with fresh counters.
-    Resumed,
+    Resumed {
+        /// The escalation's number.
+        escalation: i64,
+        /// The person's answer, if there was one.
+        reply: Option<String>,
+        /// The person's note.
+        note: Option<String>,
+    },
+    /// The person's command for escalations failed.
+    HookFailed {
+        /// The command, and what was wrong.
+        problem: String,
+    },
     /// The database cannot be used; tried again until it can. Said once.
     Trouble {
         /// What is wrong.

@@ -156,6 +156,40 @@ pub struct MessageView {
     /// In an inbox: whether it had been returned before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<bool>,
+    /// In an inbox: what was said to it in the reader's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<AnsweredView>,
+}
+
+/// An answer that somebody gave in an agent's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// [`Origin::Automatic`] or [`Origin::Person`].
+    pub origin: Origin,
+    /// The text.
+    pub text: String,
+    /// When.
+    pub at: Millis,
+}
+
+/// An answer as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnsweredView {
+    /// `auto` for the poll daemon, `person` for the agent's person.
+    pub by: &'static str,
+    /// The text.
+    pub text: String,
+    /// When it was sent.
+    pub at: String,
+}
+
+impl Answered {
+    /// The answer as clients see it.
+    #[must_use]
+    pub fn view(self) -> AnsweredView {
+        let by = if self.origin == Origin::Person { "person" } else { "auto" };
+        AnsweredView { by, text: self.text, at: clock::format(self.at) }
+    }
 }
 
 impl Message {
@@ -172,6 +206,7 @@ impl Message {
             reply_to: self.reply_to,
             origin: (self.origin != Origin::Agent).then_some(self.origin),
             read,
+            answered: None,
         }
     }
 }

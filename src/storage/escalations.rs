@@ -12,7 +12,7 @@ use crate::domain::decision::Hook;
 use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS, OPERATOR};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, Origin};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Code, Refusal};
 
 /// A question or held call to put before a person.
 #[derive(Debug, Clone)]
@@ -54,8 +54,8 @@ pub struct NewEscalation {
 pub enum Answer {
     /// A question: send this text to who asked.
     Reply(String),
-    /// A question: no answer, go on.
-    Close,
+    /// A question: no answer, and who asked is told so.
+    Dismiss,
     /// A held call may pass once.
     Approve,
     /// A held call may not pass.
@@ -154,18 +154,43 @@ impl ReadTx<'_> {
         }
     }
 
-    /// The oldest message of this agent's inbox that waits for its person, if one does: until it is
-    /// resolved, nothing is answered automatically.
+    /// The open question of one thread of an agent's inbox: until it is resolved, nothing in the thread is answered
+    /// automatically.
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn open_review(&self, agent_id: i64) -> Result<Option<i64>> {
+    pub fn open_review(&self, agent_id: i64, thread_id: i64) -> Result<Option<i64>> {
         self.one(
             "SELECT id FROM escalations WHERE agent_id = ?1 AND status = 'open' AND hook = 'escalation'
-             ORDER BY id LIMIT 1",
-            [agent_id],
+                AND thread_id = ?2 ORDER BY id LIMIT 1",
+            [agent_id, thread_id],
             |row| row.get(0),
         )
+    }
+
+    /// The questions of an agent's inbox that wait for its person, oldest first.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn open_reviews(&self, agent_id: i64) -> Result<Vec<EscalationRow>> {
+        self.all(
+            "SELECT * FROM escalations WHERE agent_id = ?1 AND status = 'open' AND hook = 'escalation' ORDER BY id",
+            [agent_id],
+            read_row,
+        )
+    }
+
+    /// Whether an open escalation of this agent was not announced yet.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn has_unannounced(&self, agent_id: i64) -> Result<bool> {
+        let new = self.one(
+            "SELECT 1 FROM escalations WHERE agent_id = ?1 AND status = 'open' AND announced_at IS NULL LIMIT 1",
+            [agent_id],
+            |_| Ok(()),
+        )?;
+        Ok(new.is_some())
     }
 
     /// How many escalations of this agent wait for its person.
@@ -259,6 +284,22 @@ impl WriteTx<'_> {
         Ok(used == 1)
     }
 
+    /// The open escalations of an agent that its daemon has not announced yet, oldest first; they count as announced now.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn take_unannounced(&self, agent_id: i64, now: Millis) -> Result<Vec<EscalationRow>> {
+        let new = self.all(
+            "SELECT * FROM escalations WHERE agent_id = ?1 AND status = 'open' AND announced_at IS NULL ORDER BY id LIMIT 100",
+            [agent_id],
+            read_row,
+        )?;
+        for row in &new {
+            self.execute("UPDATE escalations SET announced_at = ?2 WHERE id = ?1", [row.id, now])?;
+        }
+        Ok(new)
+    }
+
     /// The open escalations of an agent that have waited for `every` since they were last announced, at most
     /// [`MAX_REMINDERS`](crate::domain::escalation::MAX_REMINDERS) times each; they count as announced now.
     ///
@@ -310,24 +351,35 @@ impl WriteTx<'_> {
         }
         let is_question = row.hook == Hook::Escalation.as_str();
         let (status, said) = match answer {
-            Answer::Reply(_) | Answer::Close if !is_question => {
+            Answer::Reply(_) | Answer::Dismiss if !is_question => {
                 return Err(wrong_kind(id, "holds a tool call", "--approve or --deny"));
             }
             Answer::Approve | Answer::Deny if is_question => {
-                return Err(wrong_kind(id, "is a question", "--reply \"…\", or nothing to close it"));
+                return Err(wrong_kind(id, "is a question", "--reply \"…\" or --dismiss"));
             }
             Answer::Reply(text) => {
                 self.answer_question(&row, text, now)?;
                 (EscalationStatus::Resolved, format!("answered to {}", row.asker))
             }
-            Answer::Close => (EscalationStatus::Resolved, "closed without an answer".to_owned()),
+            Answer::Dismiss => {
+                let text =
+                    format!("[AUTO] {}'s operator has closed your question without an answer.", row.agent);
+                // Who has left, or asks for an agent that has, needs no word.
+                let told = match self.answer_question(&row, &with_note(&text, note), now) {
+                    Ok(()) => true,
+                    Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => false,
+                    Err(error) => return Err(error),
+                };
+                let who = if told { format!(", and {} is told", row.asker) } else { String::new() };
+                (EscalationStatus::Resolved, format!("closed without an answer{who}"))
+            }
             Answer::Approve => {
-                let words = "approved: repeat the same call within an hour";
-                self.tell_agent(&row, words, now)?;
+                let words = "approved: repeat the same call within an hour.";
+                self.tell_agent(&row, &with_note(words, note), now)?;
                 (EscalationStatus::Approved, format!("{} may make this call once, within an hour", row.agent))
             }
             Answer::Deny => {
-                self.tell_agent(&row, "denied: do not repeat the call", now)?;
+                self.tell_agent(&row, &with_note("denied: do not repeat the call.", note), now)?;
                 (EscalationStatus::Denied, format!("denied, and {} is told", row.agent))
             }
         };
@@ -352,9 +404,8 @@ impl WriteTx<'_> {
 
     /// Sends a person's answer in the agent's name to who asked.
     fn answer_question(&self, row: &EscalationRow, text: &str, now: Millis) -> Result<()> {
-        let gone = || {
-            Refusal::not_found(format!("{} is no longer a member", row.agent), "close it without an answer")
-        };
+        let gone =
+            || Refusal::not_found(format!("{} is no longer a member", row.agent), "close it with --dismiss");
         let member =
             self.member(&row.agent)?.filter(|member| Some(member.id) == row.agent_id).ok_or_else(gone)?;
         if let Some(message) = row.message_id
@@ -362,12 +413,15 @@ impl WriteTx<'_> {
         {
             return Err(Refusal::not_found(
                 format!("{} has left the table", row.asker),
-                "close it without an answer: whoever has the name now did not ask",
+                "close it with --dismiss: another agent has the name now, and did not ask",
             )
             .into());
         }
         let agent = member.into_principal(true);
-        self.send_message(&agent, &row.asker, &draft(text, row.message_id)?, now)?;
+        let sent = self.send_message(&agent, &row.asker, &draft(text, row.message_id)?, now)?;
+        if let Some(message) = row.message_id {
+            self.mark_handled(agent.id, message, Some(sent.id), now)?;
+        }
         Ok(())
     }
 
@@ -375,7 +429,7 @@ impl WriteTx<'_> {
     fn tell_agent(&self, row: &EscalationRow, words: &str, now: Millis) -> Result<()> {
         let holder = self.member(&row.agent)?.filter(|it| it.active && Some(it.id) == row.agent_id);
         let Some(member) = holder else { return Ok(()) };
-        let text = format!("Your {} call (escalation {}) was {words}.", row.action, row.id);
+        let text = format!("Your {} call (escalation {}) was {words}", row.action, row.id);
         self.send_as_operator(&member, &draft(&text, None)?, now)
     }
 }
@@ -383,6 +437,10 @@ impl WriteTx<'_> {
 fn draft(text: &str, reply_to: Option<i64>) -> Result<Draft, Refusal> {
     let draft = Draft { content: text.to_owned(), reply_to, idempotency_key: None, origin: Origin::Person };
     draft.check().map(|()| draft)
+}
+
+fn with_note(text: &str, note: Option<&str>) -> String {
+    note.map_or_else(|| text.to_owned(), |note| format!("{text}\nNote: {note}"))
 }
 
 fn wrong_kind(id: i64, what: &str, answers: &str) -> Error {

@@ -1,6 +1,6 @@
 //! What a member has not read yet, and has.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde_json::json;
 
 use super::audit::Entry;
@@ -10,7 +10,7 @@ use super::tx::{ReadTx, WriteTx};
 use super::{Listing, REMAINING_CAP};
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::message::Message;
+use crate::domain::message::{Answered, Message, Origin};
 use crate::domain::principal::Principal;
 
 /// Characters of a message in a list besides its texts.
@@ -34,17 +34,42 @@ pub struct InboxQuery {
 /// A page of an inbox, oldest message first.
 #[derive(Debug, Clone, Default)]
 pub struct InboxPage {
-    /// Messages, and whether each had been read.
-    pub messages: Vec<(Message, bool)>,
+    /// Messages, in the order in which they were sent.
+    pub messages: Vec<InboxMessage>,
     /// How many more match, at most [`REMAINING_CAP`].
     pub remaining: i64,
+}
+
+/// A message as it lies in an inbox.
+#[derive(Debug, Clone)]
+pub struct InboxMessage {
+    /// The message.
+    pub message: Message,
+    /// Whether it had been returned before, or is the reader's own.
+    pub read: bool,
+    /// What was said to it in the reader's name.
+    pub answered: Option<Answered>,
+}
+
+fn read_inbox(row: &Row<'_>) -> rusqlite::Result<InboxMessage> {
+    let answer: Option<String> = row.get("answer")?;
+    Ok(InboxMessage {
+        message: read_message(row)?,
+        read: row.get("was_read")?,
+        answered: answer
+            .map(|text| {
+                let origin = Origin::parse(row.get_ref("answer_origin")?.as_str()?);
+                Ok::<_, rusqlite::Error>(Answered { origin, text, at: row.get("answer_at")? })
+            })
+            .transpose()?,
+    })
 }
 
 impl InboxPage {
     /// The numbers of the messages that had not been read.
     #[must_use]
     pub fn unread_ids(&self) -> Vec<i64> {
-        self.messages.iter().filter(|(_, read)| !read).map(|(message, _)| message.id).collect()
+        self.messages.iter().filter(|it| !it.read).map(|it| it.message.id).collect()
     }
 }
 
@@ -97,41 +122,48 @@ impl ReadTx<'_> {
         let before = query.before_id.unwrap_or(i64::MAX);
         let after = query.after_id.unwrap_or(0);
         let parameters = params![member_id, before, query.thread_id, after];
+        // A thread is read as a whole, with what the reader said in it itself.
         let sql = match (query.include_read, query.thread_id) {
-            (false, _) => {
-                "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
+            (false, None) => {
+                "SELECT m.*, i.read_at IS NOT NULL AS was_read, a.content AS answer, a.origin AS answer_origin,
+                        a.created_at AS answer_at
+                   FROM inbox i JOIN messages m ON m.id = i.message_id LEFT JOIN messages a ON a.id = i.answer_id
                   WHERE i.member_id = ?1 AND i.read_at IS NULL AND i.message_id < ?2 AND i.message_id > ?4
-                    AND (?3 IS NULL OR m.thread_id = ?3)
+                    AND ?3 IS NULL
                   ORDER BY i.message_id"
             }
             (true, None) => {
-                "SELECT m.*, i.read_at FROM inbox i JOIN messages m ON m.id = i.message_id
+                "SELECT m.*, i.read_at IS NOT NULL AS was_read, a.content AS answer, a.origin AS answer_origin,
+                        a.created_at AS answer_at
+                   FROM inbox i JOIN messages m ON m.id = i.message_id LEFT JOIN messages a ON a.id = i.answer_id
                   WHERE i.member_id = ?1 AND i.message_id < ?2 AND i.message_id > ?4 AND ?3 IS NULL
                   ORDER BY i.message_id DESC"
             }
-            (true, Some(_)) => {
-                "SELECT m.*, i.read_at FROM messages m JOIN inbox i ON i.message_id = m.id
-                  WHERE i.member_id = ?1 AND m.id < ?2 AND m.id > ?4 AND m.thread_id = ?3 ORDER BY m.id DESC"
+            (_, Some(_)) => {
+                "SELECT m.*, i.read_at IS NOT NULL OR i.member_id IS NULL AS was_read, a.content AS answer,
+                        a.origin AS answer_origin, a.created_at AS answer_at
+                   FROM messages m LEFT JOIN inbox i ON i.message_id = m.id AND i.member_id = ?1
+                        LEFT JOIN messages a ON a.id = i.answer_id
+                  WHERE m.thread_id = ?3 AND m.id < ?2 AND m.id > ?4
+                    AND (i.member_id IS NOT NULL OR m.sender_id = ?1)
+                  ORDER BY m.id DESC"
             }
         };
         let mut page = InboxPage::default();
         let mut listing = Listing::new(query.limit, INBOX_FRAME);
-        self.while_wanted(
-            sql,
-            parameters,
-            |row| Ok((read_message(row)?, row.get::<_, Option<i64>>("read_at")?.is_some())),
-            |(message, read)| {
-                let fits = listing.take(&[&message.content, &message.sender, &message.recipient]);
-                if fits {
-                    page.messages.push((message, read));
-                }
-                fits
-            },
-        )?;
+        self.while_wanted(sql, parameters, read_inbox, |it| {
+            let answer = it.answered.as_ref().map_or("", |answered| answered.text.as_str());
+            let fits =
+                listing.take(&[&it.message.content, &it.message.sender, &it.message.recipient, answer]);
+            if fits {
+                page.messages.push(it);
+            }
+            fits
+        })?;
         if listing.is_full() {
             page.remaining = (self.count_inbox(member_id, query)? - listing.taken()).min(REMAINING_CAP);
         }
-        if query.include_read {
+        if query.include_read || query.thread_id.is_some() {
             page.messages.reverse();
         }
         Ok(page)
@@ -144,11 +176,12 @@ impl ReadTx<'_> {
         let before = query.before_id.unwrap_or(i64::MAX);
         let (after, cap) = (query.after_id.unwrap_or(0), REMAINING_CAP + query.limit);
         match (query.thread_id, query.include_read) {
-            (Some(thread), read) => self.number(
-                "SELECT count(*) FROM (SELECT 1 FROM messages m JOIN inbox i ON i.message_id = m.id
-                  WHERE m.thread_id = ?1 AND m.id < ?2 AND i.member_id = ?3 AND (?4 OR i.read_at IS NULL)
-                    AND m.id > ?6 LIMIT ?5)",
-                params![thread, before, member_id, read, cap, after],
+            (Some(thread), _) => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM messages m
+                    LEFT JOIN inbox i ON i.message_id = m.id AND i.member_id = ?3
+                  WHERE m.thread_id = ?1 AND m.id < ?2 AND m.id > ?5
+                    AND (i.member_id IS NOT NULL OR m.sender_id = ?3) LIMIT ?4)",
+                [thread, before, member_id, cap, after],
             ),
             (None, false) => self.number(
                 "SELECT count(*) FROM (SELECT 1 FROM inbox
@@ -165,6 +198,22 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
+    /// Marks a message as handled by a member's daemon, with the answer if there was one. It stays unread.
+    pub(super) fn mark_handled(
+        &self,
+        member_id: i64,
+        message_id: i64,
+        answer: Option<i64>,
+        now: Millis,
+    ) -> Result<()> {
+        self.execute(
+            "UPDATE inbox SET handled_at = coalesce(handled_at, ?3), answer_id = coalesce(?4, answer_id)
+              WHERE member_id = ?1 AND message_id = ?2",
+            params![member_id, message_id, now, answer],
+        )?;
+        Ok(())
+    }
+
     /// Marks messages as read by one member.
     ///
     /// # Errors

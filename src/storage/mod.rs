@@ -42,7 +42,7 @@ pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEE
 pub use error::{Error, OpenError, Result};
 pub use escalations::{Answer, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
-pub use inbox::{InboxPage, InboxQuery, Unread};
+pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use open::BUSY_TIMEOUT;
 pub use reviews::{Review, ReviewOutcome, Reviewed};
 pub use tasks::TaskQuery;

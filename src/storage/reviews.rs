@@ -27,8 +27,8 @@ pub enum ReviewOutcome {
     Join(i64),
     /// Tell the sender, and put it before the person.
     Escalate {
-        /// What the sender is told.
-        notice: String,
+        /// What the sender is told; nothing while no automatic message may be sent.
+        notice: Option<String>,
         /// The row to write; its decision is filled in.
         escalation: Box<NewEscalation>,
     },
@@ -73,18 +73,18 @@ pub enum Reviewed {
 }
 
 impl ReadTx<'_> {
-    /// The oldest unread messages of an agent that its daemon may take, of one thread or of all: not those it
-    /// sent to itself, and not what its person decided about its calls, which is for the agent alone.
+    /// The oldest messages of an agent after `after` that its daemon may take: unread, not handled yet, and written by
+    /// another agent or its daemon or person. What the operator or the task board says is for the agent alone.
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn to_review(&self, agent_id: i64, thread_id: Option<i64>, limit: i64) -> Result<Vec<Message>> {
+    pub fn to_review(&self, agent_id: i64, after: i64, limit: i64) -> Result<Vec<Message>> {
         self.all(
             "SELECT m.* FROM inbox i JOIN messages m ON m.id = i.message_id
-              WHERE i.member_id = ?1 AND i.read_at IS NULL AND (?2 IS NULL OR m.thread_id = ?2)
-                AND m.sender_id IS NOT ?1 AND m.sender <> ?3
+              WHERE i.member_id = ?1 AND i.read_at IS NULL AND i.handled_at IS NULL AND i.message_id > ?2
+                AND m.sender_id IS NOT ?1 AND m.sender <> ?3 AND m.origin IN ('agent', 'automatic', 'person')
               ORDER BY i.message_id LIMIT ?4",
-            params![agent_id, thread_id, OPERATOR, limit],
+            params![agent_id, after, OPERATOR, limit],
             read_message,
         )
     }
@@ -103,8 +103,8 @@ impl WriteTx<'_> {
         let lease = self.lease(agent.id)?;
         let joins = if let ReviewOutcome::Join(id) = review.outcome { Some(id) } else { None };
         if lease.is_none_or(|(holder, _)| holder != review.holder)
-            || !self.is_unread(agent.id, message.id)?
-            || self.open_review(agent.id)? != joins
+            || !self.is_unhandled(agent.id, message.id)?
+            || self.open_review(agent.id, message.thread_id)? != joins
         {
             return Ok(Reviewed::Gone);
         }
@@ -114,6 +114,7 @@ impl WriteTx<'_> {
             return Ok(Reviewed::Moved);
         }
         let decision_id = self.record_decision(&review.record)?;
+        let mut answer = None;
         let reviewed = match &review.outcome {
             ReviewOutcome::Ignore => Reviewed::Read,
             ReviewOutcome::Join(id) => {
@@ -121,27 +122,32 @@ impl WriteTx<'_> {
                 Reviewed::Joined(*id)
             }
             ReviewOutcome::Reply(text) => {
-                if self.reply_automatically(agent, message, text, now)? {
-                    Reviewed::Replied
-                } else {
-                    Reviewed::Read
-                }
+                answer = self.reply_automatically(agent, message, text, now)?;
+                if answer.is_some() { Reviewed::Replied } else { Reviewed::Read }
             }
             ReviewOutcome::Escalate { notice, escalation } => {
-                self.reply_automatically(agent, message, notice, now)?;
+                if let Some(notice) = notice {
+                    answer = self.reply_automatically(agent, message, notice, now)?;
+                }
                 let escalation = NewEscalation { decision_id, ..(**escalation).clone() };
                 Reviewed::Escalated(self.escalate(&escalation, now)?)
             }
         };
-        self.mark_read(agent, &[message.id], now)?;
+        self.mark_handled(agent.id, message.id, answer, now)?;
         self.touch(agent.id, now)?;
         Ok(reviewed)
     }
 
-    /// False when the sender has left the table, whoever has its name now.
-    fn reply_automatically(&self, agent: &Principal, to: &Message, text: &str, now: Millis) -> Result<bool> {
+    /// The reply's number; none when the sender has left the table, even if another agent has its name now.
+    fn reply_automatically(
+        &self,
+        agent: &Principal,
+        to: &Message,
+        text: &str,
+        now: Millis,
+    ) -> Result<Option<i64>> {
         if !self.sender_is_here(to.id)? {
-            return Ok(false);
+            return Ok(None);
         }
         let draft = Draft {
             content: text.to_owned(),
@@ -150,15 +156,15 @@ impl WriteTx<'_> {
             origin: Origin::Automatic,
         };
         match self.send_message(agent, &to.sender, &draft, now) {
-            Ok(_) => Ok(true),
-            Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => Ok(false),
+            Ok(sent) => Ok(Some(sent.id)),
+            Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn is_unread(&self, member_id: i64, message_id: i64) -> Result<bool> {
+    fn is_unhandled(&self, member_id: i64, message_id: i64) -> Result<bool> {
         let unread = self.one(
-            "SELECT 1 FROM inbox WHERE member_id = ?1 AND message_id = ?2 AND read_at IS NULL",
+            "SELECT 1 FROM inbox WHERE member_id = ?1 AND message_id = ?2 AND read_at IS NULL AND handled_at IS NULL",
             [member_id, message_id],
             |_| Ok(()),
         )?;

@@ -36,13 +36,6 @@ impl Call for ClaimTask {
             return Ok(Vec::new());
         }
         let ready = tx.ready_tasks(context.member()?, MAX_CANDIDATES)?;
-        if ready.is_empty() {
-            return Err(Refusal::not_found(
-                "no task is ready for you",
-                "list_tasks shows what others work on; get_messages with wait_seconds hears of new ones, or create_task",
-            )
-            .into());
-        }
         let candidate = |(at, id): (usize, &i64)| Candidate {
             call: Arc::new(Best {
                 id: *id,
@@ -55,7 +48,13 @@ impl Call for ClaimTask {
     }
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
-        let id = self.task_id.ok_or_else(|| Refusal::invalid("no task to claim", "name one"))?;
+        // Without a number, and with nothing that it could stand for.
+        let id = self.task_id.ok_or_else(|| {
+            Refusal::not_found(
+                "no task is ready for you",
+                "list_tasks shows what others work on; get_messages with wait_seconds hears of new ones, or create_task",
+            )
+        })?;
         let task = tx.claim_task(context.member()?, id, context.now)?;
         body(&task.view(context.now))
     }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Body, Call, Context, Look, body};
 use super::{check_limit, default_limit, params};
-use crate::domain::message::MessageView;
+use crate::domain::message::{Answered, MessageView};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
-use crate::storage::{InboxPage, InboxQuery, ReadTx, Result, WriteTx};
+use crate::storage::{InboxMessage, InboxPage, InboxQuery, ReadTx, Result, WriteTx};
 
 /// Longest wait, in seconds: below the minute after which clients give up on a call.
 const MAX_WAIT: i64 = 55;
@@ -68,7 +68,11 @@ impl GetMessages {
 }
 
 fn answer(page: InboxPage) -> Result<Body> {
-    let messages = page.messages.into_iter().map(|(message, read)| message.view(Some(read))).collect();
+    let view = |it: InboxMessage| MessageView {
+        answered: it.answered.map(Answered::view),
+        ..it.message.view(Some(it.read))
+    };
+    let messages = page.messages.into_iter().map(view).collect();
     body(&Messages { messages, remaining: page.remaining })
 }
 
@@ -95,7 +99,10 @@ impl Call for GetMessages {
 
     fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
         let page = self.page(tx, context.member()?)?;
-        if page.messages.is_empty() && self.wait_seconds > 0 && !context.last_look {
+        // A thread is there at once; what is waited for is something new in it.
+        let nothing_new =
+            page.messages.is_empty() || self.thread_id.is_some() && page.unread_ids().is_empty();
+        if nothing_new && self.wait_seconds > 0 && !context.last_look {
             return Ok(Look::Wait);
         }
         if self.peek || page.unread_ids().is_empty() {

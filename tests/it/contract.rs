@@ -487,7 +487,9 @@ fn replies_join_the_thread() {
     assert_eq!(third["thread_id"], first, "a thread may take others in");
     let other = bob.send("alice", "other");
     let of_thread = alice.call("get_messages", json!({ "thread_id": first })).ok();
-    assert_eq!(numbers(&of_thread["messages"], "id"), [second["id"].as_i64().unwrap()]);
+    // The whole of it, what the reader said included.
+    let whole = [first, second["id"].as_i64().unwrap(), third["id"].as_i64().unwrap()];
+    assert_eq!(numbers(&of_thread["messages"], "id"), whole);
     assert_eq!(numbers(&alice.call("get_messages", json!({})).ok()["messages"], "id"), [other]);
     // Only who has seen a message can answer it: to others it is not there.
     let secret = alice.send("bob", "between us");

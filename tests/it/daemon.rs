@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use team_table::domain::message::Origin;
 use team_table::storage::Answer;
 
@@ -98,7 +98,7 @@ fn questions_escalate_and_statements_do_not() {
         let note = poll.next_of(&["escalated", "replied"]);
         assert_eq!((&note["event"], &note["code"]), (&"escalated".into(), &"question".into()), "{text}");
         assert_eq!(office.answers(&message), [QUESTION], "{text}");
-        office.resolve(note["escalation"].as_i64().unwrap(), Answer::Close);
+        office.resolve(note["escalation"].as_i64().unwrap(), Answer::Dismiss);
         poll.next("resumed");
     }
     for text in [
@@ -120,9 +120,9 @@ fn questions_escalate_and_statements_do_not() {
 fn with_a_limit_of_none_the_first_message_escalates() {
     let office = Office::new();
     let bob = office.join("bob");
-    // The agent is registered by its daemon, which shows the token.
+    // The agent is registered by its daemon, which shows no token: logs are kept.
     let poll = office.poll("alice", &["--max-messages", "0"]);
-    assert!(poll.next("registered")["token"].as_str().unwrap().starts_with("tt_"));
+    assert!(!poll.next("registered").to_string().contains("tt_"));
     poll.next("started");
     let message = office.send(&bob, "alice", "It is done.", None);
     assert_eq!(poll.next("escalated")["code"], "reply_limit");
@@ -197,6 +197,9 @@ fn an_escalation_ends_it_with_status_3_when_asked_to() {
     assert_eq!(poll.child.wait().unwrap().code(), Some(3));
     // The command has run by then, with the whole escalation.
     let told: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let shown = office.home.succeed(&["escalation", "show", "1", "--json"]);
+    assert_eq!(told, serde_json::from_str::<Value>(&shown).unwrap(), "the same object");
+    let told = &told["escalation"];
     assert_eq!(
         (&told["agent"], &told["asker"], &told["code"]),
         (&"alice".into(), &"bob".into(), &"question".into())
@@ -215,7 +218,7 @@ fn a_failing_or_hanging_command_changes_nothing() {
         let mut poll = office.started("alice", &["--on-escalation", command, "--interval", "86400"]);
         office.send(&bob, "alice", "Is it done?", None);
         let id = poll.next("escalated")["escalation"].as_i64().unwrap();
-        office.resolve(id, Answer::Close);
+        office.resolve(id, Answer::Dismiss);
         office.send(&bob, "alice", "It is done.", None);
         poll.next("replied");
         let (status, time) = poll.signal("TERM");
@@ -397,7 +400,7 @@ fn two_hundred_kills_lose_nothing_and_answer_nothing_twice() {
     };
     let answer_all = |office: &Office| {
         for row in office.db.read(|tx| tx.escalations(None, false, 100)).unwrap() {
-            office.resolve(row.id, Answer::Close);
+            office.resolve(row.id, Answer::Dismiss);
         }
     };
     let (mut sent, mut questions, mut corpses) = (0, 0, Vec::new());
@@ -442,7 +445,10 @@ fn two_hundred_kills_lose_nothing_and_answer_nothing_twice() {
     assert_eq!(count("SELECT count(*) FROM messages WHERE origin = 'automatic'"), total);
     assert_eq!(count("SELECT count(DISTINCT reply_to) FROM messages WHERE origin = 'automatic'"), total);
     assert_eq!(count("SELECT count(*) FROM escalations"), questions);
-    assert_eq!(count("SELECT count(*) FROM messages WHERE content LIKE '[AUTO]%'"), questions);
+    assert_eq!(
+        count("SELECT count(*) FROM messages WHERE content LIKE '[AUTO]%' AND origin = 'automatic'"),
+        questions
+    );
     assert_eq!(count("SELECT count(*) FROM decisions WHERE hook = 'escalation' AND done"), total);
     // The counter the policies go by is the number of messages since the last resolution.
     let since = count(
@@ -488,7 +494,7 @@ fn a_locked_database_is_said_once_and_waited_for() {
     let message = office.send(&bob, "alice", "Is it done?", None);
     let id = poll.next("escalated")["escalation"].as_i64().unwrap();
     assert_eq!(office.answers(&message), [QUESTION]);
-    office.resolve(id, Answer::Close);
+    office.resolve(id, Answer::Dismiss);
     poll.next("resumed");
     let mut other = office.poll("alice", &DAY);
     other.next("waiting");
@@ -557,7 +563,7 @@ fn a_changed_policy_set_changes_the_daemon_while_it_runs() {
             office.send(&bob, "alice", text, None);
             let note = poll.next_of(&["escalated", "replied"]);
             if let Some(id) = note["escalation"].as_i64() {
-                office.resolve(id, Answer::Close);
+                office.resolve(id, Answer::Dismiss);
                 poll.next("resumed");
             }
             if note["event"] == event {
@@ -603,4 +609,92 @@ fn latency_and_idle_time() {
     let (before, start) = (cpu(&poll), Instant::now());
     std::thread::sleep(Duration::from_secs(10));
     println!("idle: {:?} of processor time in {:?}", cpu(&poll).saturating_sub(before), start.elapsed());
+}
+
+#[test]
+fn a_name_that_is_not_there_is_not_registered_unasked() {
+    let office = Office::new();
+    let output = office.home.run(&["poll", "alise", "--once"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no member named \"alise\"") && said.contains("--register"), "{said}");
+    assert_eq!(office.home.count("SELECT count(*) FROM members"), 0);
+}
+
+/// The agent that returns is told what was said in its name, by its daemon and by its person.
+#[test]
+fn what_was_answered_stays_unread_with_the_answer() {
+    let office = Office::new();
+    let mut server = office.home.start();
+    let token = server.join("alice");
+    let bob = office.join("bob");
+    office.send(&bob, "alice", "The build is green.", None);
+    let asked = office.send(&bob, "alice", "Should we rename it?", None);
+    office.once("alice", &[]);
+    office.home.succeed(&["escalation", "resolve", "1", "--reply", "- yes"]);
+    office.once("alice", &[]);
+    let handled = "SELECT count(*) FROM inbox WHERE handled_at IS NOT NULL AND read_at IS NULL";
+    assert_eq!(office.home.count(handled), 2, "the daemon has a mark of its own");
+    let inbox = server.call("get_messages", json!({ "agent_name": "alice", "token": token })).ok();
+    let messages = inbox["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 2, "{inbox}");
+    assert_eq!(
+        (&messages[0]["answered"]["by"], &messages[0]["answered"]["text"]),
+        (&json!("auto"), &json!(ACK))
+    );
+    assert_eq!(
+        (&messages[1]["answered"]["by"], &messages[1]["answered"]["text"]),
+        (&json!("person"), &json!("- yes"))
+    );
+    assert!(messages[1]["answered"]["at"].is_string());
+    // The thread as a whole: the question, the notice and the person's answer, each marked as what it is.
+    let thread = json!({ "agent_name": "alice", "token": token, "thread_id": asked.thread_id });
+    let thread = server.call("get_messages", thread).ok();
+    let origins: Vec<_> =
+        thread["messages"].as_array().unwrap().iter().map(|one| one["origin"].clone()).collect();
+    assert_eq!(origins, [Value::Null, json!("automatic"), json!("person")]);
+}
+
+#[test]
+fn an_open_question_holds_its_thread_and_no_other() {
+    let office = Office::new();
+    let (_, bob) = (office.join("alice"), office.join("bob"));
+    let poll = office.started("alice", &DAY);
+    office.send(&bob, "alice", "Should we sell?", None);
+    assert_eq!(poll.next("escalated")["escalation"], 1);
+    let statement = office.send(&bob, "alice", "The build is green.", None);
+    poll.next("replied");
+    assert_eq!(office.answers(&statement), [ACK]);
+    office.send(&bob, "alice", "Should we buy?", None);
+    assert_eq!(poll.next("escalated")["escalation"], 2);
+    let list = office.home.succeed(&["escalation", "list"]);
+    assert!(
+        list.contains("bob asks: Should we sell?") && list.contains("bob asks: Should we buy?"),
+        "{list}"
+    );
+    office.home.succeed(&["escalation", "resolve", "2", "--dismiss", "--note", "not this year"]);
+    let resumed = poll.next("resumed");
+    assert_eq!((&resumed["escalation"], &resumed["note"]), (&json!(2), &json!("not this year")));
+    let told = office.received(&bob).pop().unwrap();
+    assert!(
+        told.content.contains("closed your question") && told.content.contains("not this year"),
+        "{told:?}"
+    );
+}
+
+/// A held call is announced when it is held, not with the first reminder.
+#[test]
+fn a_held_call_is_announced_at_once_and_a_failing_command_is_said() {
+    let set = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n\
+               [policy.settings.roles.agent]\nescalate = [\"broadcast\"]\n";
+    let office = Office::with_set(set);
+    let mut server = office.home.start();
+    let token = server.join("alice");
+    let poll = office.started("alice", &["--interval", "86400", "--on-escalation", "exit 7"]);
+    let held = json!({ "sender": "alice", "content": "lunch", "token": token });
+    server.call("broadcast", held).refused("approval_required");
+    let told = poll.next("escalated");
+    assert_eq!((&told["action"], &told["reminder"]), (&json!("broadcast"), &json!(0)));
+    let failed = poll.next("hook_failed")["problem"].clone();
+    assert!(failed.as_str().unwrap().contains("exit 7: exit status: 7"), "{failed}");
 }

@@ -137,7 +137,7 @@ fn a_held_call_is_approved_or_denied() {
     assert!(!shown.contains(&alice), "no token");
     for wrong in [&["escalation", "resolve", "1", "--reply", "yes"][..], &["escalation", "resolve", "1"]] {
         let said = refused(&office, wrong);
-        assert!(said.contains("holds a tool call") && said.contains("--approve or --deny"), "{said}");
+        assert!(said.contains("escalation 1") && said.contains("--approve or --deny"), "{said}");
     }
 
     office.home.succeed(&["escalation", "resolve", "1", "--approve"]);
@@ -173,18 +173,20 @@ fn a_repeated_question_joins_the_open_escalation() {
     let again = office.send(&bob, "alice", "Is it done by now?", Some(asked.id));
     assert_eq!(poll.next("joined")["escalation"], 1);
     let elsewhere = office.send(&bob, "alice", "Is it done over there?", None);
+    assert_eq!(poll.next("escalated")["escalation"], 2, "another thread is another question");
     let statement = office.send(&bob, "alice", "It can wait.", Some(asked.id));
     let third = office.send(&bob, "alice", "Well, can we?", Some(asked.id));
     assert_eq!(poll.next("joined")["message"], third.id);
     assert!(office.answers(&again).is_empty(), "no second notice");
-    assert_eq!(office.unread(&alice), [elsewhere.id, statement.id]);
+    assert_eq!(office.unread(&alice), [statement.id], "what else is said in the thread waits");
     let row = read(&office, &["escalation", "show", "1", "--json"])["escalation"].clone();
     assert_eq!(row["repeats"], 2);
     assert!(office.home.succeed(&["escalation", "show", "1"]).contains("asked again 2 time(s)"));
-    // Once resolved, the next one is a new question.
-    office.resolve(1, Answer::Close);
-    assert_eq!(poll.next("escalated")["escalation"], 2);
     assert_eq!(office.answers(&elsewhere).len(), 1);
+    // Once resolved, the thread goes on.
+    office.resolve(1, Answer::Dismiss);
+    poll.next("replied");
+    assert_eq!(office.answers(&statement).len(), 1);
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn watch_prints_each_escalation_once() {
         if seen.len() == 2 {
             break;
         }
-        office.resolve(1, Answer::Close);
+        office.resolve(1, Answer::Dismiss);
         office.send(&bob, "alice", "Is that done?", None);
         office.once("alice", &[]);
     }
@@ -225,6 +227,7 @@ fn a_person_is_reminded_three_times_and_then_it_is_overdue() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (sender, notes) = channel();
     let options = PollOptions {
+        register: true,
         agent: "alice".into(),
         interval: Duration::from_millis(5),
         max_messages: 13,
@@ -302,7 +305,7 @@ fn an_answer_is_for_the_one_who_asked() {
     assert_ne!(other.id, alice.id);
     let output = office.home.run(&["escalation", "resolve", "1", "--reply", "yes, at 40"]);
     assert!(!output.status.success());
-    office.home.succeed(&["escalation", "resolve", "1"]);
+    office.home.succeed(&["escalation", "resolve", "1", "--dismiss"]);
     office.once("bob", &[]);
     assert_eq!(office.unread(&bob), Vec::<i64>::new(), "it was looked at");
     assert!(office.received(&other).is_empty(), "{:?}", office.received(&other));

@@ -108,7 +108,8 @@ impl Office {
         let sql = self.home.sql();
         let mut statement = sql
             .prepare(
-                "SELECT message_id FROM inbox WHERE member_id = ?1 AND (read_at IS NULL OR NOT ?2)
+                "SELECT message_id FROM inbox
+                  WHERE member_id = ?1 AND (read_at IS NULL AND handled_at IS NULL OR NOT ?2)
                   ORDER BY message_id",
             )
             .unwrap();
@@ -116,6 +117,7 @@ impl Office {
         rows.map(Result::unwrap).collect()
     }
 
+    /// What neither the member has read nor its daemon has handled.
     pub(crate) fn unread(&self, who: &Principal) -> Vec<i64> {
         self.ids(who, true)
     }
@@ -150,7 +152,7 @@ impl Office {
 
     pub(crate) fn command(&self, agent: &str, more: &[&str]) -> Command {
         let mut command = self.home.command();
-        command.args(["poll", agent, "--json"]).args(more);
+        command.args(["poll", agent, "--register", "--json"]).args(more);
         command
     }
 

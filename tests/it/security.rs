@@ -70,7 +70,8 @@ async fn no_event_stream_tells_one_agent_of_what_is_between_others() {
     let bobs = events(listen(&server, "bob", bob).await, to_bob).await;
     let carols = events(listen(&server, "carol", carol).await, to_carol).await;
     let kinds = |heard: &[(String, Value)]| heard.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
-    assert_eq!(kinds(&bobs), ["connected", "message", "task_assigned", "context_updated"]);
+    // The second message is the hand-over of the task.
+    assert_eq!(kinds(&bobs), ["connected", "message", "task_assigned", "message", "context_updated"]);
     // The board and the shared facts are everybody's; who wrote to whom, and whom a task was given to, is not told.
     assert_eq!(kinds(&carols), ["connected", "task_updated", "context_updated"]);
     for (kind, data) in bobs.iter().chain(&carols) {

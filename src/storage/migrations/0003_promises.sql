@@ -21,3 +21,11 @@ SELECT t.id, t.title, t.description, t.status, t.priority, t.creator, t.creator_
        (SELECT m.last_heartbeat FROM members m
          WHERE m.id = t.assignee_id AND m.current = 1 AND m.active = 1) AS assignee_seen
   FROM tasks t;
+
+-- What a daemon has handled stays unread for its agent, with what was said in its name.
+ALTER TABLE inbox ADD COLUMN handled_at INTEGER;
+ALTER TABLE inbox ADD COLUMN answer_id INTEGER;
+CREATE INDEX inbox_unhandled ON inbox (member_id, message_id) WHERE read_at IS NULL AND handled_at IS NULL;
+-- A held call is announced once, whichever daemon is there.
+ALTER TABLE escalations ADD COLUMN announced_at INTEGER;
+UPDATE escalations SET announced_at = created_at;

@@ -333,11 +333,31 @@ impl Table {
     fn get_messages(&self, arguments: &Value, caller: usize) -> Done {
         let history = flag(arguments, "include_read");
         let (thread, before) = (number(arguments, "thread_id"), number(arguments, "before_id"));
-        let wanted = self.holders[caller].inbox.iter().filter(|(id, read)| {
-            (history || !**read)
-                && before.is_none_or(|before| **id < before)
-                && thread.is_none_or(|thread| self.message(**id)["thread_id"] == thread)
-        });
+        if let Some(thread) = thread {
+            // A thread as a whole, the newest page of it.
+            let items = self.messages.iter().rev().map(|message| &message.view).filter(|view| {
+                view["thread_id"] == thread
+                    && before.is_none_or(|before| view["id"].as_i64().unwrap() < before)
+            });
+            let items = items.filter_map(|view| {
+                let id = view["id"].as_i64().unwrap();
+                let read = self.holders[caller].inbox.get(&id).copied();
+                let own = self.messages[usize::try_from(id - 1).unwrap()].sender == caller;
+                let mut view = view.clone();
+                view["read"] = json!(read.unwrap_or(true));
+                (own || read.is_some()).then_some(view)
+            });
+            return Done::List {
+                name: "messages",
+                items: items.collect(),
+                limit: limit(arguments),
+                last_first: true,
+            };
+        }
+        let wanted = self.holders[caller]
+            .inbox
+            .iter()
+            .filter(|(id, read)| (history || !**read) && before.is_none_or(|before| **id < before));
         let mut items: Vec<Value> = wanted
             .map(|(id, read)| {
                 let mut view = self.message(*id).clone();
@@ -353,7 +373,10 @@ impl Table {
 
     pub(super) fn mark_read(&mut self, reader: usize, ids: &[i64]) {
         for id in ids {
-            *self.holders[reader].inbox.get_mut(id).unwrap() = true;
+            // One's own words of a thread lie in no inbox of one's own.
+            if let Some(read) = self.holders[reader].inbox.get_mut(id) {
+                *read = true;
+            }
         }
     }
 
