@@ -204,8 +204,12 @@ pub struct Task {
     pub priority: Priority,
     /// Who posted it.
     pub creator: String,
+    /// The member row that posted it: a later holder of the name has no rights over the task.
+    pub creator_id: Option<i64>,
     /// Who does it, or shall; empty for anyone.
     pub assignee: String,
+    /// Member row of the assignee.
+    pub assignee_id: Option<i64>,
     /// What came of it.
     pub result: String,
     /// When it was posted.
@@ -218,9 +222,11 @@ pub struct Task {
     pub parent_id: Option<i64>,
     /// Who must approve it; empty for nobody.
     pub reviewer: String,
+    /// Member row of the reviewer.
+    pub reviewer_id: Option<i64>,
     /// How many of `depends_on` are not done.
     pub unmet: i64,
-    /// When the assignee was last seen; `None` when no active member has that name.
+    /// When the assignee was last seen; `None` when that member has left.
     pub assignee_seen: Option<Millis>,
 }
 
@@ -294,7 +300,7 @@ impl Task {
                 "call claim_task without task_id for the best ready task, or list_tasks with ready=true",
             ));
         }
-        if !self.assignee.is_empty() && self.assignee != caller.name && !caller.is_privileged() {
+        if !self.assignee.is_empty() && !self.is_assignee(caller) && !caller.is_privileged() {
             return Err(Refusal::denied(
                 format!("task {id} is assigned to {}", self.assignee),
                 "only the assignee, a lead or an admin can claim it: choose another with list_tasks ready=true",
@@ -310,7 +316,7 @@ impl Task {
     /// `failed_precondition` when the state does not lead there.
     pub fn check_update(&self, caller: &Principal, to: Status) -> Result<(), Refusal> {
         let (id, name) = (self.id, caller.name.as_str());
-        let involved = [&self.creator, &self.assignee, &self.reviewer].into_iter().any(|one| one == name);
+        let involved = [self.creator_id, self.assignee_id, self.reviewer_id].contains(&Some(caller.id));
         if !involved && !caller.is_privileged() {
             return Err(Refusal::denied(
                 format!("{name} is neither creator, assignee nor reviewer of task {id}"),
@@ -329,7 +335,7 @@ impl Task {
             ));
         }
         if to == Status::InProgress && self.status == Status::Pending {
-            if !self.assignee.is_empty() && self.assignee != name && !caller.is_privileged() {
+            if !self.assignee.is_empty() && !self.is_assignee(caller) && !caller.is_privileged() {
                 return Err(Refusal::denied(
                     format!("task {id} is assigned to {}", self.assignee),
                     "only the assignee, a lead or an admin can start it",
@@ -346,21 +352,28 @@ impl Task {
     /// With a reviewer, nobody approves their own work, and only the reviewer (or a lead, an admin)
     /// approves what awaits review.
     fn check_review(&self, caller: &Principal) -> Result<(), Refusal> {
-        let (id, name) = (self.id, caller.name.as_str());
-        let reviewer = &self.reviewer;
-        if self.assignee == name {
+        let (id, reviewer) = (self.id, &self.reviewer);
+        if self.is_assignee(caller) {
             return Err(Refusal::denied(
                 format!("task {id} has a reviewer, so its assignee cannot mark it done"),
                 format!("move it to awaiting_review; {reviewer} then decides"),
             ));
         }
-        if self.status == Status::AwaitingReview && reviewer != name && !caller.is_privileged() {
+        if self.status == Status::AwaitingReview
+            && self.reviewer_id != Some(caller.id)
+            && !caller.is_privileged()
+        {
             return Err(Refusal::denied(
                 format!("task {id} awaits the review of {reviewer}"),
                 format!("only {reviewer}, a lead or an admin can mark it done"),
             ));
         }
         Ok(())
+    }
+
+    /// Whether `caller` is the very member to whom the task was given, not only one of that name.
+    fn is_assignee(&self, caller: &Principal) -> bool {
+        self.assignee_id == Some(caller.id)
     }
 
     fn check_dependencies(&self) -> Result<(), Refusal> {
@@ -388,8 +401,18 @@ mod tests {
     use crate::domain::refusal::Code;
     use proptest::prelude::*;
 
+    /// Members, by id.
+    const NAMES: [&str; 3] = ["carol", "alice", "rita"];
+
     fn principal(name: &str, role: &str) -> Principal {
-        Principal { id: 1, name: name.into(), role: role.into(), capabilities: vec![], authenticated: true }
+        let id = NAMES.iter().position(|known| *known == name).and_then(|at| i64::try_from(at).ok());
+        Principal {
+            id: id.unwrap_or(99),
+            name: name.into(),
+            role: role.into(),
+            capabilities: vec![],
+            authenticated: true,
+        }
     }
 
     fn task(status: Status) -> Task {
@@ -400,13 +423,16 @@ mod tests {
             status,
             priority: Priority::Medium,
             creator: "carol".into(),
+            creator_id: Some(0),
             assignee: "alice".into(),
+            assignee_id: Some(1),
             result: String::new(),
             created_at: 0,
             updated_at: 0,
             depends_on: vec![],
             parent_id: None,
             reviewer: String::new(),
+            reviewer_id: None,
             unmet: 0,
             assignee_seen: Some(0),
         }
@@ -414,14 +440,14 @@ mod tests {
 
     #[test]
     fn a_reviewed_task_is_finished_by_its_reviewer_only() {
-        let reviewed = Task { reviewer: "rita".into(), ..task(Status::AwaitingReview) };
+        let reviewed = Task { reviewer: "rita".into(), reviewer_id: Some(2), ..task(Status::AwaitingReview) };
         assert!(reviewed.check_update(&principal("rita", "agent"), Status::Done).is_ok());
         assert!(reviewed.check_update(&principal("boss", "lead"), Status::Done).is_ok());
         for other in ["alice", "carol"] {
             let refusal = reviewed.check_update(&principal(other, "agent"), Status::Done).unwrap_err();
             assert_eq!(refusal.code, Code::PermissionDenied, "{other}");
         }
-        let working = Task { reviewer: "rita".into(), ..task(Status::InProgress) };
+        let working = Task { reviewer: "rita".into(), reviewer_id: Some(2), ..task(Status::InProgress) };
         assert!(working.check_update(&principal("alice", "lead"), Status::Done).is_err());
         assert!(working.check_update(&principal("alice", "agent"), Status::AwaitingReview).is_ok());
     }

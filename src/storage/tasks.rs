@@ -42,13 +42,16 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
         status: Status::parse(status).unwrap_or(Status::Blocked),
         priority: Priority::from_rank(row.get("priority")?),
         creator: row.get("creator")?,
+        creator_id: row.get("creator_id")?,
         assignee: row.get("assignee")?,
+        assignee_id: row.get("assignee_id")?,
         result: row.get("result")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         depends_on: serde_json::from_str(depends_on).unwrap_or_default(),
         parent_id: row.get("parent_id")?,
         reviewer: row.get("reviewer")?,
+        reviewer_id: row.get("reviewer_id")?,
         unmet: row.get("unmet")?,
         assignee_seen: row.get("assignee_seen")?,
     })
@@ -118,20 +121,29 @@ impl ReadTx<'_> {
         Ok((tasks, remaining.min(REMAINING_CAP)))
     }
 
-    /// The best task that `caller` could claim: their own before anyone's, then by priority, then by age.
-    fn best_ready_task(&self, caller: &Principal) -> Result<Option<i64>> {
-        for assignee in [caller.name.as_str(), ""] {
-            let best = self.one(
-                "SELECT id FROM tasks WHERE status = 'pending' AND unmet = 0 AND assignee = ?1
-                 ORDER BY priority, id LIMIT 1",
-                [assignee],
+    /// The best tasks that `caller` could claim, at most `limit`: their own before anyone's, then by priority,
+    /// then by age.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn best_ready_tasks(&self, caller: &Principal, limit: usize) -> Result<Vec<i64>> {
+        let mut best = Vec::new();
+        for (assignee, id) in [(caller.name.as_str(), Some(caller.id)), ("", None)] {
+            let more = i64::try_from(limit - best.len()).unwrap_or(i64::MAX);
+            let found: Vec<i64> = self.all(
+                "SELECT id FROM tasks WHERE status = 'pending' AND unmet = 0 AND assignee = ?1 AND assignee_id IS ?2
+                 ORDER BY priority, id LIMIT ?3",
+                params![assignee, id, more],
                 |row| row.get(0),
             )?;
-            if best.is_some() {
-                return Ok(best);
-            }
+            best.extend(found);
         }
-        Ok(None)
+        Ok(best)
+    }
+
+    /// The member row that has this name now.
+    fn holder_of(&self, name: &str) -> Result<Option<i64>> {
+        Ok(self.member(name)?.filter(|member| member.active).map(|member| member.id))
     }
 
     fn existing_task(&self, id: i64) -> Result<Task> {
@@ -169,8 +181,8 @@ impl WriteTx<'_> {
         }
         let id = self.insert(
             "INSERT INTO tasks (title, description, status, priority, creator, creator_id, assignee, reviewer,
-                                parent_id, unmet, created_at, updated_at, idempotency_key)
-             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11)",
+                                parent_id, unmet, created_at, updated_at, idempotency_key, assignee_id, reviewer_id)
+             VALUES (?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13)",
             params![
                 draft.title,
                 draft.description,
@@ -182,7 +194,9 @@ impl WriteTx<'_> {
                 draft.parent_id,
                 unmet,
                 now,
-                draft.idempotency_key
+                draft.idempotency_key,
+                self.holder_of(&draft.assignee)?,
+                self.holder_of(&draft.reviewer)?
             ],
         )?;
         for dependency in &depends_on {
@@ -210,7 +224,7 @@ impl WriteTx<'_> {
     pub fn claim_task(&self, caller: &Principal, id: Option<i64>, now: Millis) -> Result<Task> {
         let id = match id {
             Some(id) => id,
-            None => self.best_ready_task(caller)?.ok_or_else(|| {
+            None => self.best_ready_tasks(caller, 1)?.first().copied().ok_or_else(|| {
                 Refusal::not_found(
                     "no task is ready for you",
                     "list_tasks shows what others work on; wait for the task_assigned event or create_task",
@@ -220,8 +234,8 @@ impl WriteTx<'_> {
         let task = self.existing_task(id)?;
         task.check_claim(caller, now)?;
         self.execute(
-            "UPDATE tasks SET status = 'in_progress', assignee = ?2, updated_at = ?3 WHERE id = ?1",
-            params![id, caller.name, now],
+            "UPDATE tasks SET status = 'in_progress', assignee = ?2, assignee_id = ?4, updated_at = ?3 WHERE id = ?1",
+            params![id, caller.name, now, caller.id],
         )?;
         self.task_moved(caller, "claim_task", &task, Status::InProgress, now)?;
         self.existing_task(id)
@@ -244,9 +258,10 @@ impl WriteTx<'_> {
         self.execute(
             "UPDATE tasks SET status = ?2, updated_at = ?4,
                     result = CASE ?3 WHEN '' THEN result ELSE ?3 END,
-                    assignee = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?5 ELSE assignee END
+                    assignee = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?5 ELSE assignee END,
+                    assignee_id = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?6 ELSE assignee_id END
               WHERE id = ?1",
-            params![id, to.as_str(), result, now, caller.name],
+            params![id, to.as_str(), result, now, caller.name, caller.id],
         )?;
         if to == Status::Done {
             self.execute(

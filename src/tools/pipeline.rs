@@ -14,7 +14,7 @@ use super::registry::{self, Parsed, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
 use crate::auth::{self, Caller, Credential, Rejected};
 use crate::domain::clock::{Clock, Millis};
-use crate::domain::decision::{Decision, Fact, Hook, Input, Outcome, PrincipalView, ToolCall};
+use crate::domain::decision::{Decision, Fact, Hook, Input, Outcome, PrincipalView, SetRecord, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
@@ -124,7 +124,7 @@ struct Evidence {
     /// and when the caller was authenticated, which is not done again with every judgement.
     opened: (i64, i64),
     micros: i64,
-    new_set: Option<String>,
+    new_set: Option<SetRecord>,
 }
 
 impl Table {
@@ -565,11 +565,11 @@ impl Table {
     }
 
     /// The set's description, unless this process knows it to be in the database.
-    fn undescribed(&self, set: &PolicySet) -> Option<String> {
+    fn undescribed(&self, set: &PolicySet) -> Option<SetRecord> {
         if *self.inner.described.lock() == set.digest() {
             return None;
         }
-        serde_json::to_string(&set.manifest()).ok()
+        set.record()
     }
 
     /// The description was committed with a decision.
@@ -691,6 +691,7 @@ fn subject(case: &Case) -> [u8; 32] {
 fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> DecisionRecord {
     DecisionRecord {
         at: case.context.now,
+        agent_id: case.context.caller_id(),
         input: Input::Authorization(case.question.clone()),
         facts: evidence.facts.clone(),
         decision,

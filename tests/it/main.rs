@@ -23,6 +23,7 @@ mod guests;
 mod harness;
 mod identity;
 mod io_errors;
+mod judge_counts;
 mod mcp_events;
 mod mcp_hardening;
 mod mcp_http;

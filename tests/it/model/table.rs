@@ -60,6 +60,9 @@ struct Message {
 #[derive(Debug)]
 struct Task {
     creator: usize,
+    /// Rights belong to the holder of the name at that time.
+    assignee: Option<usize>,
+    reviewer: Option<usize>,
     key: Option<String>,
     /// All but whether it is stale.
     view: Value,
@@ -68,6 +71,8 @@ struct Task {
 #[derive(Debug)]
 struct Entry {
     view: Value,
+    /// Who had the name that the key begins with.
+    owner: Option<usize>,
     expires: bool,
 }
 
@@ -374,7 +379,8 @@ impl Table {
     }
 
     fn is_stale(&self, task: &Value) -> bool {
-        let assignee = self.member(text(task, "assignee"));
+        let here = |at: &usize| self.member(&self.holders[*at].name) == Some(*at);
+        let assignee = self.people(task).assignee.filter(here);
         task["status"] == "in_progress" && assignee.is_some_and(|at| self.holders[at].away)
     }
 
@@ -416,7 +422,9 @@ impl Table {
             "created_at": ANYTHING, "updated_at": ANYTHING, "depends_on": depends_on, "parent_id": parent,
             "reviewer": text(arguments, "reviewer"),
         });
-        self.tasks.push(Task { creator: caller, key, view });
+        let (assignee, reviewer) =
+            (self.member(text(arguments, "assignee")), self.member(text(arguments, "reviewer")));
+        self.tasks.push(Task { creator: caller, assignee, reviewer, key, view });
         Ok(Done::Is(self.task_view(id, caller)))
     }
 
@@ -433,20 +441,25 @@ impl Table {
         Done::List { name: "tasks", items, limit: limit(arguments), last_first: false }
     }
 
+    /// Whose task it is.
+    fn people(&self, task: &Value) -> &Task {
+        &self.tasks[usize::try_from(task["id"].as_i64().unwrap() - 1).unwrap()]
+    }
+
     /// Mine before anybody's, then by priority, then by age.
-    fn best_ready(&self, name: &str) -> Option<i64> {
+    fn best_ready(&self, caller: usize) -> Option<i64> {
         let order = |task: &Value| {
             let rank = ["high", "medium", "low"].iter().position(|word| task["priority"] == *word);
             (task["assignee"] == "", rank, task["id"].as_i64())
         };
         let open = self.tasks.iter().map(|task| &task.view).filter(|task| self.is_ready(task));
-        let open = open.filter(|task| task["assignee"] == name || task["assignee"] == "");
+        let open = open.filter(|task| task["assignee"] == "" || self.people(task).assignee == Some(caller));
         open.min_by_key(|task| order(task)).and_then(|task| task["id"].as_i64())
     }
 
     fn claim_task(&mut self, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let name = self.holders[caller].name.clone();
-        let id = number(arguments, "task_id").or_else(|| self.best_ready(&name)).ok_or("not_found")?;
+        let id = number(arguments, "task_id").or_else(|| self.best_ready(caller)).ok_or("not_found")?;
         let task = self.task(id)?;
         if !self.is_stale(task) {
             if task["status"] != "pending" {
@@ -457,15 +470,16 @@ impl Table {
                 return Err("failed_precondition");
             }
         }
-        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()].view;
-        (task["status"], task["assignee"]) = (json!("in_progress"), json!(name));
+        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()];
+        task.assignee = Some(caller);
+        (task.view["status"], task.view["assignee"]) = (json!("in_progress"), json!(name));
         Ok(Done::Is(self.task_view(id, caller)))
     }
 
     /// A task with an assignee is that one's to start, a lead's or an admin's.
     fn check_assignee(&self, task: &Value, caller: usize) -> Result<(), Code> {
         let holder = &self.holders[caller];
-        let free = task["assignee"] == "" || task["assignee"] == holder.name.as_str();
+        let free = task["assignee"] == "" || self.people(task).assignee == Some(caller);
         if free || is_privileged(&holder.role) { Ok(()) } else { Err("permission_denied") }
     }
 
@@ -473,7 +487,8 @@ impl Table {
         let (name, role) = (self.holders[caller].name.clone(), self.holders[caller].role.as_str());
         let (id, to) = (number(arguments, "task_id").unwrap(), text(arguments, "status"));
         let task = self.task(id)?;
-        let involved = ["creator", "assignee", "reviewer"].iter().any(|part| task[*part] == name.as_str());
+        let people = self.people(task);
+        let involved = [Some(people.creator), people.assignee, people.reviewer].contains(&Some(caller));
         if !involved && !is_privileged(role) {
             return Err("permission_denied");
         }
@@ -488,12 +503,16 @@ impl Table {
             }
         }
         if to == "done" && task["reviewer"] != "" {
-            let may_approve = task["reviewer"] == name.as_str() || is_privileged(role);
-            if task["assignee"] == name.as_str() || (from == "awaiting_review" && !may_approve) {
+            let may_approve = people.reviewer == Some(caller) || is_privileged(role);
+            if people.assignee == Some(caller) || (from == "awaiting_review" && !may_approve) {
                 return Err("permission_denied");
             }
         }
-        let task = &mut self.tasks[usize::try_from(id - 1).unwrap()].view;
+        let people = &mut self.tasks[usize::try_from(id - 1).unwrap()];
+        if to == "in_progress" && people.view["assignee"] == "" {
+            people.assignee = Some(caller);
+        }
+        let task = &mut people.view;
         task["status"] = json!(to);
         if !text(arguments, "result").is_empty() {
             task["result"] = arguments["result"].clone();
@@ -509,8 +528,9 @@ impl Table {
     fn share_context(&mut self, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let (key, holder) = (text(arguments, "key"), &self.holders[caller]);
         if let Some((owner, _)) = key.split_once('/')
-            && owner != holder.name
             && self.names.contains_key(owner)
+            && (owner != holder.name
+                || self.context.get(key).and_then(|entry| entry.owner).is_some_and(|at| at != caller))
             && !is_privileged(&holder.role)
         {
             return Err("permission_denied");
@@ -524,7 +544,8 @@ impl Table {
             "key": key, "value": arguments["value"], "set_by": holder.name, "updated_at": ANYTHING,
             "version": version + 1, "expires_at": expires.then_some(ANYTHING),
         });
-        self.context.insert(key.to_owned(), Entry { view: view.clone(), expires });
+        let owner = key.split_once('/').and_then(|(owner, _)| self.names.get(owner).copied());
+        self.context.insert(key.to_owned(), Entry { view: view.clone(), owner, expires });
         Ok(Done::Is(view))
     }
 
