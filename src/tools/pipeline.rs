@@ -396,7 +396,7 @@ impl Table {
                     }
                     Ok((Look::Wait, _)) => return Ok(wait(case)),
                     Ok((Look::Answer(_) | Look::Change, _)) => {}
-                    Err(error) => return Err(self.failed(case, decision, &evidence, error)),
+                    Err(error) => return Err(self.failed(case, set, decision, &evidence, error)),
                 }
             }
             match self.carry_out(case, set, decision.clone(), &evidence, approval) {
@@ -405,7 +405,7 @@ impl Table {
                     return Ok(Attempt::Done(finish(case, body, &unread)));
                 }
                 Ok(Written::Moved) => {}
-                Err(error) => return Err(self.failed(case, decision, &evidence, error)),
+                Err(error) => return Err(self.failed(case, set, decision, &evidence, error)),
             }
         }
         Err(Refusal::new(
@@ -459,14 +459,26 @@ impl Table {
     fn failed(
         &self,
         case: &Case,
+        set: &PolicySet,
         decision: Decision,
         evidence: &Evidence,
         error: storage::Error,
     ) -> storage::Error {
-        if matches!(error, storage::Error::Refused(_)) {
-            self.record_later(case, decision, evidence, false);
+        if !matches!(error, storage::Error::Refused(_)) {
+            return error;
         }
-        error
+        if !counted(set, case) {
+            self.record_later(case, decision, evidence, false);
+            return error;
+        }
+        // A policy counts it: the next call must find it counted.
+        let record = record(case, decision, evidence, false);
+        let (caller, now) = (case.context.caller_id(), case.context.now);
+        let written = self.inner.db.write(move |tx| {
+            tx.record_decision(&record)?;
+            caller.map_or(Ok(()), |id| tx.touch(id, now))
+        });
+        written.err().unwrap_or(error)
     }
 
     /// A call that changed nothing: its decision joins the next commit.
@@ -483,16 +495,17 @@ impl Table {
     fn refuse(&self, case: &Case, decision: Decision, evidence: &Evidence) -> Reply {
         let refusal = match (&decision.outcome, &decision.reason) {
             (Outcome::Deny, Some(reason)) => {
-                let code = if reason.code == RATE_LIMITED {
-                    Code::ResourceExhausted
+                let (code, hint) = if reason.code == RATE_LIMITED {
+                    let hint = "wait as long as the error says, then repeat the same call";
+                    (Code::ResourceExhausted, hint.to_owned())
                 } else {
-                    Code::PermissionDenied
+                    let policy = decision.policy.as_deref().unwrap_or_default();
+                    let hint = format!(
+                        "do not repeat the call as it is; ask your person whether the policy {policy} should allow it"
+                    );
+                    (Code::PermissionDenied, hint)
                 };
-                Refusal::new(
-                    code,
-                    reason.message.clone(),
-                    "do something else, or tell your user which policy refused",
-                )
+                Refusal::new(code, reason.message.clone(), hint)
             }
             _ => Refusal::denied(
                 "a policy could not judge this call, so it was refused",

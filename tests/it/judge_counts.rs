@@ -155,3 +155,23 @@ fn a_new_holder_of_a_name_begins_with_counters_of_its_own() {
     assert_eq!(fact(&desk, "calls.attempted", second, 60), 0);
     assert_eq!(fact(&desk, "calls.attempted", first, 60), 4);
 }
+
+#[test]
+fn a_call_that_the_server_s_rules_refuse_is_counted_before_it_is_answered() {
+    let desk = Desk::with_set(&budget(100));
+    let alice = desk.join("alice");
+    for n in 1..=5 {
+        let wrong = json!({ "key": "k", "value": "", "expected_version": 7 });
+        alice.call("share_context", wrong).refused("failed_precondition");
+        assert_eq!(fact(&desk, "calls.attempted", id(&desk, "alice"), 60), n);
+    }
+}
+
+#[test]
+fn a_hint_says_when_to_repeat_a_call_and_whom_to_ask() {
+    let desk = Desk::with_set(&budget(1));
+    let alice = desk.join("alice");
+    alice.call("share_context", json!({ "key": "k", "value": "" })).ok();
+    let late = alice.call("share_context", json!({ "key": "k", "value": "" })).refused("resource_exhausted");
+    assert_eq!(late["hint"], "wait as long as the error says, then repeat the same call");
+}
