@@ -202,7 +202,7 @@ impl Table {
                     None => subscription = Some(self.inner.hub.subscribe(member)),
                     Some(subscription) => {
                         // At the deadline there is one last look.
-                        let _ = tokio::time::timeout_at(deadline, subscription.changed()).await;
+                        let _ = tokio::time::timeout_at(deadline, subscription.message()).await;
                     }
                 },
                 Err(panic) => {

@@ -1,10 +1,14 @@
 //! Counters count what they say, and names pass nothing on: neither tasks, reviews, keys nor counts.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use team_table::domain::decision::FactRequest;
-use team_table::storage::{FactScope, REFUSED_BYTES};
+use team_table::domain::message::{Draft, Origin};
+use team_table::events::Hub;
+use team_table::storage::{ContextWrite, Db, FactScope, OpenOptions, REFUSED_BYTES, Registration};
 
-use crate::harness::{Agent, Desk, UNLIMITED};
+use crate::harness::{Agent, Desk, PATIENCE, UNLIMITED};
 
 const DAY: i64 = 86_400_000;
 
@@ -174,4 +178,40 @@ fn a_hint_says_when_to_repeat_a_call_and_whom_to_ask() {
     alice.call("share_context", json!({ "key": "k", "value": "" })).ok();
     let late = alice.call("share_context", json!({ "key": "k", "value": "" })).refused("resource_exhausted");
     assert_eq!(late["hint"], "wait as long as the error says, then repeat the same call");
+}
+
+#[tokio::test]
+async fn the_task_board_wakes_none_who_wait_for_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("t.db"), OpenOptions::default()).unwrap();
+    let hub = Hub::start(db.clone());
+    let draft = |content: &str| Draft {
+        content: content.into(),
+        reply_to: None,
+        idempotency_key: None,
+        origin: Origin::Agent,
+    };
+    let join = |name: &str, token: u8| {
+        let wanted = Registration {
+            name: name.into(),
+            role: "agent".into(),
+            capabilities: Vec::new(),
+            proof: None,
+            token: [token; 32],
+        };
+        db.write(move |tx| tx.register(&wanted, 1)).unwrap().into_principal(true)
+    };
+    let (alice, bob) = (join("alice", 1), join("bob", 2));
+    let (mut waiter, mut watcher) = (hub.subscribe(alice.id), hub.subscribe(alice.id));
+    // The dispatcher begins with what was there before.
+    watcher.changed().await;
+    waiter.message().await;
+    let entry = ContextWrite { key: "k".into(), value: "v".into(), expires_at: None, expected_version: None };
+    let writer = bob.clone();
+    db.write(move |tx| tx.share_context(&writer, &entry, 2)).unwrap();
+    watcher.changed().await;
+    assert!(tokio::time::timeout(Duration::ZERO, waiter.message()).await.is_err());
+    let message = draft("hello");
+    db.write(move |tx| tx.send_message(&bob, "alice", &message, 3)).unwrap();
+    tokio::time::timeout(PATIENCE, waiter.message()).await.unwrap();
 }
