@@ -420,12 +420,13 @@ fn replay(targets: &mut Targets) {
         set.authorize(if let Input::Authorization(call) = &input { call } else { unreachable!() }, &facts);
     let record = DecisionRecord {
         at: NOW,
+        agent_id: None,
         input,
         facts,
         decision,
         done: true,
         micros: 1,
-        new_set: serde_json::to_string(&set.manifest()).ok(),
+        new_set: set.record(),
     };
     for part in (0..recorded).collect::<Vec<_>>().chunks(1_000) {
         let (record, count) = (record.clone(), part.len());

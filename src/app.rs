@@ -13,7 +13,7 @@ use crate::config::{Config, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::mcp;
-use crate::policy::{HostConfig, PolicyError, PolicyHost, SetStatus};
+use crate::policy::{HostConfig, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
 use crate::tools::{Table, TableOptions};
 
@@ -169,8 +169,8 @@ async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut 
                 }
             }
             _ = prune.tick() => {
-                let db = table.db().clone();
-                let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db)).await;
+                let (db, set) = (table.db().clone(), table.policies().try_current());
+                let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db, set.as_deref())).await;
                 if let Ok(Err(error)) = pruned {
                     tracing::warn!(%error, "the decision log was not pruned");
                 }
@@ -209,8 +209,12 @@ fn reload_certificate(tls: &mcp::Tls) {
     }
 }
 
-fn prune_decisions(db: &Db) -> crate::storage::Result<()> {
+/// Says which set this process runs under, and removes the decisions that no set counts any more.
+fn prune_decisions(db: &Db, set: Option<&PolicySet>) -> crate::storage::Result<()> {
     let now = Clock::System.now();
+    if let Some(set) = set.and_then(PolicySet::record) {
+        db.write(move |tx| tx.note_policy_set(&set, now))?;
+    }
     if !db.read(|tx| tx.decisions_overdue(now, KEEP_BYTES))? {
         return Ok(());
     }

@@ -81,11 +81,12 @@ impl Daemon {
             };
             let record = DecisionRecord {
                 at: now,
+                agent_id: Some(agent.id),
                 input: Input::Escalation(question),
                 facts,
                 done: true,
                 micros: i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX),
-                new_set: serde_json::to_string(&set.manifest()).ok(),
+                new_set: set.record(),
                 decision,
             };
             let review = Review {
@@ -164,7 +165,7 @@ impl Daemon {
         self.tell(&Note::Received { message: id, from: from.clone(), content: message.content.clone() });
         match (outcome, reviewed) {
             (ReviewOutcome::Reply(text), Reviewed::Replied) => {
-                let count = self.db.read(|tx| tx.automatic_replies(agent.id, &agent.name))?;
+                let count = self.db.read(|tx| tx.automatic_replies(agent.id))?;
                 let max_messages = self.options.max_messages;
                 self.tell(&Note::Replied { to: from, text: text.clone(), count, max_messages });
             }

@@ -22,6 +22,8 @@ pub struct ContextEntry {
     pub value: String,
     /// Who wrote it last.
     pub set_by: String,
+    /// That member's row.
+    pub set_by_id: Option<i64>,
     /// When.
     pub updated_at: Millis,
     /// 1, 2, 3, …

@@ -111,6 +111,23 @@ pub enum Input {
 }
 
 impl Input {
+    /// The same without what the caller wrote, which can be long. An input like that cannot be judged again.
+    #[must_use]
+    pub fn without_arguments(&self) -> Self {
+        match self {
+            Self::Authorization(call) => {
+                Self::Authorization(ToolCall { arguments: Value::Null, ..call.clone() })
+            }
+            Self::Escalation(message) => Self::Escalation(message.clone()),
+        }
+    }
+
+    /// Whether it is as it was asked, so that it can be judged again.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !matches!(self, Self::Authorization(ToolCall { arguments: Value::Null, .. }))
+    }
+
     /// The hook this input belongs to.
     #[must_use]
     pub const fn hook(&self) -> Hook {
@@ -282,4 +299,15 @@ pub struct Decision {
     pub reply: Option<String>,
     /// Every policy's answer, shadow ones included, sorted by policy name.
     pub verdicts: Vec<Verdict>,
+}
+
+/// A policy set as the database keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetRecord {
+    /// Digest (hex blake3) over names, modes, modules, settings and limits.
+    pub digest: String,
+    /// What the digest is over, as JSON.
+    pub policies: String,
+    /// How far back its counting facts look, in seconds.
+    pub window_seconds: i64,
 }

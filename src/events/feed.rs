@@ -31,6 +31,11 @@ impl Feed {
         self.events.push_back(event);
     }
 
+    /// The number of the newest event, or of the last one before the feed began.
+    pub(super) fn last(&self) -> i64 {
+        self.events.back().map_or(self.after, |event| event.id)
+    }
+
     /// The events after `position`; none if some of them are no longer, or never were, here.
     pub(super) fn since(&self, position: i64) -> Option<Vec<Arc<Event>>> {
         let first = self.events.partition_point(|event| event.id <= position);

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::watch as signal;
 
-use crate::domain::event::Audience;
+use crate::domain::event::{Audience, EventKind};
 use crate::storage::{Db, Result};
 use feed::Feed;
 use watch::FileWatch;
@@ -55,6 +55,8 @@ pub struct Subscription {
     inner: Arc<Inner>,
     member_id: i64,
     receiver: signal::Receiver<Feed>,
+    /// The last event that was looked at.
+    position: i64,
 }
 
 impl Hub {
@@ -75,12 +77,12 @@ impl Hub {
         let Waiters { members, position } = &mut *guard;
         let first = members.is_empty();
         let sender = members.entry(member_id).or_insert_with(|| signal::channel(Feed::after(*position)).0);
-        let receiver = sender.subscribe();
+        let (receiver, position) = (sender.subscribe(), *position);
         drop(guard);
         if first {
             self.inner.changed.notify_one();
         }
-        Subscription { inner: Arc::clone(&self.inner), member_id, receiver }
+        Subscription { inner: Arc::clone(&self.inner), member_id, receiver, position }
     }
 
     /// How many members have waiters, for the metrics.
@@ -96,6 +98,23 @@ impl Subscription {
         if self.receiver.changed().await.is_err() {
             // The hub is gone: the process is ending, and there is nothing to wait for.
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until a message came for the member, or its registration changed. What happens on the task board and
+    /// in the shared context wakes no one who waits for messages. Cancel-safe.
+    pub async fn message(&mut self) {
+        let concerns = [EventKind::Message, EventKind::Broadcast, EventKind::Member].map(EventKind::as_str);
+        loop {
+            self.changed().await;
+            let feed = self.receiver.borrow_and_update();
+            let events = feed.since(self.position);
+            self.position = feed.last();
+            // Where events are missing from the feed, the caller must look itself.
+            if events.is_none_or(|events| events.iter().any(|event| concerns.contains(&event.kind.as_str())))
+            {
+                return;
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::decision::{
-    Answer, Decision, Fact, FactRequest, Hook, InboxMessage, Input, Mode, Outcome, PolicyErrorKind, ToolCall,
-    Verdict,
+    Answer, Decision, Fact, FactRequest, Hook, InboxMessage, Input, Mode, Outcome, PolicyErrorKind,
+    SetRecord, ToolCall, Verdict,
 };
 use crate::domain::facts;
 
@@ -161,6 +161,19 @@ impl PolicySet {
             limits: policy.module.limits,
         };
         self.policies().map(describe).collect()
+    }
+
+    /// What the database keeps of the set; none where it cannot be written down.
+    #[must_use]
+    pub fn record(&self) -> Option<SetRecord> {
+        let policies = serde_json::to_string(&self.manifest()).ok()?;
+        Some(SetRecord { digest: self.digest.clone(), policies, window_seconds: self.longest_window() })
+    }
+
+    /// How far back its counting facts look, in seconds.
+    fn longest_window(&self) -> i64 {
+        let window = |request: &FactRequest| request.params.get("window_seconds")?.parse().ok();
+        self.requests.iter().flatten().filter_map(window).max().unwrap_or(0)
     }
 
     /// The facts that must be given to a question of this hook: those of all its policies, each once.

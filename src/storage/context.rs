@@ -34,6 +34,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<ContextEntry> {
         key: row.get("key")?,
         value: row.get("value")?,
         set_by: row.get("set_by")?,
+        set_by_id: row.get("set_by_id")?,
         updated_at: row.get("updated_at")?,
         version: row.get("version")?,
         expires_at: row.get("expires_at")?,
@@ -95,10 +96,26 @@ impl ReadTx<'_> {
 
     /// Whether `writer` may write `key`: one that begins with a member's name and a slash is that
     /// member's, a lead's or an admin's to write.
-    fn check_context_owner(&self, writer: &Principal, key: &str) -> Result<()> {
-        let owner = context_entry::owner_of(key).filter(|owner| *owner != writer.name);
-        let Some(owner) = owner else { return Ok(()) };
-        if writer.is_privileged() || self.member(owner)?.is_none() {
+    /// An entry that a former holder of the name left behind is not the new holder's.
+    fn check_context_owner(&self, writer: &Principal, key: &str, now: Millis) -> Result<()> {
+        let Some(owner) = context_entry::owner_of(key).filter(|_| !writer.is_privileged()) else {
+            return Ok(());
+        };
+        let written_for = self.one(
+            "SELECT owner_id FROM context WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+            params![key, now],
+            |row| row.get::<_, Option<i64>>(0),
+        )?;
+        if let Some(id) = written_for.flatten().filter(|id| *id != writer.id)
+            && owner == writer.name
+        {
+            return Err(Refusal::denied(
+                format!("{key:?} belongs to the member {id} who had the name {owner} before you"),
+                "write another key, or ask a lead or an admin to write this one",
+            )
+            .into());
+        }
+        if owner == writer.name || self.member(owner)?.is_none() {
             return Ok(());
         }
         Err(Refusal::denied(
@@ -121,7 +138,11 @@ impl WriteTx<'_> {
         entry: &ContextWrite,
         now: Millis,
     ) -> Result<ContextEntry> {
-        self.check_context_owner(writer, &entry.key)?;
+        self.check_context_owner(writer, &entry.key, now)?;
+        let owner = match context_entry::owner_of(&entry.key) {
+            Some(owner) => self.member(owner)?.map(|member| member.id),
+            None => None,
+        };
         self.execute(
             "DELETE FROM context WHERE key IN
                  (SELECT key FROM context WHERE expires_at <= ?1 AND expires_at IS NOT NULL LIMIT 20)",
@@ -141,15 +162,26 @@ impl WriteTx<'_> {
             key: entry.key.clone(),
             value: entry.value.clone(),
             set_by: writer.name.clone(),
+            set_by_id: Some(writer.id),
             updated_at: now,
             version: version + 1,
             expires_at: entry.expires_at,
         };
         self.execute(
-            "INSERT INTO context (key, value, set_by, updated_at, version, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (key) DO UPDATE SET value = ?2, set_by = ?3, updated_at = ?4, version = ?5, expires_at = ?6",
-            params![written.key, written.value, written.set_by, now, written.version, written.expires_at],
+            "INSERT INTO context (key, value, set_by, updated_at, version, expires_at, set_by_id, owner_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (key) DO UPDATE SET value = ?2, set_by = ?3, updated_at = ?4, version = ?5, expires_at = ?6,
+                                             set_by_id = ?7, owner_id = ?8",
+            params![
+                written.key,
+                written.value,
+                written.set_by,
+                now,
+                written.version,
+                written.expires_at,
+                writer.id,
+                owner
+            ],
         )?;
         let data = json!({ "key": written.key, "version": written.version, "set_by": written.set_by });
         self.event(now, EventKind::ContextUpdated, Some(writer.id), Audience::Everyone, &data)?;

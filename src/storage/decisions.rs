@@ -5,15 +5,25 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::tx::{ReadTx, WriteTx};
-use crate::domain::clock::{DAY, Millis};
-use crate::domain::decision::{Decision, Fact, Input, Reason, Verdict};
+use crate::domain::clock::{DAY, Millis, SECOND};
+use crate::domain::decision::{Decision, Fact, Input, Reason, SetRecord, Verdict};
 
 /// An input larger than this many bytes of JSON is kept once, by digest.
 const LARGE: usize = 4_096;
+/// Bytes of a row besides its texts.
+const ROW: usize = 200;
 /// How long decisions are kept.
 pub const KEEP_FOR: Millis = 30 * DAY;
-/// How many bytes of them are kept.
+/// How many bytes of them are kept, unless a policy still counts the older ones.
 pub const KEEP_BYTES: i64 = 512 * 1024 * 1024;
+/// What the refused calls of one agent may store in a day, in bytes. Beyond that they are recorded and counted, but
+/// without arguments, facts and verdicts, so that no agent can push the others' decisions out of the log.
+pub const REFUSED_BYTES: i64 = 4 * 1024 * 1024;
+/// How long a set counts as loaded after a process last said that it runs under it. Processes say so every ten
+/// minutes; a suspended one may be late.
+const LOADED_FOR: Millis = DAY;
+/// The action of decisions about messages in an inbox.
+pub(super) const REVIEW: &str = "review";
 /// Rows removed in one step, so that pruning never holds up a caller for long.
 const PRUNE_STEP: i64 = 200;
 
@@ -22,6 +32,8 @@ const PRUNE_STEP: i64 = 200;
 pub struct DecisionRecord {
     /// When it was made.
     pub at: Millis,
+    /// The member whose call or inbox it is about, if it is one's: counters go by it.
+    pub agent_id: Option<i64>,
     /// What was asked.
     pub input: Input,
     /// The facts it was made on.
@@ -32,8 +44,8 @@ pub struct DecisionRecord {
     pub done: bool,
     /// Microseconds from the first fact read to the last verdict.
     pub micros: i64,
-    /// The set that decided, as JSON, where this database may not have seen it yet.
-    pub new_set: Option<String>,
+    /// The set that decided, where this database may not have seen it yet.
+    pub new_set: Option<SetRecord>,
 }
 
 /// A decision as read back.
@@ -84,6 +96,10 @@ pub struct DecisionFilter {
     pub before_id: Option<i64>,
     /// At most so many.
     pub limit: i64,
+}
+
+fn bytes(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 struct Raw {
@@ -142,19 +158,23 @@ impl WriteTx<'_> {
     pub fn record_decision(&self, record: &DecisionRecord) -> Result<i64> {
         let (agent, action) = match &record.input {
             Input::Authorization(call) => (&call.principal.name, call.tool.as_str()),
-            Input::Escalation(message) => (&message.agent, "review"),
+            Input::Escalation(message) => (&message.agent, REVIEW),
         };
-        if let Some(policies) = &record.new_set {
-            self.execute(
-                "INSERT OR IGNORE INTO policy_sets (digest, policies) VALUES (?1, ?2)",
-                params![record.decision.set, policies],
-            )?;
+        if let Some(set) = &record.new_set {
+            self.note_policy_set(set, record.at)?;
         }
-        let input = serde_json::to_string(&record.input)?;
-        let facts = serde_json::to_string(&record.facts)?;
-        let verdicts = serde_json::to_string(&record.decision.verdicts)?;
-        let size = i64::try_from(input.len() + facts.len() + verdicts.len() + 200).unwrap_or(i64::MAX);
+        let mut input = serde_json::to_string(&record.input)?;
+        let mut facts = serde_json::to_string(&record.facts)?;
+        let mut verdicts = serde_json::to_string(&record.decision.verdicts)?;
+        let mut size = bytes(input.len() + facts.len() + verdicts.len() + ROW);
+        if !record.done && !self.may_store(record, size)? {
+            (input, facts, verdicts) =
+                (serde_json::to_string(&record.input.without_arguments())?, "[]".into(), "[]".into());
+            size = 0;
+        }
         let (input, blob) = if input.len() > LARGE {
+            // The triggers count what is shared.
+            size -= bytes(input.len());
             let digest = *blake3::hash(input.as_bytes()).as_bytes();
             self.execute(
                 "INSERT INTO blobs (digest, content, uses) VALUES (?1, ?2, 1)
@@ -169,8 +189,8 @@ impl WriteTx<'_> {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let id = self.insert(
             "INSERT INTO decisions (at, hook, agent, action, outcome, done, policy, code, message, set_digest,
-                                    input, input_blob, facts, verdicts, micros, bytes_so_far)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                                    input, input_blob, facts, verdicts, micros, agent_id, bytes_so_far)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17,
                      ?16 + coalesce((SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))",
             params![
                 record.at,
@@ -188,20 +208,46 @@ impl WriteTx<'_> {
                 facts,
                 verdicts,
                 record.micros,
-                size
+                size,
+                record.agent_id
             ],
         )?;
         self.decision.set(Some(id));
         Ok(id)
     }
 
-    /// Removes a few decisions that are too old, or too many; true while there are more to remove.
+    /// Whether a refused call may still be stored whole today; if so, its bytes are counted.
+    fn may_store(&self, record: &DecisionRecord, size: i64) -> Result<bool> {
+        let agent = record.agent_id.unwrap_or(0);
+        let stored = self.execute(
+            "INSERT INTO refused_bytes (agent_id, day, bytes) VALUES (?1, ?2, ?3)
+             ON CONFLICT (agent_id) DO UPDATE SET day = ?2, bytes = CASE day WHEN ?2 THEN bytes + ?3 ELSE ?3 END
+              WHERE day <> ?2 OR bytes + ?3 <= ?4",
+            [agent, record.at.div_euclid(DAY), size, REFUSED_BYTES],
+        )?;
+        Ok(stored > 0)
+    }
+
+    /// Notes that a process runs under this set: what its windows still count is not pruned.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn note_policy_set(&self, set: &SetRecord, now: Millis) -> Result<()> {
+        self.execute(
+            "INSERT INTO policy_sets (digest, policies, window_seconds, seen_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (digest) DO UPDATE SET window_seconds = ?3, seen_at = max(seen_at, ?4)",
+            params![set.digest, set.policies, set.window_seconds, now],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a few decisions that are too old, or too many; true while there are more to remove. A decision that
+    /// a window of a loaded set can still count is never too old.
     ///
     /// # Errors
     /// Trouble with the database.
     pub fn prune_decisions(&self, now: Millis, keep_bytes: i64) -> Result<bool> {
-        let bytes = self.decision_bytes()?;
-        let too_old = if bytes > keep_bytes { i64::MAX } else { now - KEEP_FOR };
+        let too_old = self.pruned_before(now, keep_bytes)?;
         // The newest stays: the running sum goes on from it.
         let removed = self.execute(
             "DELETE FROM decisions WHERE at < ?1 AND id < ?2
@@ -223,16 +269,29 @@ impl ReadTx<'_> {
         Ok(last.unwrap_or(0))
     }
 
-    /// Bytes that were logged after the oldest decision that is kept, with what is shared counted each time.
+    /// Bytes that were logged after the oldest decision that is kept; what several share counts once.
     ///
     /// # Errors
     /// Trouble with the database.
     pub fn decision_bytes(&self) -> Result<i64> {
         self.number(
             "SELECT coalesce((SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1)
-                           - (SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id LIMIT 1), 0)",
+                           - (SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id LIMIT 1), 0)
+                  + (SELECT bytes FROM blob_bytes)",
             [],
         )
+    }
+
+    /// Decisions from before then may be removed.
+    fn pruned_before(&self, now: Millis, keep_bytes: i64) -> Result<Millis> {
+        if self.decision_bytes()? <= keep_bytes {
+            return Ok(now - KEEP_FOR);
+        }
+        let window = self.number(
+            "SELECT coalesce(max(window_seconds), 0) FROM policy_sets WHERE seen_at > ?1",
+            [now - LOADED_FOR],
+        )?;
+        Ok(now - (window * SECOND).min(KEEP_FOR))
     }
 
     /// Whether [`WriteTx::prune_decisions`] would find something to remove.
@@ -242,7 +301,8 @@ impl ReadTx<'_> {
     pub fn decisions_overdue(&self, now: Millis, keep_bytes: i64) -> Result<bool> {
         let oldest: Option<Millis> =
             self.one("SELECT at FROM decisions WHERE id > 0 ORDER BY id LIMIT 1", [], |row| row.get(0))?;
-        Ok(oldest.is_some_and(|at| at < now - KEEP_FOR) || self.decision_bytes()? > keep_bytes)
+        let before = self.pruned_before(now, keep_bytes)?;
+        Ok(oldest.is_some_and(|at| at < before))
     }
 
     /// A policy set that decided here, as the JSON given with its first decision.
@@ -302,7 +362,7 @@ impl ReadTx<'_> {
         let rows = match &filter.agent {
             Some(agent) => self.all(
                 "SELECT d.*, coalesce(d.input, b.content) AS whole_input
-                   FROM (SELECT id FROM decisions WHERE agent = ?1 AND at >= ?2 AND id < ?3
+                   FROM (SELECT id FROM decisions WHERE agent_id IN (SELECT id FROM members WHERE name = ?1) AND at >= ?2 AND id < ?3
                             AND (?4 IS NULL OR outcome = ?4) ORDER BY id DESC LIMIT ?5) picked
                    CROSS JOIN decisions d ON d.id = picked.id LEFT JOIN blobs b ON b.digest = d.input_blob
                   ORDER BY d.id DESC",

@@ -168,6 +168,26 @@ impl ReadTx<'_> {
         )
     }
 
+    /// How many calls of an agent, other than the one of this subject, are held for its person. `None`: of all callers
+    /// without a name.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn held_calls(&self, agent_id: Option<i64>, subject: &[u8; 32]) -> Result<i64> {
+        let asked: Option<i64> = self.one(
+            "SELECT id FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'open' LIMIT 1",
+            params![agent_id, subject],
+            |row| row.get(0),
+        )?;
+        if asked.is_some() {
+            return Ok(0);
+        }
+        self.number(
+            "SELECT count(*) FROM escalations WHERE agent_id IS ?1 AND status = 'open' AND hook = 'authorization'",
+            [agent_id],
+        )
+    }
+
     /// The questions of an agent's inbox that wait for its person, oldest first.
     ///
     /// # Errors

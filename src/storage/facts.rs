@@ -4,6 +4,7 @@
 use rusqlite::params;
 use serde_json::{Value, json};
 
+use super::decisions::REVIEW;
 use super::error::{Error, Result};
 use super::tx::ReadTx;
 use crate::domain::clock::{self, Millis};
@@ -123,14 +124,12 @@ impl ReadTx<'_> {
     /// Calls that were refused by the server's own rules count as attempted, not as allowed; held ones that a
     /// person approved count as allowed when they pass.
     fn calls(&self, request: &FactRequest, scope: &FactScope, outcome: Option<&str>) -> Result<Value> {
-        let Some((_, name)) = scope.principal.as_ref().filter(|(_, name)| !name.is_empty()) else {
-            return Ok(count_json((0, None)));
-        };
+        let Some((agent, _)) = scope.principal else { return Ok(count_json((0, None))) };
         let tools = match parameter(request, "tools") {
             Value::Array(tools) if !tools.is_empty() => {
                 tools.into_iter().filter_map(|tool| tool.as_str().map(str::to_owned)).collect()
             }
-            _ => self.actions_of(name)?,
+            _ => self.tools_of(agent)?,
         };
         let since = window_start(request, scope.now);
         let (mut count, mut oldest) = (0_i64, None);
@@ -139,11 +138,11 @@ impl ReadTx<'_> {
             let tool = |n: usize| tools.get(n).or(tools.last());
             let counted: Option<(i64, Option<Millis>)> = self.one(
                 "SELECT count(*), min(at) FROM decisions
-                  WHERE agent = ?1 AND action IN (?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) AND at > ?2
+                  WHERE agent_id = ?1 AND action IN (?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) AND at > ?2
                     AND (?3 IS NULL OR (?3 = 'allow' AND done AND outcome IN ('allow', 'escalate'))
                          OR (?3 <> 'allow' AND outcome = ?3))",
                 params![
-                    name,
+                    agent,
                     since,
                     outcome,
                     tool(0),
@@ -164,16 +163,17 @@ impl ReadTx<'_> {
         Ok(count_json((count, oldest)))
     }
 
-    /// What an agent has ever called: a look-up for each, however often it did.
-    fn actions_of(&self, agent: &str) -> Result<Vec<String>> {
+    /// The tools a member has ever called: a look-up for each, however often it did. Reviews of its inbox are
+    /// no calls of its own.
+    fn tools_of(&self, agent: i64) -> Result<Vec<String>> {
         self.all(
             "WITH RECURSIVE called (action) AS (
-                 SELECT min(action) FROM decisions WHERE agent = ?1
+                 SELECT min(action) FROM decisions WHERE agent_id = ?1
                  UNION ALL
-                 SELECT (SELECT min(action) FROM decisions WHERE agent = ?1 AND action > called.action)
+                 SELECT (SELECT min(action) FROM decisions WHERE agent_id = ?1 AND action > called.action)
                    FROM called WHERE called.action IS NOT NULL)
-             SELECT action FROM called WHERE action IS NOT NULL",
-            [agent],
+             SELECT action FROM called WHERE action IS NOT NULL AND action <> ?2",
+            params![agent, REVIEW],
             |row| row.get(0),
         )
     }
@@ -196,14 +196,18 @@ impl ReadTx<'_> {
         let Some(review) = &scope.review else { return Ok(count_json((0, None))) };
         let since = match parameter(request, "since").as_str() {
             Some("run") => review.run_started - 1,
-            Some("escalation") => self.last_resolved(&review.agent)?,
+            Some("escalation") => self.last_resolved(review.agent_id)?,
             _ => window_start(request, scope.now),
         };
-        let recipient = to_sender.then_some(review.sender.as_str());
+        let message = to_sender.then_some(review.message_id);
+        // The sender is who wrote the message under review, not whoever had the name before.
         let counted = self.one(
             "SELECT count(*), min(created_at) FROM messages
-              WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic' AND (?3 IS NULL OR recipient = ?3)",
-            params![review.agent_id, since, recipient],
+              WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic'
+                AND (?3 IS NULL OR EXISTS (SELECT 1 FROM messages this
+                         JOIN inbox i ON i.member_id = this.sender_id AND i.message_id = messages.id
+                        WHERE this.id = ?3))",
+            params![review.agent_id, since, message],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         Ok(count_json(counted.unwrap_or_default()))
@@ -213,17 +217,17 @@ impl ReadTx<'_> {
     ///
     /// # Errors
     /// Trouble with the database.
-    pub fn automatic_replies(&self, agent_id: i64, agent: &str) -> Result<i64> {
+    pub fn automatic_replies(&self, agent_id: i64) -> Result<i64> {
         self.number(
             "SELECT count(*) FROM messages WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic'",
-            [agent_id, self.last_resolved(agent)?],
+            [agent_id, self.last_resolved(agent_id)?],
         )
     }
 
-    fn last_resolved(&self, agent: &str) -> Result<Millis> {
+    fn last_resolved(&self, agent_id: i64) -> Result<Millis> {
         let last = self.one(
-            "SELECT max(resolved_at) FROM escalations WHERE agent = ?1 AND hook = 'escalation'",
-            [agent],
+            "SELECT max(resolved_at) FROM escalations WHERE agent_id = ?1 AND hook = 'escalation'",
+            [agent_id],
             |row| row.get::<_, Option<Millis>>(0),
         )?;
         Ok(last.flatten().unwrap_or(0))
@@ -271,22 +275,34 @@ impl ReadTx<'_> {
     }
 
     fn target_task(&self, scope: &FactScope) -> Result<Value> {
-        let task = scope.task.map(|id| self.task(id)).transpose()?.flatten();
-        Ok(task.map_or(Value::Null, |task| {
-            json!({
+        let Some(task) = scope.task.map(|id| self.task(id)).transpose()?.flatten() else {
+            return Ok(Value::Null);
+        };
+        let creator = self.name_of(&task.creator, task.creator_id)?;
+        let assignee = self.name_of(&task.assignee, task.assignee_id)?;
+        let reviewer = self.name_of(&task.reviewer, task.reviewer_id)?;
+        Ok(json!({
                 "id": task.id, "title": task.title, "status": task.status.as_str(),
-                "priority": task.priority.as_str(), "creator": task.creator,
-                "assignee": task.assignee, "reviewer": task.reviewer,
-            })
+                "priority": task.priority.as_str(), "creator": creator,
+                "assignee": assignee, "reviewer": reviewer,
         }))
     }
 
+    /// A name as policies compare it: that of a member who has left is nobody's, whoever has taken it since.
+    fn name_of(&self, name: &str, id: Option<i64>) -> Result<String> {
+        let Some(id) = id else { return Ok(name.to_owned()) };
+        let current =
+            self.one("SELECT 1 FROM members WHERE id = ?1 AND current = 1", [id], |_| Ok(()))?.is_some();
+        Ok(if current { name.to_owned() } else { format!("{name} (former)") })
+    }
+
     fn target_context(&self, scope: &FactScope) -> Result<Value> {
-        let entry =
-            scope.context.as_ref().map(|key| self.context_entry(key, scope.now)).transpose()?.flatten();
-        Ok(entry.map_or(Value::Null, |entry| {
-            json!({ "key": entry.key, "set_by": entry.set_by, "version": entry.version, "updated_at": entry.updated_at })
-        }))
+        let entry = scope.context.as_ref().map(|key| self.context_entry(key, scope.now)).transpose()?;
+        let Some(entry) = entry.flatten() else { return Ok(Value::Null) };
+        let set_by = self.name_of(&entry.set_by, entry.set_by_id)?;
+        Ok(
+            json!({ "key": entry.key, "set_by": set_by, "version": entry.version, "updated_at": entry.updated_at }),
+        )
     }
 
     fn target_member(&self, scope: &FactScope) -> Result<Value> {

@@ -38,7 +38,7 @@ use tokio::sync::watch;
 pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use context::ContextWrite;
-pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR};
+pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
 pub use error::{Error, OpenError, Result};
 pub use escalations::{Answer, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
@@ -318,10 +318,10 @@ mod tests {
         drop(old);
         let db = Db::open(&path, OpenOptions::default()).unwrap();
         assert_eq!(db.read(|tx| tx.decision_ids(4)).unwrap(), [4, 9]);
-        assert_eq!(db.read(|tx| tx.decision_bytes()).unwrap(), 45, "those after the oldest");
-        assert!(db.read(|tx| tx.decisions_overdue(10, 44)).unwrap());
-        assert!(!db.read(|tx| tx.decisions_overdue(10, 45)).unwrap());
-        assert!(!db.write(|tx| tx.prune_decisions(10, 44)).unwrap());
+        assert_eq!(db.read(|tx| tx.decision_bytes()).unwrap(), 2 * 206, "those after the oldest");
+        assert!(db.read(|tx| tx.decisions_overdue(10, 411)).unwrap());
+        assert!(!db.read(|tx| tx.decisions_overdue(10, 412)).unwrap());
+        assert!(!db.write(|tx| tx.prune_decisions(10, 411)).unwrap());
         assert_eq!(db.read(|tx| tx.decision_ids(0)).unwrap(), [9], "the newest stays");
         assert_eq!(db.read(|tx| tx.integrity()).unwrap(), Vec::<String>::new());
     }

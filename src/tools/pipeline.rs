@@ -17,7 +17,7 @@ use super::registry::{self, Parsed, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
 use crate::auth::{self, Caller, Credential, Rejected};
 use crate::domain::clock::{Clock, Millis};
-use crate::domain::decision::{Decision, Fact, Hook, Input, Outcome, PrincipalView, ToolCall};
+use crate::domain::decision::{Decision, Fact, Hook, Input, Outcome, PrincipalView, SetRecord, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
@@ -135,7 +135,7 @@ struct Evidence {
     /// and when the caller was authenticated, which is not done again with every judgement.
     opened: (i64, i64),
     micros: i64,
-    new_set: Option<String>,
+    new_set: Option<SetRecord>,
 }
 
 impl Table {
@@ -216,7 +216,7 @@ impl Table {
                     None => subscription = Some(self.inner.hub.subscribe(member)),
                     Some(subscription) => {
                         // At the deadline there is one last look.
-                        let _ = tokio::time::timeout_at(deadline, subscription.changed()).await;
+                        let _ = tokio::time::timeout_at(deadline, subscription.message()).await;
                     }
                 },
                 Err(panic) => {
@@ -441,7 +441,7 @@ impl Table {
                     }
                     Ok((Look::Wait, _)) => return Ok(wait(case)),
                     Ok((Look::Answer(_) | Look::Change, _)) => {}
-                    Err(error) => return Err(self.failed(case, decision, &evidence, error)),
+                    Err(error) => return Err(self.failed(case, set, decision, &evidence, error)),
                 }
             }
             match self.carry_out(case, set, decision.clone(), &evidence, approval, allowed) {
@@ -452,7 +452,7 @@ impl Table {
                 }
                 Ok(Written::Moved) if case.implied => return Ok(Attempt::Again),
                 Ok(Written::Moved) => {}
-                Err(error) => return Err(self.failed(case, decision, &evidence, error)),
+                Err(error) => return Err(self.failed(case, set, decision, &evidence, error)),
             }
         }
         Err(too_fast().into())
@@ -506,14 +506,26 @@ impl Table {
     fn failed(
         &self,
         case: &Case,
+        set: &PolicySet,
         decision: Decision,
         evidence: &Evidence,
         error: storage::Error,
     ) -> storage::Error {
-        if matches!(error, storage::Error::Refused(_)) {
-            self.record_later(case, decision, evidence, false);
+        if !matches!(error, storage::Error::Refused(_)) {
+            return error;
         }
-        error
+        if !counted(set, case) {
+            self.record_later(case, decision, evidence, false);
+            return error;
+        }
+        // A policy counts it: the next call must find it counted.
+        let record = record(case, decision, evidence, false);
+        let (caller, now) = (case.context.caller_id(), case.context.now);
+        let written = self.inner.db.write(move |tx| {
+            tx.record_decision(&record)?;
+            caller.map_or(Ok(()), |id| tx.touch(id, now))
+        });
+        written.err().unwrap_or(error)
     }
 
     /// A call that changed nothing: its decision joins the next commit.
@@ -527,11 +539,11 @@ impl Table {
     }
 
     /// The set's description, unless this process knows it to be in the database.
-    fn undescribed(&self, set: &PolicySet) -> Option<String> {
+    fn undescribed(&self, set: &PolicySet) -> Option<SetRecord> {
         if *self.inner.described.lock() == set.digest() {
             return None;
         }
-        serde_json::to_string(&set.manifest()).ok()
+        set.record()
     }
 
     /// The description was committed with a decision.
@@ -648,6 +660,7 @@ fn counted(set: &PolicySet, case: &Case) -> bool {
 fn record(case: &Case, decision: Decision, evidence: &Evidence, done: bool) -> DecisionRecord {
     DecisionRecord {
         at: case.context.now,
+        agent_id: case.context.caller_id(),
         input: Input::Authorization(case.question.clone()),
         facts: evidence.facts.clone(),
         decision,

@@ -24,6 +24,7 @@ mod handover;
 mod harness;
 mod identity;
 mod io_errors;
+mod judge_counts;
 mod lists;
 mod mcp_events;
 mod mcp_hardening;

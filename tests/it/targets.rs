@@ -108,3 +108,29 @@ fn a_claim_goes_to_the_next_task_when_another_has_taken_the_best() {
     assert_eq!(first["id"], ids[0]);
     assert_eq!(numbers(&json!([alice.call("claim_task", json!({})).ok()]), "id"), [ids[1]]);
 }
+
+/// A looping agent fills no person's inbox; the same call, whatever the order of its arguments, is one question.
+#[test]
+fn held_calls_are_limited_and_equal_ones_join() {
+    let desk = Desk::with_set(&format!("{AUTHORIZATION}escalate = [\"create_task\"]\n"));
+    let (alice, bob) = (desk.join("alice"), desk.join("bob"));
+    let open = || desk.count("SELECT count(*) FROM escalations WHERE status = 'open'");
+    for _ in 0..3 {
+        alice.call("create_task", json!({ "title": "t", "priority": "low" })).refused("approval_required");
+        alice.call("create_task", json!({ "priority": "low", "title": "t" })).refused("approval_required");
+    }
+    assert_eq!(open(), 1);
+    for at in 1..20 {
+        desk.clock.advance(60_000);
+        alice.call("create_task", json!({ "title": format!("t{at}") })).refused("approval_required");
+    }
+    desk.clock.advance(60_000);
+    let refused = alice.call("create_task", json!({ "title": "t20" })).refused("resource_exhausted");
+    assert!(refused["error"].as_str().unwrap().contains("20 of your calls wait"), "{refused}");
+    alice.call("create_task", json!({ "title": "t1" })).refused("approval_required");
+    assert_eq!(open(), 20);
+    bob.call("create_task", json!({ "title": "mine" })).refused("approval_required");
+    // The refused one is recorded all the same.
+    let tried = "SELECT count(*) FROM decisions WHERE agent = 'alice' AND action = 'create_task'";
+    assert_eq!(desk.count(tried), 6 + 19 + 1 + 1);
+}

@@ -108,10 +108,22 @@ fn record(home: &Home) -> BTreeSet<i64> {
                 let facts: Vec<_> = requests.iter().map(|request| fact(request, i)).collect();
                 let decision = set.answer(&input, &facts);
                 let at = START + i64::try_from(i).unwrap();
-                let new_set = serde_json::to_string(&set.manifest()).ok();
+                let new_set = set.record();
                 let message = (is_message(i) && decision.hook == Hook::Authorization).then_some(sent(i));
                 let passed = message.filter(|_| decision.outcome == Outcome::Allow);
-                (passed, DecisionRecord { at, input, facts, decision, done: true, micros: 1, new_set })
+                (
+                    passed,
+                    DecisionRecord {
+                        at,
+                        agent_id: None,
+                        input,
+                        facts,
+                        decision,
+                        done: true,
+                        micros: 1,
+                        new_set,
+                    },
+                )
             })
             .collect();
         let written = db.write(move |tx| {

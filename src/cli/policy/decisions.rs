@@ -129,7 +129,12 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
         let module = it.then.module.chars().take(12).collect();
         [it.then.policy.clone(), module, json!(it.then.answer).to_string(), it.then.micros.to_string(), now]
     });
-    Ok(output::table(["POLICY", "MODULE", "VERDICT", "MICROS", "AGAIN"], rows, "no policy was asked")?)
+    let empty = if row.input.is_whole() {
+        "no policy was asked"
+    } else {
+        "arguments, facts and verdicts were not kept: the agent had too much refused that day"
+    };
+    Ok(output::table(["POLICY", "MODULE", "VERDICT", "MICROS", "AGAIN"], rows, empty)?)
 }
 
 /// Asks the modules, settings and limits of then the question of then.

@@ -62,12 +62,21 @@ struct Replay {
 
 impl Replay {
     fn look(&self, found: &mut Found, row: &DecisionRow) {
+        if !row.input.is_whole() {
+            let why = "the agent had so much refused that day that the arguments were not kept".to_owned();
+            *found.unreplayed.entry(why).or_default() += 1;
+            return;
+        }
         let hook = row.input.hook();
         let then =
             row.verdicts.iter().find(|verdict| verdict.policy == self.name && verdict.mode == Mode::Enforce);
         let known = |request: &FactRequest| row.facts.iter().any(|fact| fact.request == *request);
         if let Some(missing) = self.set.fact_requests(hook).iter().find(|request| !known(request)) {
-            let why = format!("the fact {} {} was not recorded", missing.name, json!(missing.params));
+            let why = format!(
+                "the fact {} {} was not recorded; installed with --shadow it will be",
+                missing.name,
+                json!(missing.params)
+            );
             *found.unreplayed.entry(why).or_default() += 1;
             return;
         }
@@ -167,7 +176,7 @@ fn report(replay: &Replay, digest: &str, found: &Found, seconds: f64, as_json: b
         output::line(&format!("\n{count} more where {name} itself answers otherwise and the outcome stays"))?;
     }
     for (why, count) in &found.unreplayed {
-        output::line(&format!("\n{count} not replayed: {why}; installed with --shadow it will be"))?;
+        output::line(&format!("\n{count} not replayed: {why}"))?;
     }
     if found.flips.count() > 0 {
         output::line("\n`team-table policy explain DECISION` shows how one came about")?;

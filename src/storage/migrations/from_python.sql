@@ -51,3 +51,10 @@ SELECT unhex(p.token_hash), m.id, 1,
        CAST(unixepoch(p.revoked_at, 'subsec') * 1000 AS INTEGER)
   FROM py_auth_tokens p JOIN members m ON m.name = p.agent_name AND m.current = 1
  WHERE length(unhex(p.token_hash)) = 32;
+
+-- There, a name had one holder.
+UPDATE tasks SET assignee_id = (SELECT m.id FROM members m WHERE m.name = tasks.assignee AND m.current = 1);
+UPDATE context SET
+    set_by_id = (SELECT m.id FROM members m WHERE m.name = context.set_by AND m.current = 1),
+    owner_id = (SELECT m.id FROM members m
+                 WHERE m.name = substr(context.key, 1, instr(context.key, '/') - 1) AND m.current = 1);

@@ -1,5 +1,9 @@
 //! What becomes of a call that the policies do not let through: it is refused, or held until a person decides.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::super::reply::{Reply, refusal_of};
 use super::{Case, Evidence, Table, record};
 use crate::domain::decision::{Decision, Hook, Outcome};
@@ -9,6 +13,10 @@ use crate::storage::NewEscalation;
 /// The built-in rate limit's code: its refusals are about time, not about permission.
 const RATE_LIMITED: &str = "rate_limited";
 
+/// Most calls of one agent that wait for a person at a time, and of all callers without a name together: a loop must not
+/// fill the person's inbox.
+const MAX_HELD: i64 = 20;
+
 impl Table {
     /// A policy said no, or failed: nothing happens but the record of it.
     pub(super) fn refuse(&self, case: &Case, decision: Decision, evidence: &Evidence) -> Reply {
@@ -16,15 +24,14 @@ impl Table {
             (Outcome::Deny, Some(reason)) if reason.code == RATE_LIMITED => Refusal::new(
                 Code::ResourceExhausted,
                 reason.message.clone(),
-                "wait as long as it says, then make the same call again",
+                "wait as long as the error says, then repeat the same call",
             ),
             (Outcome::Deny, Some(reason)) => {
                 let policy = decision.policy.as_deref().unwrap_or_default();
                 Refusal::denied(
                     reason.message.clone(),
                     format!(
-                        "the policy {policy} does not let you make this call as it is: change what it names, or ask your \
-                         operator, who decides what {policy} allows"
+                        "do not repeat the call as it is; ask your person whether the policy {policy} should allow it"
                     ),
                 )
             }
@@ -82,12 +89,24 @@ impl Table {
         let (caller, now) = (case.context.caller_id(), case.context.now);
         let written = self.inner.db.write(move |tx| {
             let decision_id = tx.record_decision(&record)?;
-            let id = tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?;
             caller.map_or(Ok(()), |id| tx.touch(id, now))?;
-            Ok((decision_id, id))
+            if tx.held_calls(caller, &subject)? >= MAX_HELD {
+                return Ok((decision_id, None));
+            }
+            Ok((decision_id, Some(tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?)))
         });
         match written {
-            Ok((decision_id, id)) => {
+            Ok((decision_id, None)) => {
+                let refusal = Refusal::new(
+                    Code::ResourceExhausted,
+                    format!(
+                        "{MAX_HELD} of your calls wait for a person already; this one was not put before anyone"
+                    ),
+                    "wait until some are decided: `team-table escalation list` shows them to your person",
+                );
+                self.badged(case, Reply::judged(&refusal, decision, Some(decision_id)))
+            }
+            Ok((decision_id, Some(id))) => {
                 let refusal = Refusal::new(
                     Code::ApprovalRequired,
                     format!("{} (escalation {id} waits for a person)", reason.message),
@@ -111,6 +130,9 @@ pub(super) fn subject(case: &Case) -> [u8; 32] {
     hasher.update(&case.context.caller_id().unwrap_or(0).to_le_bytes());
     hasher.update(case.row.spec.name.as_bytes());
     hasher.update(&[0]);
-    hasher.update(case.question.arguments.to_string().as_bytes());
+    // In the order of the names: the same arguments in another order are the same call.
+    let arguments: BTreeMap<&String, &Value> =
+        case.question.arguments.as_object().into_iter().flatten().collect();
+    hasher.update(serde_json::to_string(&arguments).unwrap_or_default().as_bytes());
     *hasher.finalize().as_bytes()
 }

@@ -72,6 +72,8 @@ struct Task {
 #[derive(Debug)]
 struct Entry {
     view: Value,
+    /// The holder of the name that the key begins with.
+    owner: Option<usize>,
     expires: bool,
 }
 
@@ -405,7 +407,8 @@ impl Table {
     }
 
     fn is_stale(&self, task: &Value) -> bool {
-        let assignee = self.member(text(task, "assignee"));
+        let here = |at: &usize| self.member(&self.holders[*at].name) == Some(*at);
+        let assignee = self.the(task).assignee.filter(here);
         task["status"] == "in_progress" && assignee.is_some_and(|at| self.holders[at].away)
     }
 
@@ -665,8 +668,9 @@ impl Table {
     fn share_context(&mut self, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let (key, holder) = (text(arguments, "key"), &self.holders[caller]);
         if let Some((owner, _)) = key.split_once('/')
-            && owner != holder.name
             && self.names.contains_key(owner)
+            && (owner != holder.name
+                || self.context.get(key).and_then(|entry| entry.owner).is_some_and(|at| at != caller))
             && !is_privileged(&holder.role)
         {
             return Err("permission_denied");
@@ -680,7 +684,8 @@ impl Table {
             "key": key, "value": arguments["value"], "set_by": holder.name, "updated_at": ANYTHING,
             "version": version + 1, "expires_at": expires.then_some(ANYTHING),
         });
-        self.context.insert(key.to_owned(), Entry { view: view.clone(), expires });
+        let owner = key.split_once('/').and_then(|(owner, _)| self.names.get(owner).copied());
+        self.context.insert(key.to_owned(), Entry { view: view.clone(), owner, expires });
         Ok(Done::Is(view))
     }
 
