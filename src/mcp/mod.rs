@@ -25,6 +25,7 @@ mod legacy_sse;
 mod lines;
 mod options;
 mod origin;
+mod recent;
 mod server;
 mod sse;
 mod stdio;

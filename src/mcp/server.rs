@@ -10,22 +10,24 @@ use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rmcp::model::{
-    CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, DiscoverRequestMethod,
-    ErrorCode, Implementation, InitializeRequestParams, InitializeResult, InitializeResultMethod,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
-    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsRequestMethod,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
-    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult,
+    CancelledNotificationParam, CompleteRequestMethod, CompleteRequestParams, CompleteResult, ConstString,
+    CustomRequest, CustomResult, DiscoverRequestMethod, ErrorCode, Implementation, InitializeRequestParams,
+    InitializeResult, InitializeResultMethod, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
+    ListResourcesResult, ListToolsRequestMethod, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProgressNotificationParam, ProtocolVersion, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::caller::Caller;
+use super::recent::Recent;
 use super::throttle::Throttles;
 use crate::tools::{self, Reply, Request, Table, ToolSpec, Transport};
 
@@ -54,6 +56,8 @@ pub(super) struct Server {
     token: Option<Arc<str>>,
     throttles: Option<Arc<Throttles>>,
     in_flight: Option<Arc<Semaphore>>,
+    /// The last answers of one connection; on a shared server, where requests of many clients have the same ids, none.
+    recent: Option<Arc<Mutex<Recent>>>,
 }
 
 impl Server {
@@ -68,13 +72,17 @@ impl Server {
     }
 
     fn new(table: Table, transport: Transport, throttles: Option<Arc<Throttles>>) -> Self {
-        Self { table, transport, token: None, throttles, in_flight: None }
+        Self { table, transport, token: None, throttles, in_flight: None, recent: None }
     }
 
     /// This server for one connection that carries many calls at once, with [`MAX_CALLS_IN_FLIGHT`] of its
     /// own.
     pub(super) fn for_connection(&self) -> Self {
-        Self { in_flight: Some(Arc::new(Semaphore::new(MAX_CALLS_IN_FLIGHT))), ..self.clone() }
+        Self {
+            in_flight: Some(Arc::new(Semaphore::new(MAX_CALLS_IN_FLIGHT))),
+            recent: Some(Arc::default()),
+            ..self.clone()
+        }
     }
 
     async fn call(&self, params: CallToolRequestParams, caller: Caller) -> Result<Reply, ErrorData> {
@@ -109,7 +117,7 @@ impl Server {
             bearer: caller.bearer.or_else(|| self.token.as_deref().map(str::to_owned)),
             transport: self.transport,
         };
-        match caught(self.table.call(request)).await {
+        match caught(self.table.call_unconfirmed(request)).await {
             Ok(Ok(reply)) => {
                 if let Some((throttles, address)) = throttled {
                     if reply.bad_token {
@@ -188,7 +196,23 @@ impl ServerHandler for Server {
         loop {
             tokio::select! {
                 biased;
-                reply = &mut call => return reply.map(|reply| encode(reply).into()),
+                reply = &mut call => {
+                    return reply.map(|mut reply| {
+                        match (reply.delivery.take(), &self.recent) {
+                            (Some(delivery), Some(recent)) => {
+                                let mut recent = recent.lock();
+                                recent.push(context.id.clone(), delivery, Instant::now());
+                                // Withdrawn before it was noted: rmcp drops the answer.
+                                if context.ct.is_cancelled() {
+                                    recent.withdraw(&context.id, Instant::now());
+                                }
+                            }
+                            (Some(delivery), None) => delivery.arrived(),
+                            (None, _) => {}
+                        }
+                        encode(reply).into()
+                    });
+                }
                 // The client withdrew its request or is gone: nobody reads this answer.
                 () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
                 _ = ticks.tick(), if progress.is_some() => {
@@ -200,6 +224,17 @@ impl ServerHandler for Server {
                     }
                 }
             }
+        }
+    }
+
+    /// A cancellation that crosses the answer: the client drops what it gets, so it has not got it.
+    async fn on_cancelled(
+        &self,
+        params: CancelledNotificationParam,
+        _context: NotificationContext<RoleServer>,
+    ) {
+        if let (Some(id), Some(recent)) = (&params.request_id, &self.recent) {
+            recent.lock().withdraw(id, Instant::now());
         }
     }
 
@@ -298,7 +333,7 @@ fn failure(code: &str, error: &str, hint: &str) -> Reply {
         Value::Object(body) => body,
         _ => Map::new(),
     };
-    Reply { body, is_error: true, bad_token: false }
+    Reply { body, is_error: true, bad_token: false, delivery: None }
 }
 
 /// Runs `call`, turning a panic in it into an error: rmcp never answers a request whose handler unwound.

@@ -214,6 +214,33 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Takes the read mark back: the messages did not reach the member. What waits for a message hears of it.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn mark_unread(&self, member_id: i64, ids: &[i64]) -> Result<()> {
+        let listed = json!(ids);
+        self.execute(
+            "UPDATE inbox SET read_at = NULL WHERE member_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))",
+            params![member_id, listed.to_string()],
+        )?;
+        let now =
+            self.one("SELECT at FROM events ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?.unwrap_or(0);
+        for id in ids {
+            let Some(message) = self.message(*id)? else { continue };
+            let data = json!({ "id": id, "sender": message.sender, "recipient": message.recipient,
+                               "thread_id": message.thread_id });
+            self.event(now, EventKind::Message, None, Audience::Member(member_id), &data)?;
+        }
+        self.audit(&Entry {
+            at: now,
+            agent: "host",
+            action: "undelivered",
+            target: ("messages", ""),
+            details: &json!({ "unread": listed, "member_id": member_id }).to_string(),
+        })
+    }
+
     /// Marks messages as read by one member.
     ///
     /// # Errors

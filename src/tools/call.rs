@@ -114,6 +114,11 @@ pub(super) trait Call: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The messages in an answer that it has marked as read.
+    fn handed_out(&self, _answer: &Body) -> Vec<i64> {
+        Vec::new()
+    }
+
     /// How long the call may wait for something to return.
     fn wait(&self) -> Duration {
         Duration::ZERO

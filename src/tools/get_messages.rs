@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::call::{Body, Call, Context, Look, body};
 use super::{check_limit, default_limit, params};
@@ -90,6 +91,13 @@ impl Call for GetMessages {
             ));
         }
         Ok(())
+    }
+
+    fn handed_out(&self, answer: &Body) -> Vec<i64> {
+        let messages = answer.get("messages").and_then(Value::as_array).filter(|_| !self.peek);
+        let new =
+            messages.into_iter().flatten().filter(|message| message.get("read") == Some(&Value::Bool(false)));
+        new.filter_map(|message| message.get("id")?.as_i64()).collect()
     }
 
     fn wait(&self) -> Duration {

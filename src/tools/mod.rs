@@ -5,6 +5,7 @@ mod broadcast;
 mod call;
 mod claim_task;
 mod create_task;
+mod delivery;
 mod deregister;
 mod get_messages;
 mod get_shared_context;
@@ -23,6 +24,7 @@ mod share_context;
 mod update_task;
 
 pub use call::Body;
+pub use delivery::Delivery;
 pub use pipeline::{StreamRefused, Table, TableOptions, UnknownTool};
 pub use registry::{ToolSpec, registry};
 pub use reply::{Reply, Request, Transport};

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant as Deadline;
 
 use super::call::{Body, Call, Context, Look};
+use super::delivery::Delivery;
 use super::metrics::Metrics;
 use super::registry::{self, Parsed, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
@@ -171,6 +172,15 @@ impl Table {
     /// # Errors
     /// Only for a name that is no tool; every other failure is a [`Reply`].
     pub async fn call(&self, request: Request) -> Result<Reply, UnknownTool> {
+        self.call_unconfirmed(request).await.map(Reply::arrived)
+    }
+
+    /// As [`call`](Self::call), for a transport that learns later whether the answer has arrived: messages in it are unread
+    /// again when the reply's [`Delivery`](super::Delivery) is dropped.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_unconfirmed(&self, request: Request) -> Result<Reply, UnknownTool> {
         let Some(row) = registry::find(&request.tool) else { return Err(UnknownTool(request.tool)) };
         let started = Instant::now();
         let reply = self.attempts(row, request).await;
@@ -448,7 +458,12 @@ impl Table {
                 Ok(Written::Done(body, unread)) => {
                     let body = self.readable(case, set, approval.is_some(), body)?;
                     self.described(&evidence, set.digest());
-                    return Ok(Attempt::Done(finish(case, body, &unread)));
+                    // From here on it is dropped wherever the caller is gone.
+                    let delivery = case.context.caller_id().and_then(|member| {
+                        let ids = case.call.handed_out(&body);
+                        (!ids.is_empty()).then(|| Delivery::new(self.inner.db.clone(), member, ids))
+                    });
+                    return Ok(Attempt::Done(Reply { delivery, ..finish(case, body, &unread) }));
                 }
                 Ok(Written::Moved) if case.implied => return Ok(Attempt::Again),
                 Ok(Written::Moved) => {}

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::call::Body;
+use super::delivery::Delivery;
 use crate::domain::decision::Decision;
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::{Error, Unread};
@@ -44,7 +45,7 @@ pub struct Request {
 }
 
 /// The answer to a call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Reply {
     /// One JSON object.
     pub body: Body,
@@ -52,11 +53,21 @@ pub struct Reply {
     pub is_error: bool,
     /// A token was presented that is not valid.
     pub bad_token: bool,
+    /// The messages in it that count as read from now on.
+    pub delivery: Option<Delivery>,
 }
 
 impl Reply {
+    /// The answer has reached the agent, as far as can be told.
+    pub(super) fn arrived(mut self) -> Self {
+        if let Some(delivery) = self.delivery.take() {
+            delivery.arrived();
+        }
+        self
+    }
+
     pub(super) fn done(body: Body) -> Self {
-        Self { body, is_error: false, bad_token: false }
+        Self { body, is_error: false, bad_token: false, delivery: None }
     }
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
@@ -64,7 +75,7 @@ impl Reply {
         body.insert("error".into(), json!(refusal.message));
         body.insert("code".into(), json!(refusal.code.as_str()));
         body.insert("hint".into(), json!(refusal.hint));
-        Self { body, is_error: true, bad_token: false }
+        Self { body, is_error: true, bad_token: false, delivery: None }
     }
 
     /// A refusal by a policy: who refused, why, and where it is written down.

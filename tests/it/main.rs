@@ -15,6 +15,7 @@ mod cli;
 mod concurrency;
 mod contract;
 mod daemon;
+mod delivery;
 mod durability;
 mod escalation;
 mod faults;

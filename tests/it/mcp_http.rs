@@ -180,7 +180,9 @@ async fn a_caller_that_is_gone_takes_no_message_with_it() {
     while !server.send("GET /metrics", &[], "").await.body.contains("team_table_http_connections 1\n") {}
     let send = json!({"sender": "bob", "recipient": "alice", "content": "hello", "token": bob});
     server.call("send_message", send).await;
-    let got = server.call("get_messages", json!({"agent_name": "alice", "token": alice})).await;
+    // Had it been handed out to the caller that is gone, it is unread again within moments.
+    let again = json!({"agent_name": "alice", "token": alice, "wait_seconds": 50});
+    let got = server.call("get_messages", again).await;
     assert_eq!(got["messages"][0]["content"], "hello", "{got}");
     server.stop().await;
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::UNLIMITED;
 use crate::mcp_support::{PATIENCE, call, rpc};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_team-table");
@@ -24,16 +25,27 @@ fn command(home: &tempfile::TempDir) -> Command {
 }
 
 /// A running process, spoken to line by line.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
-    lines: mpsc::Receiver<String>,
+    pub(crate) lines: mpsc::Receiver<String>,
     _home: tempfile::TempDir,
 }
 
 impl Process {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Without a rate limit.
+    pub(crate) fn unlimited() -> Self {
         let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("policies")).unwrap();
+        std::fs::write(home.path().join("policies/policy-set.toml"), UNLIMITED).unwrap();
+        Self::start_in(home)
+    }
+
+    fn start_in(home: tempfile::TempDir) -> Self {
         let mut child = command(&home).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -47,7 +59,7 @@ impl Process {
         self.input.as_mut().unwrap().write_all(bytes.as_ref()).unwrap();
     }
 
-    fn say(&mut self, line: impl AsRef<str>) {
+    pub(crate) fn say(&mut self, line: impl AsRef<str>) {
         self.write(format!("{}\n", line.as_ref()));
     }
 
@@ -65,7 +77,7 @@ impl Process {
         reply
     }
 
-    fn register(&mut self, name: &str) -> String {
+    pub(crate) fn register(&mut self, name: &str) -> String {
         let reply = self.ask("tools/call", json!({"name": "register", "arguments": {"name": name}}));
         reply["result"]["structuredContent"]["token"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned()
     }
