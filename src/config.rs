@@ -153,8 +153,27 @@ impl Setting<'_> {
         ConfigError::Value { variable, flag, value: value.to_owned(), allowed: allowed.to_owned() }
     }
 
-    fn path(&self) -> Option<PathBuf> {
-        self.raw().map(PathBuf::from)
+    /// A path. No shell stands between a client's configuration and this process, so a leading `~` or `$HOME` is replaced
+    /// here, and a relative path of the environment begins at the home directory: not in whatever folder the client runs.
+    fn path(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let Some(raw) = self.raw() else { return Ok(None) };
+        let shown = raw.to_string_lossy().into_owned();
+        let home = || {
+            let home = (self.environment)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+            home.ok_or_else(|| self.wrong(&shown, "there is no HOME to begin at: use an absolute path"))
+        };
+        let Some(text) = raw.to_str() else { return Ok(Some(raw.into())) };
+        let rest = ["~", "$HOME", "${HOME}"].into_iter().find_map(|prefix| {
+            text.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        if let Some(rest) = rest {
+            return Ok(Some(home()?.join(rest.trim_start_matches('/'))));
+        }
+        if text.starts_with('~') || text.contains('$') {
+            return Err(self.wrong(text, "only a leading ~/ or $HOME/ is replaced here: write the path out"));
+        }
+        let path = PathBuf::from(text);
+        if path.is_absolute() || self.given.is_some() { Ok(Some(path)) } else { Ok(Some(home()?.join(path))) }
     }
 
     /// The value read by `read`; `allowed` says what that accepts.
@@ -182,6 +201,25 @@ impl Setting<'_> {
     }
 }
 
+impl Flags {
+    /// Refuses relative paths where a client starts the server: each project folder would get a table of its own.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check_for_clients(&self) -> Result<(), ConfigError> {
+        for (flag, given) in [("db", &self.db), ("policies", &self.policies)] {
+            let Some(path) = given.as_ref().filter(|path| path.is_relative()) else { continue };
+            let text = path.to_string_lossy();
+            if !text.starts_with('~') && !text.starts_with('$') {
+                let setting = Setting { flag, given: None, environment: &|_| None };
+                return Err(setting
+                    .wrong(&text, "use an absolute path or ~/…: clients start this server in any folder"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// Reads the configuration of this process.
     ///
@@ -196,7 +234,7 @@ impl Config {
         let path = |given: &Option<PathBuf>| given.clone().map(PathBuf::into_os_string);
         let setting = |flag, given| Setting { flag, given, environment };
 
-        let db = match setting("db", path(&flags.db)).path() {
+        let db = match setting("db", path(&flags.db)).path()? {
             Some(db) => db,
             None => default_db(environment)?,
         };
@@ -249,8 +287,8 @@ impl Config {
             |filter| tracing_subscriber::EnvFilter::try_new(filter).is_ok().then(|| Some(filter.to_owned())),
         )?;
         let tls = match (
-            setting("tls-cert", path(&flags.tls_cert)).path(),
-            setting("tls-key", path(&flags.tls_key)).path(),
+            setting("tls-cert", path(&flags.tls_cert)).path()?,
+            setting("tls-key", path(&flags.tls_key)).path()?,
         ) {
             (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
             (None, None) => None,
@@ -258,7 +296,7 @@ impl Config {
             (None, Some(_)) => return Err(half_of_tls("TEAM_TABLE_TLS_KEY", "TEAM_TABLE_TLS_CERT")),
         };
         let policies =
-            setting("policies", path(&flags.policies)).path().unwrap_or_else(|| default_policies(&db));
+            setting("policies", path(&flags.policies)).path()?.unwrap_or_else(|| default_policies(&db));
         Ok(Self {
             durability,
             transport,
@@ -270,7 +308,7 @@ impl Config {
             allowed_hosts: setting("allowed-hosts", text(&flags.allowed_hosts)).list()?,
             tls,
             log,
-            wasm_rustc: setting("wasm-rustc", None).path(),
+            wasm_rustc: setting("wasm-rustc", None).raw().map(PathBuf::from),
             cargo_home: environment("CARGO_HOME")
                 .map(PathBuf::from)
                 .or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cargo"))),
@@ -328,6 +366,32 @@ fn default_policies(db: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_begin_at_home_and_no_other_variable_is_replaced() {
+        let db = |given: Option<&str>, variable: Option<&str>| {
+            let flags = Flags { db: given.map(PathBuf::from), ..Flags::default() };
+            let environment = |name: &str| match name {
+                "HOME" => Some(OsString::from("/home/x")),
+                "TEAM_TABLE_DB" => variable.map(OsString::from),
+                _ => None,
+            };
+            Config::resolve(&flags, &environment).map(|config| config.db.display().to_string())
+        };
+        for written in ["~/t.db", "$HOME/t.db", "${HOME}/t.db", "t.db"] {
+            assert_eq!(db(None, Some(written)).unwrap(), "/home/x/t.db", "{written}");
+        }
+        assert_eq!(db(Some("~/t.db"), None).unwrap(), "/home/x/t.db");
+        assert_eq!(db(Some("t.db"), None).unwrap(), "t.db", "at a shell, from where one is");
+        for wrong in ["$XDG_DATA_HOME/t.db", "~bob/t.db", "/data/$USER/t.db"] {
+            let error = db(None, Some(wrong)).unwrap_err().to_string();
+            assert!(error.contains("TEAM_TABLE_DB (--db)") && error.contains("$HOME/"), "{error}");
+        }
+        let flags = |db: &str| Flags { db: Some(db.into()), ..Flags::default() };
+        assert!(flags("t.db").check_for_clients().is_err());
+        assert!(flags("~/t.db").check_for_clients().is_ok());
+        assert!(flags("/t.db").check_for_clients().is_ok());
+    }
 
     fn resolve(flags: &Flags, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let variables: Vec<(String, String)> =
@@ -387,9 +451,9 @@ mod tests {
 
     #[test]
     fn a_certificate_and_its_key_are_given_together() {
-        let (cert, key) = (("TEAM_TABLE_TLS_CERT", "c.pem"), ("TEAM_TABLE_TLS_KEY", "k.pem"));
+        let (cert, key) = (("TEAM_TABLE_TLS_CERT", "/c.pem"), ("TEAM_TABLE_TLS_KEY", "/k.pem"));
         assert_eq!(resolve(&Flags::default(), &[]).unwrap().tls, None);
-        let files = TlsFiles { cert: "c.pem".into(), key: "k.pem".into() };
+        let files = TlsFiles { cert: "/c.pem".into(), key: "/k.pem".into() };
         assert_eq!(resolve(&Flags::default(), &[cert, key]).unwrap().tls, Some(files));
         for (given, missing) in [(cert, key), (key, cert)] {
             let error = resolve(&Flags::default(), &[given, (missing.0, "")]).unwrap_err().to_string();

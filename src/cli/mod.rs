@@ -3,6 +3,7 @@
 
 mod agent;
 mod audit;
+mod backup;
 mod demo;
 mod doctor;
 mod escalation;
@@ -64,6 +65,20 @@ enum Command {
     Escalation(escalation::EscalationCommand),
     /// Play the whole story in a temporary folder: two agents, a server, a daemon, a policy swapped in the middle
     Demo,
+    /// Copy the database into a file, consistent while everything runs; `cp` of a live file is no backup
+    Backup(backup::BackupArguments),
+    /// Put such a copy back while nothing runs; what was there is kept
+    Restore(backup::RestoreArguments),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    Man {
+        /// The folder
+        dir: std::path::PathBuf,
+    },
     /// Check database, permissions, policies, port and certificate
     Doctor(doctor::DoctorArguments),
 }
@@ -146,6 +161,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), CliError> {
     let config = Config::from_process(&arguments.flags)?;
     let command = arguments.command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Serve) && config.transport == crate::config::Transport::Stdio {
+        arguments.flags.check_for_clients()?;
+        serve::greet();
+    }
     serve::set_up_logging(&config, matches!(command, Command::Serve));
     match command {
         Command::Serve => serve::run(config),
@@ -154,6 +173,14 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Policy(command) => policy::run(&config, command),
         Command::Poll(arguments) => poll::run(&config, arguments),
         Command::Escalation(command) => escalation::run(&config, command),
+        Command::Backup(arguments) => backup::backup(&config, &arguments),
+        Command::Restore(arguments) => backup::restore(&config, &arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "team-table", &mut script);
+            Ok(output::script(&script)?)
+        }
+        Command::Man { dir } => Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         Command::Demo => demo::run(&config),
         Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }

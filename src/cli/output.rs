@@ -15,6 +15,11 @@ pub(super) fn line(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{}", harmless(text))
 }
 
+/// Prints a script of ours byte for byte.
+pub(super) fn script(bytes: &[u8]) -> std::io::Result<()> {
+    std::io::stdout().lock().write_all(bytes)
+}
+
 /// The same, in colour where a person is looking.
 pub(super) fn warning(text: &str) -> std::io::Result<()> {
     if !is_terminal() {

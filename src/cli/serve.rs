@@ -1,5 +1,6 @@
 //! `serve`: the MCP server, on standard input and output or on the network.
 
+use std::io::IsTerminal;
 use std::process::exit;
 
 use tracing_subscriber::filter::filter_fn;
@@ -22,6 +23,18 @@ pub(super) fn set_up_logging(config: &Config, serving: bool) {
         fmt::layer().with_ansi(false).with_writer(|| output::LogLines).with_filter(filter_fn(mcp::loggable));
     // Only fails when logging is set up already, which is as good.
     let _ = registry().with(filter).with(lines).try_init();
+}
+
+/// Says at a terminal what this is: an MCP client needs no words, and a person typed a command that is silent.
+pub(super) fn greet() {
+    if !std::io::stdin().is_terminal() {
+        return;
+    }
+    output::complain(
+        "an MCP server on standard input and output; a client is to start it: claude mcp add team-table -- team-table",
+    );
+    output::complain("team-table demo shows in seconds what it does; team-table --help lists the commands");
+    output::complain("serving now; Ctrl-D ends");
 }
 
 pub(super) fn run(config: Config) -> Result<(), CliError> {

@@ -224,8 +224,9 @@ impl WriteTx<'_> {
             "UPDATE inbox SET read_at = NULL WHERE member_id = ?1 AND message_id IN (SELECT value FROM json_each(?2))",
             params![member_id, listed.to_string()],
         )?;
-        let now =
-            self.one("SELECT at FROM events ORDER BY id DESC LIMIT 1", [], |row| row.get(0))?.unwrap_or(0);
+        let now = self
+            .one("SELECT at FROM events WHERE id = (SELECT max(id) FROM events)", [], |row| row.get(0))?
+            .unwrap_or(0);
         for id in ids {
             let Some(message) = self.message(*id)? else { continue };
             let data = json!({ "id": id, "sender": message.sender, "recipient": message.recipient,

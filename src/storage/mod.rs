@@ -7,6 +7,7 @@
 
 mod agents;
 mod audit;
+mod backup;
 mod checkpoint;
 mod context;
 mod decisions;
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 
 pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
+pub use backup::{CopyReport, RestoreError, inspect_copy, known_schema, restore};
 pub use context::ContextWrite;
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
 pub use error::{Error, OpenError, Result};

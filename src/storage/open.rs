@@ -76,7 +76,7 @@ pub(super) fn check_version(connection: &Connection) -> Result<()> {
     if version > known() { Err(Error::Upgraded) } else { Ok(()) }
 }
 
-fn known() -> i64 {
+pub(super) fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
@@ -206,10 +206,15 @@ fn classify(path: &Path, error: Error) -> OpenError {
     }
 }
 
+/// Makes a folder, owner-only, where there is none.
+pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(folder) }
+}
+
 /// Makes the folder (0700) and the file (0600) where there are none.
 fn create_owner_only(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_folder(folder)?;
     }
     match FileOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),

@@ -74,6 +74,16 @@ pub(super) fn consistent<T>(
     done
 }
 
+/// As [`consistent`], for a file that no table is built on.
+pub(super) fn consistent_copy<T>(
+    connection: &Connection,
+    job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
+) -> Result<T> {
+    connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+    let _end = End(connection);
+    job(&ReadTx::new(connection))
+}
+
 /// Ends a transaction, whatever became of the job. (rusqlite's own would compile both statements anew each time.)
 struct End<'a>(&'a Connection);
 

@@ -11,7 +11,9 @@
               transaction is not general enough where clippy would have it instead of a closure"
 )]
 
+mod backup;
 mod cli;
+mod cli_first_steps;
 mod concurrency;
 mod contract;
 mod daemon;

@@ -369,7 +369,7 @@ fn a_set_file_says_what_differs_and_what_does_not_decide_is_named() {
     let missing = "NOT DECIDING: question-detection, rate-limit, reply-cap";
     assert!(home.succeed(&["policy", "list"]).contains(missing));
     assert!(String::from_utf8(home.run(&["doctor"]).stdout).unwrap().contains(missing));
-    let poll = String::from_utf8(home.run(&["poll", "alice", "--once"]).stdout).unwrap();
+    let poll = String::from_utf8(home.run(&["poll", "alice", "--once", "--register"]).stdout).unwrap();
     assert!(poll.contains(missing), "{poll}");
     home.succeed(&["policy", "enable", "reply-cap"]);
     assert!(home.succeed(&["policy", "list"]).contains("NOT DECIDING: question-detection, rate-limit ("));
