@@ -39,6 +39,9 @@ pub enum AppError {
         /// The operating system's words.
         reason: String,
     },
+    /// An allowed origin or host that no client can send.
+    #[error("{0}")]
+    Names(String),
     /// The certificate or its key cannot be used.
     #[error("{0}; TEAM_TABLE_TLS_CERT and TEAM_TABLE_TLS_KEY name the files")]
     Tls(#[from] mcp::TlsError),
@@ -91,6 +94,7 @@ pub fn table(config: &Config) -> Result<Table, AppError> {
 /// # Errors
 /// See [`AppError`].
 pub async fn serve(config: Config) -> Result<(), AppError> {
+    mcp::check_allowed(&config.allowed_origins, &config.allowed_hosts).map_err(AppError::Names)?;
     // Before the database: what is wrong with the files leaves nothing behind.
     let tls = config.tls.as_ref().map(|files| mcp::Tls::load(&files.cert, &files.key)).transpose()?;
     let tls = tls.map(Arc::new);

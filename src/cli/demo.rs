@@ -19,7 +19,7 @@ use crate::domain::decision::Mode;
 use crate::events::Hub;
 use crate::mcp::{Client, HttpOptions, serve_http};
 use crate::policy::set_file::{Editor, Entry};
-use crate::storage::Answer;
+use crate::storage::{Answer, ChainReport};
 use crate::tools::Table;
 
 /// Longest wait for any one thing to happen.
@@ -44,7 +44,8 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
     told?;
     folder.close()?;
     Ok(output::line(&format!(
-        "\nThat was the whole story, in {:.1} s. Everything in it is real.",
+        "\nThat was the whole story, in {:.1} s. Everything in it is real. To seat your own agent: claude mcp add team-table \
+         -- team-table",
         started.elapsed().as_secs_f64()
     ))?)
 }
@@ -137,8 +138,12 @@ async fn tell(config: &Config) -> Result<(), CliError> {
     stop.cancel();
     serving.await.map_err(broken)??;
     let db = table.db().clone();
-    let report = db.read(|tx| tx.verify_audit())?;
-    say(&format!("  table │ closes; the audit chain: {report:?}"))?;
+    match db.read(|tx| tx.verify_audit())? {
+        ChainReport::Intact { rows } => {
+            say(&format!("  table │ closes; its audit chain is whole: {rows} rows"))?;
+        }
+        ChainReport::Broken { id, .. } => return Err(broken(format!("the audit chain breaks at row {id}"))),
+    }
     table.close();
     Ok(())
 }

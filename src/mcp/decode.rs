@@ -30,6 +30,10 @@ pub(super) fn decode(text: &[u8]) -> Decoded {
     if let Ok(message) = serde_json::from_slice(text) {
         return Decoded::Message(Box::new(message));
     }
+    // JavaScript sends half of a pair where it has cut a text: the text is read as far as it is one.
+    if let Some(mended) = without_lone_surrogates(text) {
+        return decode(&mended);
+    }
     match serde_json::from_slice::<Value>(text) {
         // The parser's own words would tell a client nothing it can use.
         Err(_) => refused(&Value::Null, PARSE_ERROR, "parse error: not JSON in UTF-8"),
@@ -41,10 +45,38 @@ pub(super) fn decode(text: &[u8]) -> Decoded {
             Decoded::Nothing
         }
         Ok(value) => {
-            let id = value.get("id").filter(|id| id.is_string() || id.is_i64()).unwrap_or(&Value::Null);
+            let id = value.get("id").filter(|id| id.is_string() || id.is_number()).unwrap_or(&Value::Null);
             refused(id, INVALID_REQUEST, "invalid request: not an MCP message")
         }
     }
+}
+
+/// The text with each escaped surrogate that has no partner as U+FFFD; `None` when there is none.
+fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| -> Option<u16> {
+        let escape = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let (mut mended, mut found, mut at) = (Vec::with_capacity(text.len()), false, 0);
+    while let Some(byte) = text.get(at) {
+        let length = match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                found = true;
+                mended.extend_from_slice(b"\\ufffd");
+                at += 6;
+                continue;
+            }
+            // The character after a backslash begins no escape of its own.
+            _ if *byte == b'\\' => 2,
+            _ => 1,
+        };
+        mended.extend_from_slice(
+            text.get(at..at + length).unwrap_or_else(|| text.get(at..).unwrap_or_default()),
+        );
+        at += length;
+    }
+    found.then_some(mended)
 }
 
 /// The answer to a message of more than [`MAX_MESSAGE`] bytes, which is not read to its end.
@@ -88,6 +120,21 @@ mod tests {
         assert_eq!(refusal(br#"{"id":7}"#), (json!(7), -32_600));
         assert_eq!(refusal(br#"{"id":"a","method":"ping"}"#), (json!("a"), -32_600), "jsonrpc is missing");
         assert_eq!(refusal(br#"{"jsonrpc":"1.0","id":{},"method":"ping"}"#), (Value::Null, -32_600));
+    }
+
+    #[test]
+    fn half_a_pair_is_read_and_every_number_is_an_id() {
+        let ping = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        for cut in [r#""cut \ud83d""#, r#""\ude00 end""#, r#""\ud83d\ud83d\ude00""#] {
+            assert!(matches!(decode(ping(cut).as_bytes()), Decoded::Message(_)), "{cut}");
+        }
+        // An escaped backslash before a "u" is no escape of a character.
+        assert_eq!(without_lone_surrogates(br#""\\ud83d""#), None);
+        assert_eq!(without_lone_surrogates(br#""\ud83d\ude00""#), None);
+        for id in ["1.5", "9223372036854775808"] {
+            let expected: Value = serde_json::from_str(id).unwrap();
+            assert_eq!(refusal(ping(id).as_bytes()), (expected, -32_600), "{id}");
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod write_timeout;
 pub use client::{Client, ClientError};
 pub use http::serve_http;
 pub use options::{HttpLimits, HttpOptions};
+pub use origin::check_allowed;
 pub use stdio::{serve_lines, serve_stdio};
 pub use tls::{Tls, TlsError};
 

@@ -13,8 +13,33 @@ pub(super) fn origin_allowed(origin: &str, allowed: &[String]) -> bool {
         // `null`, the origin of sandboxed and local pages, is anybody's.
         return false;
     };
-    is_loopback(origin.host())
+    // `tauri://localhost` and its like are no pages of this machine.
+    (origin.is_web() && is_loopback(origin.host()))
         || allowed.iter().any(|allowed| normal_origin(allowed).as_ref() == Some(&origin))
+}
+
+/// Refuses settings that no request can match: an origin no browser or program sends, a host no client names.
+///
+/// # Errors
+/// What is wrong, and what is taken.
+pub fn check_allowed(origins: &[String], hosts: &[String]) -> Result<(), String> {
+    if let Some(origin) = origins.iter().find(|origin| normal_origin(origin).is_none()) {
+        return Err(format!(
+            "TEAM_TABLE_ALLOWED_ORIGINS has {origin:?}, which no client sends: use scheme://host or scheme://host:port, \
+             such as https://app.example.com or vscode-webview://NAME, without a path or wildcards"
+        ));
+    }
+    let is_host = |host: &&String| {
+        host.parse::<Authority>()
+            .is_ok_and(|authority| !authority.host().contains('*') && !host.contains('@'))
+    };
+    match hosts.iter().find(|host| !is_host(host)) {
+        Some(host) => Err(format!(
+            "TEAM_TABLE_ALLOWED_HOSTS has {host:?}, which no client sends: use a name such as table.example.com, with or \
+             without a port"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether a request to this `Host` may be served: a loopback name, or one of `allowed` with or without its
@@ -35,6 +60,10 @@ pub(super) fn host_allowed(host: &str, allowed: &[String]) -> bool {
 struct Origin(String, Authority);
 
 impl Origin {
+    fn is_web(&self) -> bool {
+        ["http", "https"].contains(&self.0.as_str())
+    }
+
     fn host(&self) -> &str {
         self.1.host()
     }
@@ -44,14 +73,15 @@ fn normal_origin(origin: &str) -> Option<Origin> {
     let uri: Uri = origin.trim_end_matches('/').to_ascii_lowercase().parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let default = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
+        "http" => Some(80),
+        "https" => Some(443),
+        // Extensions and desktop programs: vscode-webview, tauri, chrome-extension.
+        _ => None,
     };
     if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') {
         return None;
     }
-    let authority = if authority.port_u16() == Some(default) {
+    let authority = if default.is_some() && authority.port_u16() == default {
         authority.host().parse().ok()?
     } else {
         authority.clone()
@@ -68,6 +98,23 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_can_be_allowed_and_what_never_matches_is_refused() {
+        let allowed = ["vscode-webview://abc123".to_owned(), "tauri://localhost".to_owned()];
+        assert!(origin_allowed("vscode-webview://abc123", &allowed));
+        assert!(origin_allowed("tauri://localhost", &allowed));
+        assert!(!origin_allowed("tauri://localhost", &[]), "a program is no page of this machine");
+        assert!(!origin_allowed("chrome-extension://abc", &allowed));
+        let check = |origin: &str, host: &str| check_allowed(&[origin.to_owned()], &[host.to_owned()]);
+        assert!(check("https://app.example.com:8443", "table.example.com:8741").is_ok());
+        for origin in ["app.example.com", "https://app.example.com/page", "null", "*"] {
+            assert!(check(origin, "table").unwrap_err().contains("ALLOWED_ORIGINS"), "{origin}");
+        }
+        for host in ["*.example.com", "a b", "https://x"] {
+            assert!(check("https://x", host).unwrap_err().contains("ALLOWED_HOSTS"), "{host}");
+        }
+    }
 
     #[test]
     fn pages_of_this_machine_pass_and_foreign_ones_do_not() {

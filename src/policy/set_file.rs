@@ -113,7 +113,12 @@ pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     let path = dir.join(SET_FILE);
     let Some(file) = open_guarded(&path)? else { return Ok(None) };
     let mut text = String::new();
-    file.take(MAX_SET_FILE).read_to_string(&mut text).map_err(PolicyError::io("read", &path))?;
+    file.take(MAX_SET_FILE + 1).read_to_string(&mut text).map_err(PolicyError::io("read", &path))?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_SET_FILE {
+        // Cut short, it might still be read, as another set.
+        let message = format!("it has more than {} KiB, the most that is read", MAX_SET_FILE / 1024);
+        return Err(PolicyError::SetFile { position: None, message });
+    }
     Ok(Some(text))
 }
 
@@ -301,6 +306,15 @@ mod tests {
         let names: Vec<_> = built_in().into_iter().map(|entry| (entry.name, entry.mode)).collect();
         assert_eq!(names.len(), 4);
         assert!(names.iter().all(|(name, mode)| is_name(name) && *mode == Mode::Enforce));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused_and_not_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
+        let comment = "#".repeat(usize::try_from(MAX_SET_FILE).unwrap());
+        std::fs::write(dir.path().join(SET_FILE), format!("{one}{comment}")).unwrap();
+        assert!(read(dir.path()).unwrap_err().to_string().contains("more than 1024 KiB"));
     }
 
     #[test]

@@ -177,6 +177,14 @@ impl Db {
         self.inner.commits.clone()
     }
 
+    /// Refuses when the path no longer leads to the open file. One `stat`.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`].
+    pub fn check_place(&self) -> Result<()> {
+        self.inner.file.check()
+    }
+
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {

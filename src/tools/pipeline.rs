@@ -5,7 +5,7 @@ mod refused;
 mod targets;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -31,6 +31,9 @@ use targets::Recipients;
 /// committed, so the table moves on; a caller so unlucky may simply try again.
 const MAX_ROUNDS: usize = 200;
 
+/// How long a write that went through answers the readiness probe: anyone may ask, and a commit costs an fsync.
+const READY_FOR: Duration = Duration::from_secs(1);
+
 /// How the table is set up.
 #[derive(Debug, Clone)]
 pub struct TableOptions {
@@ -52,6 +55,8 @@ struct Inner {
     hub: Hub,
     options: TableOptions,
     metrics: Metrics,
+    /// When a write last proved that the database can be written.
+    proven: Mutex<Option<Instant>>,
     /// Digest of the last policy set that this process has described in the database.
     described: Mutex<String>,
 }
@@ -150,6 +155,7 @@ impl Table {
                 hub,
                 options,
                 metrics: Metrics::default(),
+                proven: Mutex::default(),
                 described: Mutex::default(),
             }),
         }
@@ -624,8 +630,18 @@ impl Table {
     /// # Errors
     /// What keeps it from being written, for the operator.
     pub async fn ready(&self) -> Result<(), String> {
-        let db = self.inner.db.clone();
-        let probe = tokio::task::spawn_blocking(move || db.write(|tx| tx.probe()));
+        let table = self.clone();
+        let probe = tokio::task::spawn_blocking(move || {
+            table.inner.db.check_place()?;
+            // Held meanwhile: of many that ask at once, one writes.
+            let mut proven = table.inner.proven.lock();
+            if proven.is_none_or(|at| at.elapsed() > READY_FOR) {
+                *proven = None;
+                table.inner.db.write(|tx| tx.probe())?;
+                *proven = Some(Instant::now());
+            }
+            Ok::<_, storage::Error>(())
+        });
         match probe.await {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

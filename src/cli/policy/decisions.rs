@@ -5,11 +5,11 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CliError, audit, output};
+use super::{CliError, audit, one_line, output};
 use crate::app;
 use crate::config::Config;
 use crate::domain::clock;
-use crate::domain::decision::{Answer, Verdict};
+use crate::domain::decision::{Answer, Outcome, Verdict};
 use crate::domain::refusal::Refusal;
 use crate::policy::{Loader, Manifest, Policy, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
@@ -55,7 +55,13 @@ pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliErr
         return Ok(output::json(&json!({ "decisions": rows }))?);
     }
     let rows = rows.into_iter().map(|row| {
-        let why = [row.policy, row.code, row.message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let failed = row.verdicts.iter().find_map(|verdict| match &verdict.answer {
+            Answer::Error { detail, .. } => Some(one_line(detail)),
+            _ => None,
+        });
+        let failed = failed.filter(|_| row.outcome == Outcome::Error.as_str());
+        let why = [row.policy, row.code, row.message, failed];
+        let why = why.into_iter().flatten().collect::<Vec<_>>().join(": ");
         let outcome =
             if row.outcome == "allow" && !row.done { "allow, not done".into() } else { row.outcome };
         [row.id.to_string(), clock::format(row.at), row.agent, row.action, outcome, why]
