@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
+use super::processes::{self, Process};
 use super::{CliError, output};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
@@ -73,6 +74,7 @@ pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), Cl
 }
 
 fn database(config: &Config, findings: &mut Vec<Finding>) {
+    findings.extend(processes(&config.db));
     if !config.db.exists() {
         findings.push(Finding::good(
             "database",
@@ -110,6 +112,30 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
         ),
         Err(error) => Finding::bad("audit chain", error, "see integrity"),
     });
+}
+
+/// Other processes at this table that keep it from working.
+fn processes(db: &Path) -> Vec<Finding> {
+    let lost = processes::with_a_lost_file(db).into_iter().map(|Process { pid, program }| {
+        Finding::bad(
+            "processes",
+            format!(
+                "process {pid} ({program}) still uses a file that was removed from {} or replaced there",
+                db.display()
+            ),
+            format!("restart that client or server, or end it: kill {pid}"),
+        )
+    });
+    let stopped = processes::stopped_writer(db).map(|Process { pid, program }| {
+        Finding::bad(
+            "processes",
+            format!(
+                "process {pid} ({program}) is suspended and holds the write lock: every change waits for it"
+            ),
+            format!("let it go on: kill -CONT {pid}; or end it: kill -KILL {pid}"),
+        )
+    });
+    lost.chain(stopped).collect()
 }
 
 fn writable(db: &Db) -> Finding {

@@ -10,6 +10,7 @@ mod escalation;
 mod output;
 mod policy;
 mod poll;
+mod processes;
 mod serve;
 
 use std::process::ExitCode;

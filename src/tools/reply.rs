@@ -124,7 +124,8 @@ pub(super) fn refusal_of(error: Error) -> Refusal {
         Error::Busy => Refusal::new(
             Code::Unavailable,
             "the database is busy; nothing was changed",
-            "try the same call again in a moment",
+            "try the same call again in a moment; if it stays so, your operator's `team-table doctor` names the process \
+             that holds it",
         ),
         Error::Unwritable(reason) => {
             tracing::error!(%reason, "the database cannot be written");

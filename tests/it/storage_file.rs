@@ -2,13 +2,16 @@
 //! a schema that a newer program has changed.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::json;
 use team_table::storage::{Db, OpenOptions};
 
-use crate::harness::Desk;
+use crate::harness::{Desk, Home, PATIENCE};
 
 /// The POSIX locks that this process holds on a file, as the kernel lists them.
 fn locks(file: &Path) -> usize {
@@ -112,4 +115,55 @@ fn the_readiness_probe_writes_at_most_once_a_second() {
     // However slow the machine is: one write for each second that it took, and one more.
     let writes = *commits.borrow() - before;
     assert!(writes < 100, "{writes} commits for 200 questions");
+}
+
+/// A process that is suspended with the write lock in its hands, and one that goes on with a file that is gone.
+#[test]
+fn the_doctor_names_the_process_that_holds_others_up() {
+    let home = Home::unlimited();
+    let mut server = home.start();
+    server.join("alice");
+    let mut writer = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "storage_file::a_process_that_holds_the_write_lock", "--ignored", "--nocapture"])
+        .env("TEAM_TABLE_TEST_OUTSIDE", home.db())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("holds it")));
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &writer.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let doctor = || String::from_utf8(home.run(&["doctor"]).stdout).unwrap();
+    let end = Instant::now() + PATIENCE;
+    let said = format!("process {} (", writer.id());
+    while !doctor().contains(&said) {
+        assert!(Instant::now() < end, "{}", doctor());
+    }
+    let found = doctor();
+    assert!(
+        found.contains("is suspended and holds the write lock") && found.contains("kill -CONT"),
+        "{found}"
+    );
+    signal("-CONT");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    // Now the file goes, under the server.
+    fs::remove_file(home.db()).unwrap();
+    let found = doctor();
+    assert!(found.contains("still uses a file that was removed"), "{found}");
+}
+
+/// Not a test by itself: the other process of the test above.
+#[test]
+#[ignore = "run by the_doctor_names_the_process_that_holds_others_up, in a process of its own"]
+fn a_process_that_holds_the_write_lock() {
+    let outside = rusqlite::Connection::open(std::env::var("TEAM_TABLE_TEST_OUTSIDE").unwrap()).unwrap();
+    outside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    println!("holds it");
+    // Until the other side ends it.
+    let _ = std::io::stdin().read_line(&mut String::new());
 }
