@@ -36,16 +36,34 @@ pub(super) struct LineTransport<R, W> {
     refusal: Option<JoinHandle<io::Result<()>>>,
     output: Output<W>,
     stop: CancellationToken,
+    /// What the end of the input waits for, until it is begun.
+    settle: Option<Box<dyn FnOnce() -> JoinHandle<()> + Send>>,
+    settling: Option<JoinHandle<()>>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
-    pub(super) fn new(input: R, output: W, stop: CancellationToken) -> Self {
+    /// `settle` begins what the end of the input waits for: what was read before it can be answered then.
+    pub(super) fn new(
+        input: R,
+        output: W,
+        stop: CancellationToken,
+        settle: impl FnOnce() -> JoinHandle<()> + Send + 'static,
+    ) -> Self {
         let output = Output {
             writer: Arc::new(Mutex::new(output)),
             unwritten: Arc::new(Semaphore::new(MAX_UNWRITTEN)),
             stop: stop.clone(),
         };
-        Self { input: BufReader::new(input), line: Vec::new(), skipping: false, refusal: None, output, stop }
+        Self {
+            input: BufReader::new(input),
+            line: Vec::new(),
+            skipping: false,
+            refusal: None,
+            output,
+            stop,
+            settle: Some(Box::new(settle)),
+            settling: None,
+        }
     }
 
     /// Moves input to `self.line` up to the end of the line. Cancel-safe: nothing is awaited between taking
@@ -132,6 +150,15 @@ where
                 Ok(Line::Whole) => decode(&self.line),
                 Ok(Line::TooLong) => Decoded::Refused(too_long()),
                 Ok(Line::End) => {
+                    if let Some(settle) = self.settle.take() {
+                        self.settling = Some(settle());
+                    }
+                    if let Some(settling) = &mut self.settling {
+                        tokio::select! {
+                            _ = settling => {}
+                            () = stop.cancelled() => {}
+                        }
+                    }
                     stop.cancel();
                     return None;
                 }

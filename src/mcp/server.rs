@@ -173,7 +173,8 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         // Everything fits the first page, so no cursor was ever handed out.
-        if request.is_some_and(|page| page.cursor.is_some()) {
+        // An empty one is how some clients leave it out.
+        if request.and_then(|page| page.cursor).is_some_and(|cursor| !cursor.is_empty()) {
             return Err(ErrorData::invalid_params("unknown cursor", None));
         }
         Ok(ListToolsResult::with_all_items(TOOLS.clone()))

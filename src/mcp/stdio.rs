@@ -19,6 +19,9 @@ use crate::tools::Table;
 /// within a second all the same. A long poll is cut off; what it would have returned stays unread.
 const DRAIN: Duration = Duration::from_millis(700);
 
+/// Longest wait for the policies at the end of the input.
+const FIRST_LOAD: Duration = Duration::from_mins(1);
+
 /// How often we look whether the process that started us still lives. Its end usually closes our input too,
 /// but not if another of its children inherited the other side of the pipe.
 #[cfg(unix)]
@@ -55,8 +58,16 @@ pub async fn serve_lines<R, W>(
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
+    let policies = table.clone();
     let server = Server::stdio(table, token);
-    let transport = LineTransport::new(input, output, stop.clone());
+    // On a fresh installation compiling the policies takes seconds, and calls that were piped in wait for them: the end of
+    // the input must not cut them off, nor the next start find nothing compiled again.
+    let settle = move || {
+        tokio::task::spawn_blocking(move || {
+            let _ = policies.policies().wait_for(FIRST_LOAD, |_| true);
+        })
+    };
+    let transport = LineTransport::new(input, output, stop.clone(), settle);
     // Without rmcp's handshake: its state machine ends the process when the first line is a notification and
     // refuses a call that comes before `initialize`. Ours answers both, as over HTTP.
     let mut serving = pin!(serve_directly(server, transport, None).waiting());

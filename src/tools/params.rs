@@ -47,8 +47,17 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> 
             .map_err(|_| D::Error::custom(format!("{:?} is not a list, nor JSON for one", short(&text))))?,
         other => other,
     };
-    serde_json::from_value(value)
-        .map_err(|error| D::Error::custom(format!("not a list of the right kind: {error}")))
+    let read = serde_json::from_value(value.clone());
+    // Numbers are taken as text here as well as alone.
+    let read = read.or_else(|error| {
+        let items = value.as_array().into_iter().flatten();
+        let numbers = items.map(|item| match item {
+            Value::String(text) => text.trim().parse::<i64>().map_or_else(|_| item.clone(), Value::from),
+            other => other.clone(),
+        });
+        serde_json::from_value(numbers.collect()).map_err(|_| error)
+    });
+    read.map_err(|error| D::Error::custom(format!("not a list of the right kind: {error}")))
 }
 
 /// A whole number that came with a decimal point, such as `3.0`.
@@ -78,8 +87,13 @@ pub(super) fn parse<P: DeserializeOwned>(
     schema: &Map<String, Value>,
 ) -> Result<P, Refusal> {
     let given = arguments.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    serde_json::from_value(Value::Object(given))
-        .map_err(|error| Refusal::invalid(format!("wrong arguments: {}", brief(&error)), expected(schema)))
+    serde_path_to_error::deserialize(Value::Object(given)).map_err(|error| {
+        let path = error.path().to_string();
+        // An unknown name is in the message already, cut short.
+        let known = schema.get("properties").and_then(|all| all.get(path.split(['.', '[']).next()?));
+        let place = known.map_or_else(String::new, |_| format!("{path}: "));
+        Refusal::invalid(format!("wrong arguments: {place}{}", brief(error.inner())), expected(schema))
+    })
 }
 
 /// What serde says, without most of an argument that it repeats.
@@ -119,11 +133,14 @@ mod tests {
         peek: bool,
         #[serde(default, deserialize_with = "list")]
         tags: Vec<String>,
+        #[serde(default, deserialize_with = "list")]
+        ids: Vec<i64>,
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "a test takes a json!() as it is")]
     fn sample(value: Value) -> Result<Sample, Refusal> {
-        parse(value.as_object().unwrap().clone(), &Map::new())
+        let schema = json!({ "properties": { "id": {}, "peek": {}, "tags": {}, "ids": {} } });
+        parse(value.as_object().unwrap().clone(), schema.as_object().unwrap())
     }
 
     #[test]
@@ -133,6 +150,7 @@ mod tests {
         let read = sample(json!({ "id": null, "tags": ["a"] })).unwrap();
         assert_eq!((read.id, read.peek, read.tags.len()), (None, false, 1));
         assert_eq!(sample(json!({ "id": 3.0 })).unwrap().id, Some(3));
+        assert_eq!(sample(json!({ "ids": ["4", 5, " 6 "] })).unwrap().ids, [4, 5, 6]);
     }
 
     #[test]
@@ -143,6 +161,8 @@ mod tests {
             (json!({ "peek": 1 }), "a number is not true or false"),
             (json!({ "tags": "a" }), "is not a list"),
             (json!({ "tags": [1] }), "not a list of the right kind"),
+            (json!({ "tags": [1] }), "wrong arguments: tags: "),
+            (json!({ "id": "x" }), "wrong arguments: id: "),
             (json!({ "tagz": [] }), "unknown field `tagz`"),
         ] {
             let refusal = sample(value.clone()).unwrap_err();

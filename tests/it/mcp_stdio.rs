@@ -97,6 +97,19 @@ impl Drop for Process {
     }
 }
 
+/// As with `printf … | team-table` right after the installation: compiling the policies takes longer than the input.
+#[test]
+fn what_was_piped_in_is_answered_on_a_fresh_installation() {
+    let mut process = Process::start();
+    process.say(call(1, "register", json!({"name": "alice"})));
+    process.say(call(2, "list_tasks", json!({"status": "nonsense"})));
+    let (replies, status) = process.end();
+    assert_eq!(status, Some(0));
+    let answered: Vec<_> = replies.iter().map(|reply| (&reply["id"], reply["result"].is_object())).collect();
+    assert_eq!(answered.len(), 2, "{replies:?}");
+    assert!(answered.iter().all(|(_, is_result)| *is_result), "{replies:?}");
+}
+
 #[test]
 fn a_notification_or_a_call_may_come_first() {
     let mut process = Process::start();
