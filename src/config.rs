@@ -98,6 +98,8 @@ pub struct Config {
     pub log: Option<String>,
     /// The compiler of `policy build`, where it is not the one on the path (`TEAM_TABLE_WASM_RUSTC`; has no flag).
     pub wasm_rustc: Option<PathBuf>,
+    /// Colour nothing (`NO_COLOR`, any value but an empty one: no-color.org).
+    pub no_color: bool,
     /// Where cargo keeps the sources of libraries.
     pub cargo_home: Option<PathBuf>,
 }
@@ -309,6 +311,7 @@ impl Config {
             tls,
             log,
             wasm_rustc: setting("wasm-rustc", None).raw().map(PathBuf::from),
+            no_color: environment("NO_COLOR").is_some_and(|value| !value.is_empty()),
             cargo_home: environment("CARGO_HOME")
                 .map(PathBuf::from)
                 .or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cargo"))),

@@ -161,6 +161,9 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), CliError> {
     let config = Config::from_process(&arguments.flags)?;
+    if config.no_color {
+        output::without_colour();
+    }
     let command = arguments.command.unwrap_or(Command::Serve);
     if matches!(command, Command::Serve) && config.transport == crate::config::Transport::Stdio {
         arguments.flags.check_for_clients()?;

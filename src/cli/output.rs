@@ -2,12 +2,21 @@
 //! that leaves here moves the cursor, changes a colour or turns the reading direction.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::domain::clock::Millis;
+
+/// Whether nothing is coloured.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// Colours nothing from here on.
+pub(super) fn without_colour() {
+    PLAIN.store(true, Ordering::Relaxed);
+}
 
 /// Prints a line of ours, or several. What is in them from others has its line breaks taken by [`visible`] before: here they
 /// are kept.
@@ -22,7 +31,7 @@ pub(super) fn script(bytes: &[u8]) -> std::io::Result<()> {
 
 /// The same, in colour where a person is looking.
 pub(super) fn warning(text: &str) -> std::io::Result<()> {
-    if !is_terminal() {
+    if PLAIN.load(Ordering::Relaxed) || !is_terminal() {
         return line(text);
     }
     writeln!(std::io::stdout().lock(), "\u{1b}[1;33m{}\u{1b}[0m", harmless(text))

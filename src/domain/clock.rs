@@ -81,8 +81,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Reads what a person writes for "since": `90s`, `30m`, `12h`, `7d` (back from `now`), or a date
-/// `2026-11-22` (its beginning, UTC). `None` for anything else.
+/// Reads what a person writes for "since": `90s`, `30m`, `12h`, `7d` (back from `now`), a time as this program prints it
+/// (`2026-11-22T09:30:00.000+00:00`), or a date `2026-11-22` (its beginning, UTC). `None` for anything else.
 #[must_use]
 pub fn parse_since(text: &str, now: Millis) -> Option<Millis> {
     let text = text.trim();
@@ -98,20 +98,11 @@ pub fn parse_since(text: &str, now: Millis) -> Option<Millis> {
             return Some(now - i64::from(number) * unit);
         }
     }
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u32>().ok().map(i64::from));
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let at = days_from_civil(year, month, day) * DAY;
-    // A date that does not exist comes back as another one.
-    (civil_from_days(at / DAY) == (year, month, day)).then_some(at)
-}
-
-/// The reverse of [`civil_from_days`], by the same author's algorithm.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let date: jiff::civil::Date = text.parse().ok()?;
+    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 #[cfg(test)]
@@ -125,6 +116,12 @@ mod tests {
         assert_eq!(parse_since("7d", now), Some(now - 7 * DAY));
         assert_eq!(parse_since("2026-11-22", now).map(format).unwrap(), "2026-11-22T00:00:00.000+00:00");
         assert_eq!(parse_since("2000-02-29", now).map(format).unwrap(), "2000-02-29T00:00:00.000+00:00");
+        // Every time that is printed can be given back.
+        assert_eq!(parse_since(&format(now), 0), Some(now));
+        assert_eq!(
+            parse_since("2026-11-22T10:29:59+01:00", 0).map(format).unwrap(),
+            "2026-11-22T09:29:59.000+00:00"
+        );
         for wrong in ["", "d", "7", "7w", "-1d", "2026-02-30", "2026-13-01", "yesterday", "é"] {
             assert_eq!(parse_since(wrong, now), None, "{wrong:?}");
         }
