@@ -98,7 +98,11 @@ impl Agent {
             .await?;
         let text = inbox.pointer("/messages/0/content").and_then(Value::as_str);
         let text = text.ok_or_else(|| broken(format!("no message for {}", self.name)))?;
-        say(&format!("{:>7} │ ← {text}", self.name))?;
+        let mut lines = text.lines();
+        say(&format!("{:>7} │ ← {}", self.name, lines.next().unwrap_or_default()))?;
+        for line in lines {
+            say(&format!("        │   {line}"))?;
+        }
         Ok(text.to_owned())
     }
 
@@ -174,6 +178,8 @@ async fn work_together(ada: &Agent, ben: &Agent) -> Result<(), CliError> {
     let done = json!({ "agent_name": "ben", "task_id": task.get("id"), "status": "done", "result": "two bugs, both fixed" });
     ben.call("update_task", done).await?;
     say("    ben │ finishes it: two bugs, both fixed")?;
+    // The table tells who posted it.
+    ada.hear().await?;
     ben.tell("ada", "The parser is reviewed.").await?;
     ada.hear().await?;
     Ok(())

@@ -29,3 +29,13 @@ fn a_server_for_clients_refuses_a_database_that_depends_on_the_folder() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("use an absolute path or ~/"), "{said}");
 }
+
+#[test]
+fn the_demo_tells_its_story_to_the_end() {
+    let home = Home::new();
+    let story = home.succeed(&["demo"]);
+    assert!(
+        story.contains("its audit chain is whole") && story.contains("That was the whole story"),
+        "{story}"
+    );
+}
