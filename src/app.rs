@@ -13,7 +13,7 @@ use crate::config::{Config, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::mcp;
-use crate::policy::{HostConfig, PolicyError, PolicyHost, PolicySet, SetStatus};
+use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
 use crate::tools::{Table, TableOptions};
 
@@ -58,7 +58,19 @@ pub fn open_db(config: &Config) -> Result<Db, OpenError> {
     Db::open(&config.db, OpenOptions { durability: config.durability, ..OpenOptions::default() })
 }
 
-/// Starts the policies of a configuration; returns before they are loaded.
+/// Opens the database of a configuration for a command that looks at a table: it makes none.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open_existing_db(config: &Config) -> Result<Db, OpenError> {
+    if config.db.exists() {
+        open_db(config)
+    } else {
+        Err(OpenError::Missing { path: config.db.display().to_string() })
+    }
+}
+
+/// Starts the policies of a configuration, and makes its policy directory; returns before they are loaded.
 ///
 /// # Errors
 /// When the engine cannot be made.
@@ -69,12 +81,34 @@ pub fn start_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
     if let Err(error) = made {
         tracing::debug!(%error, "the policy directory cannot be made");
     }
+    look_at_policies(config)
+}
+
+/// As [`start_policies`], for a command that looks at a table: where there is no table yet, nothing is made.
+///
+/// # Errors
+/// When the engine cannot be made.
+pub fn look_at_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
+    let kept = has_table(config);
     PolicyHost::start(HostConfig {
         dir: config.policies.clone(),
-        cache_dir: config.policy_cache(),
-        state_dir: config.policy_state(),
+        cache_dir: kept.then(|| config.policy_cache()),
+        state_dir: kept.then(|| config.policy_state()),
         clock: Arc::new(|| Clock::System.now()),
     })
+}
+
+/// What loads modules for a command that looks at them: where there is no table yet, no compiled code is kept.
+///
+/// # Errors
+/// When the engine cannot be made.
+pub fn policy_loader(config: &Config) -> Result<Loader, PolicyError> {
+    Loader::new(has_table(config).then(|| config.policy_cache()).as_deref())
+}
+
+/// Whether a table was ever started here.
+fn has_table(config: &Config) -> bool {
+    config.db.exists() || config.policies.exists()
 }
 
 /// Puts a table together on the current tokio runtime.

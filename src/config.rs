@@ -11,46 +11,47 @@ use crate::storage::Durability;
 
 /// The flags every command takes. Each has an environment variable of the same name.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Server options")]
 pub struct Flags {
     /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub db: Option<PathBuf>,
+    /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// Log filter, such as debug or `team_table::policy=debug` [env: `TEAM_TABLE_LOG`] [default: info for serve, error for the other commands]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILTER")]
+    pub log: Option<String>,
     /// stdio, sse or streamable-http; the last two start one HTTP server [env: `TEAM_TABLE_TRANSPORT`] [default: stdio]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub transport: Option<String>,
     /// Address to listen on [env: `TEAM_TABLE_HOST`] [default: 0.0.0.0]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub host: Option<String>,
     /// Port to listen on [env: `TEAM_TABLE_PORT`] [default: 8741]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub port: Option<String>,
     /// true or false: whether every call must carry a token [env: `TEAM_TABLE_REQUIRE_TOKENS`] [default: true]
-    #[arg(long, global = true, value_name = "BOOL")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "BOOL")]
     pub require_tokens: Option<String>,
     /// The agent's token, for stdio clients; better in the environment, where `ps` does not show it [env: `TEAM_TABLE_TOKEN`]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub token: Option<String>,
-    /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub policies: Option<PathBuf>,
     /// Browser origins let through besides loopback, separated by commas [env: `TEAM_TABLE_ALLOWED_ORIGINS`]
-    #[arg(long, global = true, value_name = "LIST")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "LIST")]
     pub allowed_origins: Option<String>,
     /// Names the Host header may carry besides loopback ones, separated by commas [env: `TEAM_TABLE_ALLOWED_HOSTS`]
-    #[arg(long, global = true, value_name = "LIST")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "LIST")]
     pub allowed_hosts: Option<String>,
     /// Certificate, with those that vouch for it, PEM: the network transports then speak https only [env: `TEAM_TABLE_TLS_CERT`]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key, PEM, readable by its owner only; SIGHUP reads both again [env: `TEAM_TABLE_TLS_KEY`]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
     /// full (survives a power cut) or normal (faster) [env: `TEAM_TABLE_DURABILITY`] [default: full]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub durability: Option<String>,
-    /// Log filter, such as debug or `team_table::policy=debug` [env: `TEAM_TABLE_LOG`] [default: info for serve, error for the other commands]
-    #[arg(long, global = true, value_name = "FILTER")]
-    pub log: Option<String>,
 }
 
 /// How clients reach the table.

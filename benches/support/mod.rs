@@ -257,8 +257,8 @@ pub(crate) fn policy_cache() -> PathBuf {
 pub(crate) fn policies(dir: &Path, cache_dir: &Path) -> PolicyHost {
     let host = PolicyHost::start(HostConfig {
         dir: dir.join("policies"),
-        cache_dir: cache_dir.to_owned(),
-        state_dir: dir.join("policy-state"),
+        cache_dir: Some(cache_dir.to_owned()),
+        state_dir: Some(dir.join("policy-state")),
         clock: Arc::new(|| Clock::System.now()),
     });
     let host = host.unwrap();

@@ -19,9 +19,6 @@ pub(super) enum AgentCommand {
         /// Also those who have left
         #[arg(long)]
         all: bool,
-        /// For programs
-        #[arg(long)]
-        json: bool,
     },
     /// Give a member a role that survives re-registration (admin and lead are only given here)
     Grant {
@@ -43,13 +40,13 @@ pub(super) enum AgentCommand {
 }
 
 pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError> {
-    let db = app::open_db(config)?;
+    let db = app::open_existing_db(config)?;
     let now = Clock::System.now();
     match command {
-        AgentCommand::List { all, json } => {
+        AgentCommand::List { all } => {
             let members = db.read(|tx| tx.members(all))?;
             let views: Vec<MemberView> = members.iter().map(|member| member.view(now)).collect();
-            if json {
+            if output::is_json() {
                 return Ok(output::json(&json!({ "members": views }))?);
             }
             let rows = members.iter().zip(&views).map(|(member, view)| {
@@ -60,16 +57,18 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
                     view.name.clone(),
                     role,
                     state.into(),
-                    view.last_heartbeat.clone(),
+                    output::local_time(member.last_heartbeat),
                     view.capabilities.join(", "),
                 ]
             });
-            output::table(["NAME", "ROLE", "STATE", "LAST SEEN", "CAPABILITIES"], rows, "no members yet")?;
+            let header = ["NAME", "ROLE", "STATE", "LAST SEEN", "CAPABILITIES"];
+            output::table(header, &["CAPABILITIES"], rows, "no members yet")?;
         }
         AgentCommand::Grant { name, role } => {
             check_known(config, &role)?;
             let member = db.write(move |tx| tx.grant(&name, &role, now))?;
-            output::line(&format!("{} is now {}", member.name, member.role))?;
+            let text = format!("{} is now {}", member.name, member.role);
+            output::done(&json!({ "name": member.name, "role": member.role }), &text)?;
         }
         AgentCommand::Revoke { name } => {
             let shown = name.clone();
@@ -83,13 +82,15 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
                 )));
             }
             let tokens = db.write(move |tx| tx.revoke(&name, now))?;
-            output::line(&format!("{shown} is off the table, {tokens} token(s) revoked"))?;
+            let text = format!("{shown} is off the table, {tokens} token(s) revoked");
+            output::done(&json!({ "name": shown, "tokens_revoked": tokens }), &text)?;
         }
         AgentCommand::RotateToken { name } => {
             let token = Token::mint()?;
-            let hash = token.hash();
+            let (hash, secret) = (token.hash(), token.reveal());
+            let shown = name.clone();
             db.write(move |tx| tx.rotate_token(&name, &hash, now))?;
-            output::line(&token.reveal())?;
+            output::done(&json!({ "name": shown, "token": secret }), &secret)?;
         }
     }
     Ok(())

@@ -3,10 +3,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::listing::Listing;
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::domain::clock::{self, Clock};
+use crate::domain::clock;
 use crate::storage::{AuditFilter, AuditRow, ChainReport};
 
 #[derive(Debug, Subcommand)]
@@ -19,33 +20,11 @@ pub(super) enum AuditCommand {
         /// Only this action, such as `send_message`
         #[arg(long)]
         action: Option<String>,
-        /// Only since then: 90s, 30m, 12h, 7d or a date 2026-11-22
-        #[arg(long)]
-        since: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// For programs
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        listing: Listing,
     },
     /// Walk the whole chain and name the first row that does not follow
-    Verify {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// Reads a `--since`.
-pub(super) fn since(text: Option<&str>) -> Result<Option<i64>, CliError> {
-    let Some(text) = text else { return Ok(None) };
-    let at = clock::parse_since(text, Clock::System.now());
-    at.map(Some).ok_or_else(|| {
-        CliError::Usage(format!(
-            "--since {text:?} is not a time: use 90s, 30m, 12h, 7d or a date such as 2026-11-22"
-        ))
-    })
+    Verify,
 }
 
 pub(super) fn as_json(row: &AuditRow) -> Value {
@@ -59,26 +38,28 @@ pub(super) fn as_json(row: &AuditRow) -> Value {
 
 pub(super) fn run(config: &Config, command: AuditCommand) -> Result<(), CliError> {
     match command {
-        AuditCommand::List { agent, action, since: from, limit, json } => {
-            let filter = AuditFilter { agent, action, since: since(from.as_deref())?, limit: limit.into() };
-            let rows = app::open_db(config)?.read(|tx| tx.audit_rows(&filter))?;
-            if json {
+        AuditCommand::List { agent, action, listing } => {
+            let filter =
+                AuditFilter { agent, action, since: listing.from.since, limit: listing.limit.into() };
+            let rows = app::open_existing_db(config)?.read(|tx| tx.audit_rows(&filter))?;
+            if output::is_json() {
                 let rows: Vec<Value> = rows.iter().map(as_json).collect();
                 return Ok(output::json(&json!({ "rows": rows }))?);
             }
             let rows = rows.into_iter().map(|row| {
                 let target = format!("{} {}", row.target_type, row.target_id);
-                [row.id.to_string(), clock::format(row.at), row.agent, row.action, target, row.details]
+                [row.id.to_string(), output::local_time(row.at), row.agent, row.action, target, row.details]
             });
-            output::table(["ID", "TIME", "AGENT", "ACTION", "TARGET", "DETAILS"], rows, "nothing to show")?;
+            let header = ["ID", "TIME", "AGENT", "ACTION", "TARGET", "DETAILS"];
+            output::table(header, &["DETAILS"], rows, "nothing to show")?;
         }
-        AuditCommand::Verify { json } => {
-            let report = app::open_db(config)?.read(|tx| tx.verify_audit())?;
+        AuditCommand::Verify => {
+            let report = app::open_existing_db(config)?.read(|tx| tx.verify_audit())?;
             let (intact, broken, sound) = match report {
                 ChainReport::Intact { rows } => (true, None, rows),
                 ChainReport::Broken { id, sound } => (false, Some(id), sound),
             };
-            if json {
+            if output::is_json() {
                 output::json(&json!({ "intact": intact, "sound_rows": sound, "first_broken_row": broken }))?;
             } else if let Some(id) = broken {
                 output::line(&format!(

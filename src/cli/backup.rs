@@ -15,18 +15,12 @@ use crate::storage::{ChainReport, CopyReport, inspect_copy, known_schema, restor
 pub(super) struct BackupArguments {
     /// The copy; it must not be there yet
     file: PathBuf,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArguments {
     /// A copy that `backup` made
     file: PathBuf,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// The manifest of a copy lies beside it.
@@ -50,10 +44,7 @@ fn sound(copy: &Path, report: &CopyReport) -> Result<u64, CliError> {
 
 pub(super) fn backup(config: &Config, arguments: &BackupArguments) -> Result<(), CliError> {
     let file = &arguments.file;
-    if !config.db.exists() {
-        return Err(CliError::Usage(format!("there is no database at {}", config.db.display())));
-    }
-    app::open_db(config)?.back_up(file)?;
+    app::open_existing_db(config)?.back_up(file)?;
     let report = inspect_copy(file)?;
     let rows = sound(file, &report)?;
     let manifest = json!({
@@ -65,7 +56,7 @@ pub(super) fn backup(config: &Config, arguments: &BackupArguments) -> Result<(),
         "blake3": report.digest,
     });
     std::fs::write(manifest_of(file), format!("{manifest:#}\n"))?;
-    if arguments.json {
+    if output::is_json() {
         return Ok(output::json(&manifest)?);
     }
     Ok(output::line(&format!(
@@ -101,7 +92,7 @@ pub(super) fn restore(config: &Config, arguments: &RestoreArguments) -> Result<(
     }
     let kept = put_back(file, &config.db, Clock::System.now())
         .map_err(|error| CliError::Usage(error.to_string()))?;
-    if arguments.json {
+    if output::is_json() {
         return Ok(output::json(&json!({ "database": config.db, "audit_rows": rows, "kept": kept }))?);
     }
     let kept = kept.map(|kept| format!("; what was there is kept as {}", kept.display())).unwrap_or_default();

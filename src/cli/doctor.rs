@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
@@ -13,20 +12,13 @@ use super::processes::{self, Process};
 use super::{CliError, output};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
-use crate::domain::clock::{self, Clock};
+use crate::domain::clock::Clock;
 use crate::mcp::Tls;
 use crate::policy::Source;
 use crate::storage::{ChainReport, Db};
 
 /// Longest wait for the policies to load.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-#[derive(Debug, Args)]
-pub(super) struct DoctorArguments {
-    /// For programs
-    #[arg(long)]
-    json: bool,
-}
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
@@ -48,7 +40,7 @@ impl Finding {
     }
 }
 
-pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), CliError> {
+pub(super) fn run(config: &Config) -> Result<(), CliError> {
     let mut findings = Vec::new();
     database(config, &mut findings);
     findings.push(policies(config));
@@ -59,7 +51,7 @@ pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), Cl
         findings.push(certificate(files));
     }
     let ok = findings.iter().all(|finding| finding.ok);
-    if arguments.json {
+    if output::is_json() {
         output::json(&json!({ "ok": ok, "findings": findings }))?;
     } else {
         for finding in &findings {
@@ -165,7 +157,7 @@ fn permissions(db: &Path) -> Finding {
 }
 
 fn policies(config: &Config) -> Finding {
-    let host = match app::start_policies(config) {
+    let host = match app::look_at_policies(config) {
         Ok(host) => host,
         Err(error) => {
             return Finding::bad("policies", error, "this machine cannot run WebAssembly: report it");
@@ -220,11 +212,11 @@ fn certificate(files: &TlsFiles) -> Finding {
     match tls.valid_until() {
         Some(until) if until < Clock::System.now() => Finding::bad(
             "certificate",
-            format!("{shown} expired at {}", clock::format(until)),
+            format!("{shown} expired at {}", output::local_time(until)),
             "renew it, then send SIGHUP to a running server",
         ),
         Some(until) => {
-            Finding::good("certificate", format!("{shown} is valid until {}", clock::format(until)))
+            Finding::good("certificate", format!("{shown} is valid until {}", output::local_time(until)))
         }
         None => Finding::good("certificate", format!("{shown} and its key belong together")),
     }

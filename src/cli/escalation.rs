@@ -11,7 +11,7 @@ use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
 use crate::daemon::payload::{THREAD, escalation, payload, status};
-use crate::domain::clock::{self, Clock};
+use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::storage::{Answer, Db, EscalationRow};
 
@@ -30,17 +30,11 @@ pub(super) enum EscalationCommand {
         /// Only this agent's
         #[arg(long)]
         agent: Option<String>,
-        /// For programs
-        #[arg(long)]
-        json: bool,
     },
     /// One escalation: the thread around it, the policy, its reason and the facts
     Show {
         /// Its number
         number: i64,
-        /// For programs
-        #[arg(long)]
-        json: bool,
     },
     /// Answer a question, or approve or deny a held call
     Resolve(ResolveArguments),
@@ -49,9 +43,6 @@ pub(super) enum EscalationCommand {
         /// Only this agent's
         #[arg(long)]
         agent: Option<String>,
-        /// One JSON object a line, for programs
-        #[arg(long)]
-        json: bool,
     },
 }
 
@@ -77,18 +68,18 @@ pub(super) struct ResolveArguments {
 }
 
 pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), CliError> {
-    let db = app::open_db(config)?;
+    let db = app::open_existing_db(config)?;
     match command {
-        EscalationCommand::List { all, agent, json } => list(&db, agent.as_deref(), all, json),
-        EscalationCommand::Show { number, json } => show(&db, number, json),
+        EscalationCommand::List { all, agent } => list(&db, agent.as_deref(), all),
+        EscalationCommand::Show { number } => show(&db, number),
         EscalationCommand::Resolve(arguments) => resolve(&db, arguments),
-        EscalationCommand::Watch { agent, json } => watch(&db, agent.as_deref(), json),
+        EscalationCommand::Watch { agent } => watch(&db, agent.as_deref()),
     }
 }
 
-fn list(db: &Db, agent: Option<&str>, all: bool, json: bool) -> Result<(), CliError> {
+fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
     let rows = db.read(|tx| tx.escalations(agent, all, 500))?;
-    if json {
+    if output::is_json() {
         let rows: Vec<Value> = rows.iter().map(escalation).collect();
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
@@ -98,11 +89,11 @@ fn list(db: &Db, agent: Option<&str>, all: bool, json: bool) -> Result<(), CliEr
         } else {
             format!("{} wants to call {}", row.asker, row.action)
         };
-        let (time, why) = (clock::format(row.created_at), format!("{} ({})", row.message, row.policy));
+        let (time, why) = (output::local_time(row.created_at), format!("{} ({})", row.message, row.policy));
         [row.id.to_string(), status(row).to_owned(), time, row.agent.clone(), what, why]
     });
     let header = ["N", "STATUS", "SINCE", "FOR", "WHAT", "WHY"];
-    Ok(output::table(header, rows, "nothing waits for a person")?)
+    Ok(output::table(header, &["FOR", "WHY"], rows, "nothing waits for a person")?)
 }
 
 /// The first line of a question, or as much of it as fits into a list.
@@ -123,13 +114,13 @@ fn find(db: &Db, number: i64) -> Result<EscalationRow, CliError> {
     })?)
 }
 
-fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
+fn show(db: &Db, number: i64) -> Result<(), CliError> {
     let row = find(db, number)?;
     let thread = match row.thread_id {
         Some(thread) => db.read(|tx| tx.thread(thread, THREAD))?,
         None => Vec::new(),
     };
-    if json {
+    if output::is_json() {
         return Ok(output::json(&payload(&row, thread))?);
     }
     output::line(&format!(
@@ -137,14 +128,15 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
         row.id,
         output::visible(&row.agent),
         status(&row),
-        clock::format(row.created_at)
+        output::local_time(row.created_at)
     ))?;
     output::line(&format!("policy   {} {}", row.policy, row.module))?;
     output::line(&format!("reason   {}: {}", row.code, output::visible(&row.message)))?;
     if let Some(decision) = row.decision_id {
         output::line(&format!("decision {decision} (team-table policy explain {decision})"))?;
     }
-    output::line(&format!("facts    {}", output::visible(&row.facts)))?;
+    output::line("facts")?;
+    output::indented(&serde_json::from_str::<Value>(&row.facts).unwrap_or_default())?;
     if row.repeats > 0 {
         output::line(&format!("asked again {} time(s)", row.repeats))?;
     }
@@ -152,7 +144,7 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
         output::line("thread")?;
         for message in thread {
             let mark = if Some(message.id) == row.message_id { ">" } else { " " };
-            let at = clock::format(message.created_at);
+            let at = output::local_time(message.created_at);
             let text = output::visible(&message.content);
             output::line(&format!(
                 "{mark} #{} {at} {} → {}: {text}",
@@ -163,7 +155,8 @@ fn show(db: &Db, number: i64, json: bool) -> Result<(), CliError> {
         }
         output::line(&format!("answer with: team-table escalation resolve {} --reply \"…\"", row.id))?;
     } else {
-        output::line(&format!("call     {} {}", row.action, output::visible(&row.arguments)))?;
+        output::line(&format!("call     {}", row.action))?;
+        output::indented(&serde_json::from_str::<Value>(&row.arguments).unwrap_or_default())?;
         output::line(&format!(
             "decide with: team-table escalation resolve {} --approve (or --deny)",
             row.id
@@ -186,7 +179,7 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
             find(db, number)?;
             decide(db, number, answer, note)
         }
-        (None, None) if std::io::stdin().is_terminal() => walk(db),
+        (None, None) if std::io::stdin().is_terminal() && !output::is_json() => walk(db),
         (Some(number), None) => {
             let row = find(db, number)?;
             let answers =
@@ -208,7 +201,7 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
 fn decide(db: &Db, number: i64, answer: Answer, note: Option<String>) -> Result<(), CliError> {
     let now = Clock::System.now();
     let said = db.write(move |tx| tx.resolve_escalation(number, &answer, note.as_deref(), now))?;
-    Ok(output::line(&format!("escalation {number}: {said}"))?)
+    Ok(output::done(&json!({ "escalation": number, "done": said }), &format!("escalation {number}: {said}"))?)
 }
 
 /// Goes through what is open, oldest first, and asks for each.
@@ -219,7 +212,7 @@ fn walk(db: &Db) -> Result<(), CliError> {
         return Ok(output::line("nothing waits for a person")?);
     }
     for row in open {
-        show(db, row.id, false)?;
+        show(db, row.id)?;
         let is_question = row.hook == "escalation";
         let choices = if is_question { "[r]eply, [x] dismiss" } else { "[a]pprove, [d]eny" };
         loop {
@@ -256,7 +249,7 @@ pub(super) fn ask(question: &str) -> std::io::Result<Option<String>> {
     Ok((read > 0).then(|| line.trim().to_owned()))
 }
 
-fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
+fn watch(db: &Db, agent: Option<&str>) -> Result<(), CliError> {
     let mut known = BTreeSet::new();
     loop {
         let mut rows = db.read(|tx| tx.escalations(agent, false, 500))?;
@@ -265,7 +258,7 @@ fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
             if !known.insert((row.id, row.reminders)) {
                 continue;
             }
-            if json {
+            if output::is_json() {
                 output::json_line(&escalation(&row))?;
             } else {
                 let reminder =
@@ -273,7 +266,7 @@ fn watch(db: &Db, agent: Option<&str>, json: bool) -> Result<(), CliError> {
                 let message = output::visible(&row.message);
                 output::line(&format!(
                     "{} ⚠ escalation {}{reminder} for {}, from {}: {message} ({}); team-table escalation show {}",
-                    clock::format(row.created_at),
+                    output::local_time(row.created_at),
                     row.id,
                     output::visible(&row.agent),
                     output::visible(&row.asker),

@@ -7,6 +7,7 @@ mod backup;
 mod demo;
 mod doctor;
 mod escalation;
+mod listing;
 mod output;
 mod policy;
 mod poll;
@@ -40,10 +41,12 @@ Clients:
 #[derive(Debug, Parser)]
 #[command(name = "team-table", version, after_help = EXAMPLES, propagate_version = true)]
 struct Arguments {
-    #[command(flatten)]
-    flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    style: output::Style,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,7 +84,14 @@ enum Command {
         dir: std::path::PathBuf,
     },
     /// Check database, permissions, policies, port and certificate
-    Doctor(doctor::DoctorArguments),
+    Doctor,
+}
+
+impl Command {
+    /// Whether it prints an answer that a program may read.
+    const fn answers(&self) -> bool {
+        !matches!(self, Self::Serve | Self::Demo | Self::Completions { .. } | Self::Man { .. })
+    }
 }
 
 /// Why a command failed: one line for the person, and the exit status.
@@ -160,10 +170,22 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), CliError> {
-    let config = Config::from_process(&arguments.flags)?;
-    if config.no_color {
-        output::without_colour();
+    if arguments.style.json && !arguments.command.as_ref().is_some_and(Command::answers) {
+        return Err(CliError::Usage("--json is for commands that answer, and this one does not".into()));
     }
+    // These two need no settings, not even a home directory.
+    match &arguments.command {
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "team-table", &mut script);
+            return Ok(output::script(&script)?);
+        }
+        Some(Command::Man { dir }) => return Ok(manual(dir)?),
+        _ => {}
+    }
+    let config = Config::from_process(&arguments.flags)?;
+    let style = output::Style { plain: config.no_color, ..arguments.style };
+    output::set_style(style);
     let command = arguments.command.unwrap_or(Command::Serve);
     if matches!(command, Command::Serve) && config.transport == crate::config::Transport::Stdio {
         arguments.flags.check_for_clients()?;
@@ -179,13 +201,16 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Escalation(command) => escalation::run(&config, command),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "team-table", &mut script);
-            Ok(output::script(&script)?)
-        }
-        Command::Man { dir } => Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
+        // Answered above.
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
         Command::Demo => demo::run(&config),
-        Command::Doctor(arguments) => doctor::run(&config, &arguments),
+        Command::Doctor => doctor::run(&config),
     }
+}
+
+/// Writes the manual pages into a folder, which is made if it is not there.
+fn manual(dir: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Arguments::command(), dir)).map_err(
+        |error| std::io::Error::other(format!("cannot write manual pages into {}: {error}", dir.display())),
+    )
 }

@@ -2,20 +2,51 @@
 //! that leaves here moves the cursor, changes a colour or turns the reading direction.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
+use clap::Args;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::domain::clock::Millis;
 
-/// Whether nothing is coloured.
-static PLAIN: AtomicBool = AtomicBool::new(false);
+/// How answers are printed. Every command takes these flags.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Style {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show every column of a table, however long its lines get
+    #[arg(long, global = true)]
+    pub(super) wide: bool,
+    /// Print no colour codes (`NO_COLOR`).
+    #[arg(skip)]
+    pub(super) plain: bool,
+}
 
-/// Colours nothing from here on.
-pub(super) fn without_colour() {
-    PLAIN.store(true, Ordering::Relaxed);
+/// The style of this process; set once, before anything is printed.
+static STYLE: OnceLock<Style> = OnceLock::new();
+
+/// Sets the style of this process.
+pub(super) fn set_style(style: Style) {
+    // Set before only where a test runs two commands in one process.
+    let _ = STYLE.set(style);
+}
+
+fn style() -> Style {
+    STYLE.get().copied().unwrap_or_default()
+}
+
+/// Whether the answer goes to a program.
+pub(super) fn is_json() -> bool {
+    style().json
+}
+
+/// Prints what a command has done: an object for programs, a line for people.
+pub(super) fn done(object: &impl Serialize, text: &str) -> std::io::Result<()> {
+    if is_json() { json(object) } else { line(text) }
 }
 
 /// Prints a line of ours, or several. What is in them from others has its line breaks taken by [`visible`] before: here they
@@ -31,7 +62,7 @@ pub(super) fn script(bytes: &[u8]) -> std::io::Result<()> {
 
 /// The same, in colour where a person is looking.
 pub(super) fn warning(text: &str) -> std::io::Result<()> {
-    if PLAIN.load(Ordering::Relaxed) || !is_terminal() {
+    if style().plain || !is_terminal() {
         return line(text);
     }
     writeln!(std::io::stdout().lock(), "\u{1b}[1;33m{}\u{1b}[0m", harmless(text))
@@ -52,22 +83,63 @@ pub(super) fn json_line(value: &impl Serialize) -> std::io::Result<()> {
     spell(&serde_json::to_string(value)?)
 }
 
+/// Prints a value as JSON for a person, below a line of ours.
+pub(super) fn indented(value: &impl Serialize) -> std::io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    text.lines().try_for_each(|part| line(&format!("        {part}")))
+}
+
 fn spell(json: &str) -> std::io::Result<()> {
     // Outside its strings JSON has none of these, and inside it may spell any character so.
     let spelled = rewrite(json, |c| is_tricky(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)));
     writeln!(std::io::stdout().lock(), "{spelled}")
 }
 
-/// Prints a table, or `empty` when it has no rows.
+/// Prints a table, or `empty` when it has no rows. On a terminal that is too narrow for it, the columns named in `rare` are
+/// left out in that order until it fits, and then the longest cells are wrapped.
 pub(super) fn table<const N: usize>(
     header: [&str; N],
+    rare: &[&str],
     rows: impl IntoIterator<Item = [String; N]>,
     empty: &str,
 ) -> std::io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| visible(&cell))));
-    if table.is_empty() { line(empty) } else { line(&table.trim_fmt()) }
+    let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| visible(&cell))).collect();
+    if rows.is_empty() {
+        return line(empty);
+    }
+    let size = terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !style().wide);
+    line(&fit(header, rare, &rows, size.map(|(width, _)| width.0)))
+}
+
+/// A table of at most `width` columns of the terminal, of any width without one.
+fn fit<const N: usize>(header: [&str; N], rare: &[&str], rows: &[[String; N]], width: Option<u16>) -> String {
+    let mut left_out = Vec::new();
+    loop {
+        let kept = header.map(|name| !left_out.contains(&name));
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(columns(&header, &kept));
+        table.add_rows(rows.iter().map(|row| columns(row, &kept)));
+        let Some(width) = width else { return table.trim_fmt() };
+        // A space on each side of a cell; those at the ends of a line are trimmed on the right only.
+        let needed: u16 = table.column_max_content_widths().iter().map(|width| width + 2).sum();
+        if needed > width
+            && let Some(next) = rare.get(left_out.len())
+        {
+            left_out.push(*next);
+            continue;
+        }
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        let hint = match &left_out[..] {
+            [] => String::new(),
+            names => format!("\n--wide also shows {}", names.join(", ")),
+        };
+        return table.trim_fmt() + &hint;
+    }
+}
+
+/// Those cells of a line whose columns are kept.
+fn columns<'a, T>(line: &'a [T], kept: &'a [bool]) -> impl Iterator<Item = &'a T> {
+    line.iter().zip(kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell)
 }
 
 /// A time as a person reads it: ISO 8601 in the local time zone, to the second.
@@ -121,6 +193,26 @@ impl Write for LogLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_fits_the_terminal() {
+        let header = ["N", "TIME", "WHAT", "DETAILS"];
+        let row = |what: &str| ["1", "2026-11-22T09:30:00+01:00", what, &"x".repeat(70)].map(str::to_owned);
+        let rows = [row("asks"), row("answers")];
+        let all = fit(header, &["DETAILS", "TIME"], &rows, None);
+        assert!(all.contains("xxx") && !all.contains("--wide"), "{all}");
+        assert_eq!(fit(header, &["DETAILS", "TIME"], &rows, Some(200)), all);
+        let narrow = fit(header, &["DETAILS", "TIME"], &rows, Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("2026-11-22T09:30:00+01:00") && !narrow.contains("xxx"), "{narrow}");
+        assert!(narrow.ends_with("\n--wide also shows DETAILS"), "{narrow}");
+        let long = [row(&"word ".repeat(40))];
+        let wrapped = fit(header, &["DETAILS"], &long, Some(60));
+        assert!(
+            wrapped.lines().count() > 4 && wrapped.lines().all(|line| line.chars().count() <= 60),
+            "{wrapped}"
+        );
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {

@@ -29,7 +29,6 @@ const GRACE: Duration = Duration::from_millis(700);
 const SHOWN: usize = 100;
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct PollArguments {
     /// The agent whose inbox to answer
     agent: String,
@@ -54,9 +53,6 @@ pub(super) struct PollArguments {
     /// Minutes after which an escalation is announced again, at most three times
     #[arg(long, allow_negative_numbers = true, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     remind: u64,
-    /// One JSON object a line, for programs
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliError> {
@@ -78,7 +74,7 @@ pub(super) fn run(config: &Config, arguments: PollArguments) -> Result<(), CliEr
 
 /// Whether a person at a terminal wants an agent registered that is not there: a mistyped name must not become an agent.
 fn asks_to_register(config: &Config, arguments: &PollArguments) -> Result<bool, CliError> {
-    if arguments.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if output::is_json() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(false);
     }
     let name = arguments.agent.clone();
@@ -97,7 +93,7 @@ async fn run_until_stopped(config: &Config, arguments: PollArguments) -> Result<
     let stop = CancellationToken::new();
     listen(&stop, &policies)?;
     let ended = Note::Ended { agent: arguments.agent.clone() };
-    let json = arguments.json;
+    let json = output::is_json();
     let (config, stopped, runtime) = (config.clone(), stop.clone(), Handle::current());
     let polling =
         tokio::task::spawn_blocking(move || runtime.block_on(poll(&config, arguments, policies, &stopped)));
@@ -125,7 +121,7 @@ async fn poll(
         exit_on_escalation: arguments.exit_on_escalation,
         remind: Duration::from_secs(arguments.remind * 60),
     };
-    let json = arguments.json;
+    let json = output::is_json();
     let mut pause = BACKOFF.0;
     let troubled = Arc::new(AtomicBool::new(false));
     // The first opening may fail for good: a wrong file, a newer version.

@@ -82,7 +82,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// Reads what a person writes for "since": `90s`, `30m`, `12h`, `7d` (back from `now`), a time as this program prints it
-/// (`2026-11-22T09:30:00.000+00:00`), or a date `2026-11-22` (its beginning, UTC). `None` for anything else.
+/// (`2026-11-22T09:30:00.000+00:00`), or a date `2026-11-22` (its beginning, UTC). `None` for anything else: a time without an offset is ambiguous.
 #[must_use]
 pub fn parse_since(text: &str, now: Millis) -> Option<Millis> {
     let text = text.trim();
@@ -100,6 +100,10 @@ pub fn parse_since(text: &str, now: Millis) -> Option<Millis> {
     }
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Some(at.as_millisecond());
+    }
+    // The date parser takes a date with a time too, and drops the time.
+    if text.len() != "2026-11-22".len() {
+        return None;
     }
     let date: jiff::civil::Date = text.parse().ok()?;
     Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
@@ -122,7 +126,21 @@ mod tests {
             parse_since("2026-11-22T10:29:59+01:00", 0).map(format).unwrap(),
             "2026-11-22T09:29:59.000+00:00"
         );
-        for wrong in ["", "d", "7", "7w", "-1d", "2026-02-30", "2026-13-01", "yesterday", "é"] {
+        for wrong in [
+            "",
+            "d",
+            "7",
+            "7w",
+            "-1d",
+            "2026-02-30",
+            "2026-13-01",
+            "yesterday",
+            "é",
+            "2026-11-22T09:30:00",
+            "2026-11-22 09:30:00",
+            "2026-11-22T09:30:00[Europe/Berlin]",
+            "20261122T09",
+        ] {
             assert_eq!(parse_since(wrong, now), None, "{wrong:?}");
         }
     }

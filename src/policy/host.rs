@@ -20,10 +20,10 @@ use super::worker::{self, Command};
 pub struct HostConfig {
     /// The policy directory (`TEAM_TABLE_POLICIES`). It need not exist.
     pub dir: PathBuf,
-    /// Where compiled code is kept; owner-only.
-    pub cache_dir: PathBuf,
-    /// Where the last good set is kept; owner-only.
-    pub state_dir: PathBuf,
+    /// Where compiled code is kept; owner-only. `None` keeps none.
+    pub cache_dir: Option<PathBuf>,
+    /// Where the last good set is kept; owner-only. `None` keeps none.
+    pub state_dir: Option<PathBuf>,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub clock: Clock,
 }
@@ -98,7 +98,7 @@ impl PolicyHost {
     /// # Errors
     /// When the engine cannot be made. That the set cannot be loaded is no error: see [`PolicyHost::status`].
     pub fn start(config: HostConfig) -> Result<Self, PolicyError> {
-        let loader = Loader::new(Some(&config.cache_dir))?;
+        let loader = Loader::new(config.cache_dir.as_deref())?;
         Self::start_with(config, loader)
     }
 

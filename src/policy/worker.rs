@@ -47,9 +47,11 @@ pub(super) fn start(
     commands: Receiver<Command>,
 ) -> Result<(), PolicyError> {
     let dir = std::path::absolute(&config.dir).map_err(PolicyError::io("find", &config.dir))?;
-    let state = State::open(&config.state_dir)
-        .inspect_err(|error| tracing::warn!(%error, "the last good policies are not kept"))
-        .ok();
+    let state = config.state_dir.as_deref().and_then(|dir| {
+        State::open(dir)
+            .inspect_err(|error| tracing::warn!(%error, "the last good policies are not kept"))
+            .ok()
+    });
     let worker = Worker {
         config: HostConfig { dir, ..config },
         loader: loader.clone(),

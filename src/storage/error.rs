@@ -76,6 +76,14 @@ impl From<serde_json::Error> for Error {
 /// Why a database file was not opened. It was left as it was found.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// There is none, and the caller wanted no new one.
+    #[error(
+        "there is no database at {path}: the first start of team-table makes one; --db or TEAM_TABLE_DB names another"
+    )]
+    Missing {
+        /// Where it was looked for.
+        path: String,
+    },
     /// The folder or file cannot be made, read or given owner-only permissions.
     #[error("cannot use database {path}: {reason}")]
     Io {

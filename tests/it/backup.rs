@@ -49,7 +49,7 @@ fn a_copy_of_a_running_table_is_whole_and_leads_back() {
 #[test]
 fn a_copy_that_must_not_be_believed_is_refused() {
     let home = Home::new();
-    home.succeed(&["agent", "list"]);
+    home.make_db();
     let copy = home.path().join("copy.db");
     let name = copy.to_str().unwrap().to_owned();
     home.succeed(&["backup", &name]);

@@ -170,7 +170,12 @@ fn the_audit_log_is_listed_and_filtered() {
     assert!(row["at"].as_str().unwrap().ends_with("+00:00"));
     assert!(home.succeed(&["audit", "list"]).trim_start().starts_with("ID"));
     assert_eq!(home.succeed(&["audit", "list", "--agent", "nobody"]), "nothing to show\n");
-    assert!(complaint(home.run(&["audit", "list", "--since", "yesterday"]), 2).contains("--since"));
+    for wrong in ["yesterday", "2026-11-22T09:30", "2026-11-22T09:30:00", "2026-11-22 09:30"] {
+        let refused = home.run(&["audit", "list", "--since", wrong]);
+        assert_eq!(refused.status.code(), Some(2), "{wrong}");
+        let words = text(&refused.stderr);
+        assert!(words.contains("--since") && words.contains("2026-11-22T09:30:00+01:00"), "{words}");
+    }
 }
 
 /// Whatever is changed, the first row that does not follow is named, and the status says that something is

@@ -61,7 +61,7 @@ fn a_question_is_listed_shown_and_answered_once() {
         "escalation 1 for alice: open",
         "policy   question-detection ",
         "reason   question: ",
-        "facts    ",
+        "\nfacts\n",
         "The branch is cut.",
         "(auto-reply from alice)",
         "> #",

@@ -44,8 +44,8 @@ fn policy_cache() -> PathBuf {
 fn policies(dir: &Path) -> Arc<PolicyHost> {
     let host = PolicyHost::start(HostConfig {
         dir: dir.to_owned(),
-        cache_dir: policy_cache(),
-        state_dir: dir.join("state"),
+        cache_dir: Some(policy_cache()),
+        state_dir: Some(dir.join("state")),
         clock: Arc::new(|| START),
     })
     .unwrap();
@@ -386,6 +386,11 @@ impl Home {
     /// Runs an operator's command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Makes the database, as the first start of a server does.
+    pub(crate) fn make_db(&self) {
+        drop(Db::open(&self.db(), OpenOptions::default()).unwrap());
     }
 
     /// Runs an operator's command that must succeed; its standard output.

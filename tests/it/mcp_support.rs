@@ -28,8 +28,8 @@ pub(crate) async fn table() -> Table {
     let db = Db::open(&dir.join("table.db"), OpenOptions::default()).unwrap();
     let policies = PolicyHost::start(HostConfig {
         dir: dir.join("policies"),
-        cache_dir: target.join("policy-cache"),
-        state_dir: dir.join("policy-state"),
+        cache_dir: Some(target.join("policy-cache")),
+        state_dir: Some(dir.join("policy-state")),
         clock: Arc::new(|| Clock::System.now()),
     });
     let options = TableOptions { require_tokens: true, clock: Clock::System };

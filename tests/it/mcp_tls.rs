@@ -434,6 +434,7 @@ fn what_cannot_be_used_is_said_in_one_line_before_anything_is_opened() {
     files.put(&good);
     let mut list = home.command();
     list.env("TEAM_TABLE_TLS_CERT", files.cert()).env("TEAM_TABLE_TLS_KEY", files.key());
+    home.make_db();
     let listed = list.args(["agent", "list"]).output().unwrap();
     assert!(listed.status.success(), "an operator's command is no server");
 }

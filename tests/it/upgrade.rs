@@ -292,9 +292,15 @@ fn processes_that_open_an_old_database_at_once_upgrade_it_once() {
 #[test]
 fn processes_that_create_a_database_at_once_make_one() {
     let home = Home::new();
-    let children: Vec<_> = (0..6)
-        .map(|_| home.command().args(["agent", "list"]).stdout(std::process::Stdio::null()).spawn().unwrap())
-        .collect();
+    let start = |name: String| {
+        let mut daemon = home.command();
+        daemon
+            .args(["poll", &name, "--once", "--register"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<_> = (0..6).map(|at| start(format!("agent-{at}"))).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }

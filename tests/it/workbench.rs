@@ -215,7 +215,8 @@ fn a_replay_flips_what_the_changed_rule_touches_and_nothing_else() {
     let later = read(&home, &["policy", "replay", "builtin:rate-limit", "--since", "2100-01-01", "--json"]);
     assert_eq!(later["replayed"], 0, "{later}");
     let since = home.run(&["policy", "replay", "builtin:rate-limit", "--since", "soon"]);
-    assert!(complaint(&since).contains("use 90s, 30m, 12h, 7d"));
+    assert_eq!(since.status.code(), Some(2));
+    assert!(String::from_utf8(since.stderr).unwrap().contains("use 90s, 30m, 12h, 7d"));
 }
 
 // ---------------------------------------------------------------- shadow

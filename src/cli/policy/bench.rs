@@ -7,21 +7,19 @@ use serde_json::json;
 
 use super::candidate::{ModuleArguments, Read, refused};
 use super::{CliError, output};
+use crate::app;
 use crate::config::Config;
+use crate::policy::CaseCost;
 use crate::policy::builtin::BUILTINS;
-use crate::policy::{CaseCost, Loader};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BenchArguments {
     #[command(flatten)]
     module: ModuleArguments,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: &BenchArguments) -> Result<(), CliError> {
-    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let loader = app::policy_loader(config)?;
     let Read { bytes, limits } = arguments.module.read()?;
     let costs =
         loader.bench(&bytes, limits, true).map_err(|error| refused(&arguments.module.file, &error))?;
@@ -29,20 +27,20 @@ pub(super) fn run(config: &Config, arguments: &BenchArguments) -> Result<(), Cli
     for builtin in BUILTINS {
         built_in.push((builtin.name, median(loader.bench(builtin.bytes, builtin.limits, false)?)));
     }
-    if arguments.json {
+    if output::is_json() {
         let built_in: Vec<_> =
             built_in.iter().map(|(name, cost)| json!({ "policy": name, "median_case": cost })).collect();
         return Ok(output::json(&json!({ "cases": costs, "built_in": built_in }))?);
     }
     let header = ["CASE", "FUEL", "KIB", "P50 µs", "P99 µs"];
-    output::table(header, costs.iter().map(row), "it carries no cases that ask something")?;
+    output::table(header, &[], costs.iter().map(row), "it carries no cases that ask something")?;
     output::line("\nbeside it, the median case of each built-in policy:")?;
     let rows = built_in.into_iter().filter_map(|(name, cost)| {
         let [_, rest @ ..] = row(&cost?);
         let [fuel, kib, p50, p99] = rest;
         Some([name.to_owned(), fuel, kib, p50, p99])
     });
-    Ok(output::table(["POLICY", "FUEL", "KIB", "P50 µs", "P99 µs"], rows, "none")?)
+    Ok(output::table(["POLICY", "FUEL", "KIB", "P50 µs", "P99 µs"], &[], rows, "none")?)
 }
 
 fn row(cost: &CaseCost) -> [String; 5] {

@@ -28,9 +28,6 @@ pub(in crate::cli) struct BuildArguments {
     /// Where the component goes [default: NAME.wasm in the policy's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: &BuildArguments) -> Result<(), CliError> {
@@ -41,7 +38,7 @@ pub(super) fn run(config: &Config, arguments: &BuildArguments) -> Result<(), Cli
     let gated = gate::check(&bytes, Limits::default()).map_err(|error| refused(&out, &error))?;
     fs::write(&out, &bytes)?;
     let sdk = gated.sdk.as_deref().unwrap_or("unknown");
-    if arguments.json {
+    if output::is_json() {
         let cases = gated.cases.is_some();
         let (file, size, digest) = (out.display().to_string(), bytes.len(), &gated.digest);
         return Ok(output::json(

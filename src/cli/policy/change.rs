@@ -58,7 +58,11 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
     let report =
         loader.check(&bytes, &settings, entry.limits).map_err(|error| refused(&module.file, &error))?;
     if !report.passed() {
-        check::print(&report)?;
+        if output::is_json() {
+            output::json(&report)?;
+        } else {
+            check::print(&report)?;
+        }
         return Err(CliError::Found);
     }
     if !module.is_builtin() {
@@ -72,7 +76,7 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
     State::open(&config.policy_state())?.release(&name)?;
     let verb = if *shadow { "is asked beside the live set" } else { "decides" };
     record.end("install", &name)?;
-    settle(config, &format!("{name} {} ({}) {verb}", report.version, short(Some(&report.digest))))
+    settle(config, &name, &format!("{name} {} ({}) {verb}", report.version, short(Some(&report.digest))))
 }
 
 pub(super) fn promote(config: &Config, arguments: &PromoteArguments) -> Result<(), CliError> {
@@ -106,7 +110,7 @@ pub(super) fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
     let state = State::open(&config.policy_state())?;
     let digest = roll_back(&config.policies, &state, name)?;
     record.end("rollback", name)?;
-    settle(config, &format!("{name} is back at the module before, {}", short(Some(&digest))))
+    settle(config, name, &format!("{name} is back at the module before, {}", short(Some(&digest))))
 }
 
 fn edit(
@@ -125,18 +129,19 @@ fn edit(
         State::open(&config.policy_state())?.release(name)?;
     }
     record.end(action, name)?;
-    settle(config, done)
+    settle(config, name, done)
 }
 
 /// Says whether the set loads now; running processes follow within a second.
-fn settle(config: &Config, done: &str) -> Result<(), CliError> {
+fn settle(config: &Config, name: &str, done: &str) -> Result<(), CliError> {
     let status = list::status(config)?;
-    if let Some(error) = status.error {
-        output::line(&format!("REFUSED: {}; the set before still decides", one_line(&error)))?;
-        return Err(CliError::Found);
-    }
-    output::line(&format!("{done}; set {}", short(Some(&status.digest))))?;
-    Ok(())
+    let text = match &status.error {
+        Some(error) => format!("REFUSED: {}; the set before still decides", one_line(error)),
+        None => format!("{done}; set {}", short(Some(&status.digest))),
+    };
+    let object = json!({ "policy": name, "done": done, "set": status.digest, "refused": status.error });
+    output::done(&object, &text)?;
+    if status.error.is_some() { Err(CliError::Found) } else { Ok(()) }
 }
 
 /// The audit row of a change to the set file.

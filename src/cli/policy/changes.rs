@@ -1,38 +1,24 @@
 //! `policy history`: who changed what decides, and from what to what.
 
-use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app;
+use crate::cli::listing::Listing;
 use crate::cli::{CliError, audit, output};
 use crate::config::Config;
-use crate::domain::clock;
 use crate::storage::AuditRow;
 
-#[derive(Debug, Args)]
-pub(in crate::cli) struct HistoryArguments {
-    /// Only since then: 90s, 30m, 12h, 7d or a date 2026-11-22
-    #[arg(long)]
-    since: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// For programs
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) fn run(config: &Config, arguments: &HistoryArguments) -> Result<(), CliError> {
-    let since = audit::since(arguments.since.as_deref())?;
-    let db = app::open_db(config)?;
-    let limit = i64::from(arguments.limit);
+pub(super) fn run(config: &Config, listing: &Listing) -> Result<(), CliError> {
+    let (since, limit) = (listing.from.since, i64::from(listing.limit));
+    let db = app::open_existing_db(config)?;
     let rows = db.read(|tx| tx.policy_changes(since, limit))?;
-    if arguments.json {
+    if output::is_json() {
         let rows: Vec<Value> = rows.iter().map(audit::as_json).collect();
         return Ok(output::json(&json!({ "changes": rows }))?);
     }
     output::table(
         ["AUDIT", "TIME", "WHO", "CHANGE", "POLICY", "FROM", "TO"],
+        &["AUDIT", "WHO"],
         rows.iter().map(row),
         "nothing has changed yet: the built-in policies decide",
     )?;
@@ -57,7 +43,7 @@ fn row(row: &AuditRow) -> [String; 7] {
     let change = row.action.strip_prefix("policy_").unwrap_or(&row.action).to_owned();
     [
         row.id.to_string(),
-        clock::format(row.at),
+        output::local_time(row.at),
         who,
         change,
         row.target_id.clone(),

@@ -5,28 +5,26 @@ use serde_json::{Value, json};
 
 use super::candidate::{ModuleArguments, refused};
 use super::{CliError, hooks};
+use crate::app;
 use crate::cli::output;
 use crate::config::Config;
+use crate::policy::CheckReport;
 use crate::policy::cases::{CaseReport, difference};
-use crate::policy::{CheckReport, Loader};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckArguments {
     #[command(flatten)]
     module: ModuleArguments,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: &CheckArguments) -> Result<(), CliError> {
-    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let loader = app::policy_loader(config)?;
     let module = arguments.module.read()?;
     let settings = Value::Object(arguments.module.settings()?);
     let report = loader
         .check(&module.bytes, &settings, module.limits)
         .map_err(|error| refused(&arguments.module.file, &error))?;
-    if arguments.json {
+    if output::is_json() {
         output::json(&report)?;
     } else {
         print(&report)?;
@@ -50,6 +48,6 @@ pub(super) fn print(report: &CheckReport) -> Result<(), CliError> {
         let outcome = if result.passed { "ok".into() } else { format!("FAILED: {}", difference(result)) };
         [result.name.clone(), outcome, fuel.to_string(), micros.to_string(), (memory / 1024).to_string()]
     });
-    output::table(["CASE", "RESULT", "FUEL", "MICROS", "KIB"], rows, "it carries no cases")?;
+    output::table(["CASE", "RESULT", "FUEL", "MICROS", "KIB"], &[], rows, "it carries no cases")?;
     Ok(())
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CliError, audit, one_line, output};
+use super::{CliError, one_line, output};
 use crate::app;
+use crate::cli::listing::Listing;
 use crate::config::Config;
-use crate::domain::clock;
 use crate::domain::decision::{Answer, Outcome, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::policy::{Loader, Manifest, Policy, PolicySet, State, find_module};
+use crate::policy::{Manifest, Policy, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
@@ -22,36 +22,26 @@ pub(in crate::cli) struct LogArguments {
     /// Only with this outcome: allow, deny, escalate, error, pass, reply, ignore
     #[arg(long)]
     outcome: Option<String>,
-    /// Only since then: 90s, 30m, 12h, 7d or a date 2026-11-22
-    #[arg(long)]
-    since: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// For programs: everything recorded
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainArguments {
     /// The decision's number, from `policy log` or an agent's refusal
     decision: i64,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliError> {
     let filter = DecisionFilter {
         agent: arguments.agent,
         outcome: arguments.outcome,
-        since: audit::since(arguments.since.as_deref())?,
+        since: arguments.listing.from.since,
         before_id: None,
-        limit: arguments.limit.into(),
+        limit: arguments.listing.limit.into(),
     };
-    let rows = app::open_db(config)?.read(|tx| tx.decisions(&filter))?;
-    if arguments.json {
+    let rows = app::open_existing_db(config)?.read(|tx| tx.decisions(&filter))?;
+    if output::is_json() {
         return Ok(output::json(&json!({ "decisions": rows }))?);
     }
     let rows = rows.into_iter().map(|row| {
@@ -64,9 +54,9 @@ pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliErr
         let why = why.into_iter().flatten().collect::<Vec<_>>().join(": ");
         let outcome =
             if row.outcome == "allow" && !row.done { "allow, not done".into() } else { row.outcome };
-        [row.id.to_string(), clock::format(row.at), row.agent, row.action, outcome, why]
+        [row.id.to_string(), output::local_time(row.at), row.agent, row.action, outcome, why]
     });
-    Ok(output::table(["ID", "TIME", "AGENT", "ACTION", "OUTCOME", "WHY"], rows, "no decisions")?)
+    Ok(output::table(["ID", "TIME", "AGENT", "ACTION", "OUTCOME", "WHY"], &[], rows, "no decisions")?)
 }
 
 /// One verdict made again.
@@ -77,7 +67,7 @@ struct Again {
 }
 
 pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<(), CliError> {
-    let db = app::open_db(config)?;
+    let db = app::open_existing_db(config)?;
     let id = arguments.decision;
     let row = db.read(|tx| tx.decision(id))?.ok_or_else(|| {
         Refusal::not_found(
@@ -87,7 +77,7 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<(
     })?;
     let verdicts = make_again(config, &db, &row)?;
     let same = verdicts.iter().all(|verdict| verdict.now.as_ref() == Ok(&verdict.then.answer));
-    if arguments.json {
+    if output::is_json() {
         let verdicts: Vec<Value> = verdicts
             .iter()
             .map(|it| match &it.now {
@@ -106,7 +96,7 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
     output::line(&format!(
         "decision {} of {}: {} by {} came to {}{}",
         row.id,
-        clock::format(row.at),
+        output::local_time(row.at),
         row.action,
         if row.agent.is_empty() { "a newcomer".into() } else { output::visible(&row.agent) },
         row.outcome,
@@ -117,35 +107,41 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
         output::line(&format!("reason  {policy}, {code}: {}", output::visible(message)))?;
     }
     output::line(&format!("set     {}", row.set_digest))?;
-    output::line(&format!("input   {}", json!(row.input)))?;
+    output::line("input")?;
+    output::indented(&json!(row.input))?;
     for fact in &row.facts {
-        output::line(&format!(
-            "fact    {} {} = {}",
-            fact.request.name,
-            json!(fact.request.params),
-            fact.value
-        ))?;
+        output::line(&format!("fact    {} {}", fact.request.name, json!(fact.request.params)))?;
+        output::indented(&fact.value)?;
     }
-    let rows = verdicts.iter().map(|it| {
-        let now = match &it.now {
-            Ok(now) if *now == it.then.answer => "the same".into(),
-            Ok(now) => format!("DIFFERS: {}", json!(now)),
-            Err(why) => format!("not made again: {why}"),
+    if verdicts.is_empty() {
+        output::line(if row.input.is_whole() {
+            "no policy was asked"
+        } else {
+            "arguments, facts and verdicts were not kept: the agent had too much refused that day"
+        })?;
+    }
+    for Again { then, now } in verdicts {
+        let module: String = then.module.chars().take(12).collect();
+        let again = match now {
+            Ok(now) if *now == then.answer => "again: the same".to_owned(),
+            Ok(_) => "again: DIFFERS".to_owned(),
+            Err(why) => format!("not made again: {}", output::visible(why)),
         };
-        let module = it.then.module.chars().take(12).collect();
-        [it.then.policy.clone(), module, json!(it.then.answer).to_string(), it.then.micros.to_string(), now]
-    });
-    let empty = if row.input.is_whole() {
-        "no policy was asked"
-    } else {
-        "arguments, facts and verdicts were not kept: the agent had too much refused that day"
-    };
-    Ok(output::table(["POLICY", "MODULE", "VERDICT", "MICROS", "AGAIN"], rows, empty)?)
+        output::line(&format!("policy  {} ({module}), {} µs; {again}", then.policy, then.micros))?;
+        output::indented(&json!(then.answer))?;
+        if let Ok(now) = now
+            && *now != then.answer
+        {
+            output::line("        now")?;
+            output::indented(&json!(now))?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks the modules, settings and limits of then the question of then.
 fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>, CliError> {
-    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let loader = app::policy_loader(config)?;
     let state = State::open(&config.policy_state())?;
     let set: Vec<Manifest> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
         Some(set) => serde_json::from_str(&set).map_err(storage::Error::from)?,

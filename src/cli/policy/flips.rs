@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{CliError, output};
-use crate::domain::clock;
+use crate::domain::clock::{self, Millis};
 use crate::domain::decision::Outcome;
 use crate::policy::combine::Combined;
 use crate::storage::DecisionRow;
@@ -16,6 +16,8 @@ pub(super) struct Flip {
     /// The decision's number, for `policy explain`.
     decision: i64,
     at: String,
+    #[serde(skip)]
+    millis: Millis,
     agent: String,
     action: String,
     /// Why it came out as it did: policy, code and message, where there was a reason.
@@ -67,6 +69,7 @@ impl Flips {
         let flip = Flip {
             decision: row.id,
             at: clock::format(row.at),
+            millis: row.at,
             agent: row.agent.clone(),
             action: row.action.clone(),
             was: reason([row.policy.as_deref(), row.code.as_deref(), row.message.as_deref()]),
@@ -113,10 +116,11 @@ impl Flips {
             let rows = kind.examples.values().map(|flip| {
                 let why =
                     |reason: &Option<String>| reason.clone().unwrap_or_else(|| "nobody objected".into());
-                let Flip { decision, at, agent, action, .. } = flip.clone();
+                let Flip { decision, agent, action, .. } = flip.clone();
+                let at = output::local_time(flip.millis);
                 [decision.to_string(), at, agent, action, why(&flip.was), why(&flip.now)]
             });
-            output::table(["DECISION", "TIME", "AGENT", "ACTION", "WAS", "WOULD BE"], rows, "")?;
+            output::table(["DECISION", "TIME", "AGENT", "ACTION", "WAS", "WOULD BE"], &["TIME"], rows, "")?;
             let shown = kind.examples.len() as u64;
             if kind.count > shown {
                 output::line(&format!("  and {} more", kind.count - shown))?;

@@ -8,14 +8,14 @@ use crate::policy::{PolicyStatus, SetStatus, Source};
 
 /// Loads the set as a server would, and says how it stands.
 pub(super) fn status(config: &Config) -> Result<SetStatus, CliError> {
-    let host = app::start_policies(config)?;
+    let host = app::look_at_policies(config)?;
     host.wait_for(PATIENCE, |_| true)
         .ok_or_else(|| CliError::Usage("the policies take longer than two minutes to load".into()))
 }
 
-pub(super) fn run(config: &Config, as_json: bool) -> Result<(), CliError> {
+pub(super) fn run(config: &Config) -> Result<(), CliError> {
     let status = status(config)?;
-    if as_json {
+    if output::is_json() {
         return Ok(output::json(&status)?);
     }
     let nothing = "no policies: every call is allowed that the tools' own rules allow";
@@ -41,7 +41,7 @@ fn table(policies: Vec<PolicyStatus>, none: &str) -> Result<(), CliError> {
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
     let columns = ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"];
-    Ok(output::table(columns, policies.into_iter().map(row), none)?)
+    Ok(output::table(columns, &["HOOKS", "DIGEST", "MODULE"], policies.into_iter().map(row), none)?)
 }
 
 /// What a person must know who believes that all built-in policies decide.

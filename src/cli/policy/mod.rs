@@ -22,7 +22,8 @@ pub(super) use list::not_deciding;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{CliError, audit, output};
+use super::listing::Listing;
+use super::{CliError, output};
 use crate::config::Config;
 use crate::domain::decision::Hook;
 
@@ -32,11 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PolicyCommand {
     /// What decides now, and why the last change was refused if it was
-    List {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Begin a policy: a crate with one rule, settings and test cases
     New(scaffold::NewArguments),
     /// Build the policy of a crate into a component
@@ -77,7 +74,7 @@ pub(in crate::cli) enum PolicyCommand {
         name: String,
     },
     /// Who changed the policies, newest first
-    History(changes::HistoryArguments),
+    History(Listing),
     /// Decisions, newest first
     Log(decisions::LogArguments),
     /// Make a recorded decision again and compare each policy's verdict
@@ -86,7 +83,7 @@ pub(in crate::cli) enum PolicyCommand {
 
 pub(in crate::cli) fn run(config: &Config, command: PolicyCommand) -> Result<(), CliError> {
     match command {
-        PolicyCommand::List { json } => list::run(config, json),
+        PolicyCommand::List => list::run(config),
         PolicyCommand::New(arguments) => scaffold::run(&arguments),
         PolicyCommand::Build(arguments) => build::run(config, &arguments),
         PolicyCommand::Test(arguments) => test::run(config, &arguments),
@@ -100,7 +97,7 @@ pub(in crate::cli) fn run(config: &Config, command: PolicyCommand) -> Result<(),
         PolicyCommand::Enable { name } => change::enable(config, &name),
         PolicyCommand::Disable { name } => change::disable(config, &name),
         PolicyCommand::Rollback { name } => change::rollback(config, &name),
-        PolicyCommand::History(arguments) => changes::run(config, &arguments),
+        PolicyCommand::History(listing) => changes::run(config, &listing),
         PolicyCommand::Log(arguments) => decisions::log(config, arguments),
         PolicyCommand::Explain(arguments) => decisions::explain(config, &arguments),
     }

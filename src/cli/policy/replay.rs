@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::candidate::{Candidate, ModuleArguments, refused};
 use super::flips::Flips;
-use super::{CliError, HookArgument, audit, history, output, short};
+use super::{CliError, HookArgument, history, output, short};
 use crate::app;
+use crate::cli::listing::Since;
 use crate::config::Config;
 use crate::domain::decision::{Answer, FactRequest, Mode, Verdict};
 use crate::policy::combine::what_if;
-use crate::policy::{Loader, Policy, PolicySet, set_file};
+use crate::policy::{Policy, PolicySet, set_file};
 use crate::storage::DecisionRow;
 
 #[derive(Debug, Args)]
@@ -24,9 +25,8 @@ pub(in crate::cli) struct ReplayArguments {
     /// The policy whose place it takes; left out: the one of the module's own name, if there was one
     #[arg(long)]
     name: Option<String>,
-    /// Only decisions since then: 90s, 30m, 12h, 7d or a date 2026-11-22
-    #[arg(long)]
-    since: Option<String>,
+    #[command(flatten)]
+    from: Since,
     /// Only decisions of this hook
     #[arg(long, value_enum)]
     hook: Option<HookArgument>,
@@ -36,9 +36,6 @@ pub(in crate::cli) struct ReplayArguments {
     /// Exit with status 1 when a decision would flip
     #[arg(long)]
     fail_on_flip: bool,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// What one core has found.
@@ -100,8 +97,8 @@ const fn is_consent(answer: &Answer) -> bool {
 }
 
 pub(super) fn run(config: &Config, arguments: &ReplayArguments) -> Result<(), CliError> {
-    let since = audit::since(arguments.since.as_deref())?.unwrap_or(0);
-    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let since = arguments.from.since.unwrap_or(0);
+    let loader = app::policy_loader(config)?;
     let entries = set_file::read(&config.policies)?;
     let module = &arguments.module;
     let Candidate { entry, bytes } = module.candidate(&loader, arguments.name.as_deref(), &entries)?;
@@ -115,7 +112,7 @@ pub(super) fn run(config: &Config, arguments: &ReplayArguments) -> Result<(), Cl
         set: PolicySet::new(&loader, vec![policy], 0),
         examples: arguments.examples,
     };
-    let db = app::open_db(config)?;
+    let db = app::open_existing_db(config)?;
     let started = Instant::now();
     let of_hook = |row: &DecisionRow| arguments.hook.is_none_or(|hook| row.input.hook() == hook.into());
     let all = history::walk(&db, since, Found::default, |found, row| {
@@ -133,15 +130,15 @@ pub(super) fn run(config: &Config, arguments: &ReplayArguments) -> Result<(), Cl
             *found.unreplayed.entry(why).or_default() += count;
         }
     }
-    report(&replay, &digest, &found, seconds, arguments.json)?;
+    report(&replay, &digest, &found, seconds)?;
     if arguments.fail_on_flip && found.flips.count() > 0 { Err(CliError::Found) } else { Ok(()) }
 }
 
-fn report(replay: &Replay, digest: &str, found: &Found, seconds: f64, as_json: bool) -> Result<(), CliError> {
+fn report(replay: &Replay, digest: &str, found: &Found, seconds: f64) -> Result<(), CliError> {
     let cores = history::cores();
     #[expect(clippy::cast_precision_loss, reason = "a speed for people")]
     let per_second_per_core = found.replayed as f64 / seconds.max(1e-9) / cores as f64;
-    if as_json {
+    if output::is_json() {
         let unreplayed: Vec<_> =
             found.unreplayed.iter().map(|(why, count)| json!({ "why": why, "count": count })).collect();
         return Ok(output::json(&json!({

@@ -100,10 +100,10 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
         }
         fs::write(path, text)?;
     }
-    output::line(&format!(
+    let text = format!(
         "{name} is a policy with one rule, its settings and three cases: cd {name}, edit src/lib.rs, cargo test"
-    ))?;
-    Ok(())
+    );
+    Ok(output::done(&serde_json::json!({ "policy": name, "folder": folder }), &text)?)
 }
 
 /// `no-shouting` as a type: `NoShouting`.

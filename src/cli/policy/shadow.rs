@@ -4,8 +4,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::flips::Flips;
-use super::{CliError, audit, history, list, output, short};
+use super::{CliError, history, list, output, short};
 use crate::app;
+use crate::cli::listing::Since;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Mode};
 use crate::policy::combine::what_if;
@@ -18,15 +19,11 @@ pub(in crate::cli) struct ReportArguments {
     /// The live policy it is to replace: what would have come of it without that one?
     #[arg(long, value_name = "NAME")]
     instead_of: Option<String>,
-    /// Only decisions since then: 90s, 30m, 12h, 7d or a date 2026-11-22
-    #[arg(long)]
-    since: Option<String>,
+    #[command(flatten)]
+    from: Since,
     /// At most so many disagreements of each kind
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// What one core has found.
@@ -40,7 +37,7 @@ struct Found {
 }
 
 pub(super) fn run(config: &Config, arguments: &ReportArguments) -> Result<(), CliError> {
-    let since = audit::since(arguments.since.as_deref())?.unwrap_or(0);
+    let since = arguments.from.since.unwrap_or(0);
     let ReportArguments { name, instead_of, limit, .. } = arguments;
     let known = list::status(config)?.policies.into_iter().find(|policy| policy.name == *name);
     let known = known.ok_or_else(|| {
@@ -62,13 +59,13 @@ pub(super) fn run(config: &Config, arguments: &ReportArguments) -> Result<(), Cl
         found.flips.note(&row, &combined, *limit);
     };
     let mut found = Found::default();
-    for part in history::walk(&app::open_db(config)?, since, Found::default, look)? {
+    for part in history::walk(&app::open_existing_db(config)?, since, Found::default, look)? {
         found.asked += part.asked;
         found.failed += part.failed;
         found.earlier += part.earlier;
         found.flips.merge(part.flips, *limit);
     }
-    if arguments.json {
+    if output::is_json() {
         return Ok(output::json(&json!({
             "policy": name,
             "digest": known.digest,

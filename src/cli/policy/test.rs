@@ -10,18 +10,16 @@ use serde::Serialize;
 use super::build::{build, no_cargo, package};
 use super::candidate::refused;
 use super::{CliError, output};
+use crate::app;
 use crate::config::Config;
+use crate::policy::Limits;
 use crate::policy::cases::{CaseResult, RESULTS_FILE};
-use crate::policy::{Limits, Loader};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArguments {
     /// The policy's folder
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// Both runs of one case.
@@ -41,7 +39,7 @@ pub(super) fn run(config: &Config, arguments: &TestArguments) -> Result<(), CliE
     let name = package(&arguments.dir)?;
     let (_, bytes) = build(config, &arguments.dir, true)?;
     let (native, tests_passed) = run_native(&arguments.dir, &name)?;
-    let loader = Loader::new(Some(&config.policy_cache()))?;
+    let loader = app::policy_loader(config)?;
     let component = loader.run_cases(&bytes, Limits::default());
     let component = component.map_err(|error| refused(Path::new(&format!("{name}.wasm")), &error))?;
     if native.len() != component.len() {
@@ -54,7 +52,7 @@ pub(super) fn run(config: &Config, arguments: &TestArguments) -> Result<(), CliE
     let pairs: Vec<_> =
         native.into_iter().zip(component).map(|(native, it)| pair(native, it.result)).collect();
     let passed = tests_passed && pairs.iter().all(|pair| pair.passed);
-    if arguments.json {
+    if output::is_json() {
         output::json(&serde_json::json!({ "policy": name, "passed": passed, "cases": pairs }))?;
     } else {
         print(&pairs, tests_passed)?;

@@ -56,8 +56,8 @@ impl Home {
     fn start(&self) -> PolicyHost {
         let config = HostConfig {
             dir: self.dir(),
-            cache_dir: self.root.path().join("cache"),
-            state_dir: self.state(),
+            cache_dir: Some(self.root.path().join("cache")),
+            state_dir: Some(self.state()),
             clock: Arc::new(|| 1_767_225_600_000),
         };
         PolicyHost::start_with(config, loader(4)).unwrap()

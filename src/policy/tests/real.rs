@@ -239,8 +239,8 @@ fn start_up() {
     let start = || {
         let config = crate::policy::HostConfig {
             dir: root.path().join("policies"),
-            cache_dir: root.path().join("cache"),
-            state_dir: root.path().join("state"),
+            cache_dir: Some(root.path().join("cache")),
+            state_dir: Some(root.path().join("state")),
             clock: Arc::new(|| 0),
         };
         let start = Instant::now();

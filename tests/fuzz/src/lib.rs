@@ -64,8 +64,8 @@ impl Desk {
         std::fs::write(policies.join("policy-set.toml"), SET).unwrap();
         let host = PolicyHost::start(HostConfig {
             dir: policies,
-            cache_dir: dir.path().join("cache"),
-            state_dir: dir.path().join("state"),
+            cache_dir: Some(dir.path().join("cache")),
+            state_dir: Some(dir.path().join("state")),
             clock: Arc::new(|| Clock::System.now()),
         });
         let host = Arc::new(host.unwrap());
