@@ -163,6 +163,7 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
     let options = mcp::HttpOptions {
         allowed_origins: config.allowed_origins.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
+        path_prefix: config.path_prefix.clone(),
         tls,
         ..mcp::HttpOptions::default()
     };

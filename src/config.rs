@@ -43,6 +43,9 @@ pub struct Flags {
     /// Names the Host header may carry besides loopback ones, separated by commas [env: `TEAM_TABLE_ALLOWED_HOSTS`]
     #[arg(long, global = true, hide_short_help = true, value_name = "LIST")]
     pub allowed_hosts: Option<String>,
+    /// What a proxy puts in front of every path, such as /team [env: `TEAM_TABLE_PATH_PREFIX`]
+    #[arg(long, global = true, hide_short_help = true, value_name = "PATH")]
+    pub path_prefix: Option<String>,
     /// Certificate, with those that vouch for it, PEM: the network transports then speak https only [env: `TEAM_TABLE_TLS_CERT`]
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -93,6 +96,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Host names let through besides loopback.
     pub allowed_hosts: Vec<String>,
+    /// What a proxy puts in front of every path; empty or `/…` without a slash at its end.
+    pub path_prefix: String,
     /// The HTTP server's certificate; without one it speaks plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Log filter, if one was asked for.
@@ -223,6 +228,13 @@ impl Flags {
     }
 }
 
+fn path_prefix(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    let prefix = text.trim_end_matches('/');
+    let fits = text.starts_with('/') && prefix.chars().all(plain) && !prefix.contains("//");
+    fits.then(|| prefix.to_owned())
+}
+
 impl Config {
     /// Reads the configuration of this process.
     ///
@@ -309,6 +321,11 @@ impl Config {
             policies,
             allowed_origins: setting("allowed-origins", text(&flags.allowed_origins)).list()?,
             allowed_hosts: setting("allowed-hosts", text(&flags.allowed_hosts)).list()?,
+            path_prefix: setting("path-prefix", text(&flags.path_prefix)).read(
+                String::new(),
+                "use a path such as /team: letters, digits, - . _ ~ and slashes, beginning with a slash",
+                path_prefix,
+            )?,
             tls,
             log,
             wasm_rustc: setting("wasm-rustc", None).raw().map(PathBuf::from),

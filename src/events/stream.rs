@@ -15,6 +15,7 @@ pub struct EventStream {
     /// The token the stream was opened with; it ends when that is no longer valid.
     claim: Option<Claim>,
     position: i64,
+    gap: bool,
 }
 
 impl EventStream {
@@ -39,7 +40,9 @@ impl EventStream {
         let (last, valid) = blocking(look).await?;
         // A number from the future could only skip events that are still to come.
         let position = after.unwrap_or(last).clamp(0, last);
-        Ok(valid.then_some(Self { db, subscription, claim, position }))
+        // It comes from another database, or from this one before it was restored.
+        let gap = after.is_some_and(|after| after > last);
+        Ok(valid.then_some(Self { db, subscription, claim, position, gap }))
     }
 
     /// The next events, in order; waits for at least one. Empty when the stream is over because its token
@@ -82,6 +85,12 @@ impl EventStream {
             Ok((events, valid))
         };
         blocking(move || db.read(read)).await
+    }
+
+    /// Whether the position asked for is none of this log's, so that what happened since cannot be told.
+    #[must_use]
+    pub const fn has_gap(&self) -> bool {
+        self.gap
     }
 
     /// The number of the last event delivered or skipped.

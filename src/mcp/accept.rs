@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,14 +17,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::counters::{Counters, Gauge};
+use super::counters::{Counted, Counters};
+use super::linger::Linger;
 use super::options::HttpLimits;
 use super::tls::Tls;
-use super::write_timeout::WriteTimeout;
 
 /// Bytes of a request's head; more gets 431.
 const MAX_HEAD: usize = 32 * 1024;
@@ -73,28 +74,28 @@ pub(super) async fn serve(
             }
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            counters.connections_refused.fetch_add(1, Relaxed);
+            counters.connections_refused.inc();
             // A TLS client would take these plain words for garbage: it is just hung up on.
             if tls.is_none() {
                 refuse(stream);
             }
             continue;
         };
-        let gauge = Gauge::new(&counters, |c| &c.connections);
+        let counted = Counted::new(&counters.connections);
         let (peer, router, closing) = (PeerAddress(peer.ip()), router.clone(), closing.clone());
         // Beneath TLS, where every byte that the peer takes counts.
-        let stream = WriteTimeout::new(stream, limits.write_timeout);
+        let stream = Linger::new(unless_deaf(stream, limits.write_timeout), closing.clone());
         // Two tasks rather than one: a plain connection has no need for the room of a TLS one.
         if let Some(tls) = tls.clone() {
             connections.spawn(async move {
-                let _held = (slot, gauge);
+                let _held = (slot, counted);
                 if let Some(stream) = shake_hands(&tls, stream, limits, &closing).await {
                     serve_connection(stream, peer, router, limits, closing).await;
                 }
             });
         } else {
             connections.spawn(async move {
-                let _held = (slot, gauge);
+                let _held = (slot, counted);
                 serve_connection(stream, peer, router, limits, closing).await;
             });
         }
@@ -117,6 +118,14 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     // of 0.3: the second piece waits for the acknowledgement of the first, which the client delays.
     stream.set_nodelay(true)?;
     Ok((stream, peer))
+}
+
+/// A stream whose peer must keep reading: hyper bounds how long a request may take to arrive but not how long a response
+/// may take to leave.
+fn unless_deaf<S: AsyncRead + AsyncWrite>(stream: S, limit: Duration) -> Pin<Box<TimeoutStream<S>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    Box::pin(stream)
 }
 
 fn refuse(stream: TcpStream) {
@@ -190,6 +199,22 @@ pub(super) fn is_loopback(listener: &TcpListener) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_given_up_and_one_that_does_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let mut ours = unless_deaf(ours, Duration::from_millis(20));
+        let reader = tokio::spawn(async move {
+            let mut read = vec![0; 64];
+            theirs.read_exact(&mut read).await.unwrap();
+            theirs
+        });
+        ours.write_all(&[1; 64]).await.unwrap();
+        let _deaf = reader.await.unwrap();
+        let failed = ours.write_all(&[1; 64]).await.unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+    }
 
     #[tokio::test]
     async fn accepted_connections_do_not_wait_for_acknowledgements() {

@@ -19,7 +19,12 @@ pub(super) enum Decoded {
     Nothing,
     /// No message; this JSON-RPC error is the answer.
     Refused(Value),
+    /// What a revision up to 2025-03-26 may send: several at once, each for [`decode_value`].
+    Batch(Vec<Value>),
 }
+
+/// Messages that a batch may hold. A megabyte of empty ones would ask for an answer of many.
+pub(super) const MAX_BATCH: usize = 50;
 
 /// Reads one message.
 pub(super) fn decode(text: &[u8]) -> Decoded {
@@ -37,22 +42,40 @@ pub(super) fn decode(text: &[u8]) -> Decoded {
     match serde_json::from_slice::<Value>(text) {
         // The parser's own words would tell a client nothing it can use.
         Err(_) => refused(&Value::Null, PARSE_ERROR, "parse error: not JSON in UTF-8"),
-        Ok(Value::Array(_)) => {
-            refused(&Value::Null, INVALID_REQUEST, "invalid request: batches are not supported")
-        }
+        Ok(Value::Array(items)) if (1..=MAX_BATCH).contains(&items.len()) => Decoded::Batch(items),
+        Ok(Value::Array(_)) => refused(
+            &Value::Null,
+            INVALID_REQUEST,
+            &format!("invalid request: a batch holds 1 to {MAX_BATCH} messages"),
+        ),
+        Ok(value) => decode_value(value),
+    }
+}
+
+/// Reads one message of a batch.
+pub(super) fn decode_value(value: Value) -> Decoded {
+    if let Ok(message) = serde_json::from_value(value.clone()) {
+        return Decoded::Message(Box::new(message));
+    }
+    match value {
         // JSON-RPC forbids an answer to a notification, however odd it is.
-        Ok(Value::Object(object)) if object.contains_key("method") && !object.contains_key("id") => {
+        Value::Object(object) if object.contains_key("method") && !object.contains_key("id") => {
             Decoded::Nothing
         }
-        Ok(value) => {
+        value => {
             let id = value.get("id").filter(|id| id.is_string() || id.is_number()).unwrap_or(&Value::Null);
             refused(id, INVALID_REQUEST, "invalid request: not an MCP message")
         }
     }
 }
 
+/// The answer to a batch under a revision that has none.
+pub(super) fn no_batches() -> Value {
+    error(&Value::Null, INVALID_REQUEST, "invalid request: this revision of MCP has no batches")
+}
+
 /// The text with each escaped surrogate that has no partner as U+FFFD; `None` when there is none.
-fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
     let unit = |at: usize| -> Option<u16> {
         let escape = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
@@ -106,6 +129,7 @@ mod tests {
             Decoded::Refused(error) => (error["id"].clone(), error["error"]["code"].as_i64().unwrap()),
             Decoded::Message(message) => panic!("taken for a message: {message:?}"),
             Decoded::Nothing => panic!("silently dropped"),
+            Decoded::Batch(items) => panic!("taken for a batch: {items:?}"),
         }
     }
 
@@ -135,6 +159,18 @@ mod tests {
             let expected: Value = serde_json::from_str(id).unwrap();
             assert_eq!(refusal(ping(id).as_bytes()), (expected, -32_600), "{id}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_read_message_by_message_and_is_bounded() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let Decoded::Batch(items) = decode(format!("[{ping},7,{{\"id\":2}}]").as_bytes()) else { panic!() };
+        let read: Vec<Decoded> = items.into_iter().map(decode_value).collect();
+        assert!(
+            matches!(&read[..], [Decoded::Message(_), Decoded::Refused(_), Decoded::Refused(error)] if error["id"] == 2)
+        );
+        let long = format!("[{}]", vec![ping; MAX_BATCH + 1].join(","));
+        assert_eq!(refusal(long.as_bytes()), (Value::Null, -32_600));
     }
 
     #[test]

@@ -8,13 +8,13 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::counters::Gauge;
+use super::counters::Counted;
 use super::guard::refusal;
 use super::http::App;
 use super::sse;
@@ -38,23 +38,37 @@ pub(super) async fn open(
     let Ok(after) = last_event_id(&headers) else {
         return refusal(StatusCode::BAD_REQUEST, "Last-Event-ID must be the id of an event");
     };
+    let blocked = |address| app.throttles.failed_tokens.blocked(address, Instant::now());
+    if let Some(wait) = caller.address.and_then(blocked)
+        && let Some(token) = &caller.bearer
+        && !app.table.knows_token(token).await
+    {
+        app.throttles.refused.inc();
+        let mut response =
+            refusal(StatusCode::TOO_MANY_REQUESTS, "too many invalid tokens from this address");
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        return response;
+    }
     match app.table.event_stream(caller.bearer.as_deref(), &agent, after).await {
         Ok(events) => {
+            let connected = if events.has_gap() {
+                json!({"agent": agent, "gap": true}).to_string()
+            } else {
+                json!({"agent": agent}).to_string()
+            };
             let state = Open {
-                _gauge: Gauge::new(&app.counters, |c| &c.event_streams),
+                _counted: Counted::new(&app.counters.event_streams),
                 next_beat: next_beat(&app),
                 app,
                 events,
             };
-            let connected = json!({"agent": agent}).to_string();
             sse::response(chunks(state, connected))
         }
         Err(StreamRefused::Unauthenticated) => {
-            let presented = caller.bearer.is_some();
-            if let Some(address) = caller.address.filter(|_| presented) {
-                app.throttles.failed_tokens.record(address, Instant::now());
+            if let (Some(address), Some(token)) = (caller.address, &caller.bearer) {
+                app.throttles.failed_tokens.record(address, Some(token), Instant::now());
             }
-            let challenge = if presented { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            let challenge = if caller.bearer.is_some() { "Bearer error=\"invalid_token\"" } else { "Bearer" };
             let mut response = refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed");
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             response
@@ -81,7 +95,7 @@ struct Open {
     app: Arc<App>,
     events: EventStream,
     next_beat: Instant,
-    _gauge: Gauge,
+    _counted: Counted,
 }
 
 fn chunks(open: Open, connected: String) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {

@@ -1,7 +1,8 @@
 //! What every HTTP request passes before a route sees it, and every response on its way out: host and origin,
-//! failed tokens, coding, size and speed of the body, CORS. One function in the order in which it happens, so that no
+//! coding, size and speed of the body, CORS. One function in the order in which it happens, so that no
 //! route can be added beside it. Must not know what the routes do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -11,12 +12,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, ORIGIN,
-    RETRY_AFTER, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::Instant;
+use parking_lot::Mutex;
 
 use super::accept::PeerAddress;
 use super::caller::{Caller, bearer};
@@ -50,7 +50,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
 }
 
 async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
-    check_host(app, &request).map_err(Refusal::into_response)?;
+    if !health::FOR_ANY_HOST.contains(&request.uri().path()) {
+        check_host(app, &request).map_err(Refusal::into_response)?;
+    }
     check_origin(app, request.headers()).map_err(Refusal::into_response)?;
     if let Some(answer) = preflight(&request) {
         return Err(answer);
@@ -59,9 +61,6 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
         bearer: bearer(request.headers()),
         address: request.extensions().get().map(|PeerAddress(address)| *address),
     };
-    if !health::PATHS.contains(&request.uri().path()) {
-        check_failed_tokens(app, &caller).await?;
-    }
     request.extensions_mut().insert(caller);
     check_coding(request.headers()).map_err(Refusal::into_response)?;
     read_body(app, request).await
@@ -83,6 +82,7 @@ fn check_host(app: &App, request: &Request) -> Result<(), Refusal> {
     if host.to_str().is_ok_and(allowed) && in_target.is_none_or(allowed) {
         Ok(())
     } else {
+        app.told.once("TEAM_TABLE_ALLOWED_HOSTS", host);
         Err((StatusCode::FORBIDDEN, "this Host is not allowed here"))
     }
 }
@@ -91,10 +91,30 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     let allowed = |origin: &HeaderValue| {
         origin.to_str().is_ok_and(|origin| origin_allowed(origin, &app.options.allowed_origins))
     };
-    if headers.get_all(ORIGIN).iter().all(allowed) {
-        Ok(())
-    } else {
-        Err((StatusCode::FORBIDDEN, "this Origin is not allowed here"))
+    match headers.get_all(ORIGIN).iter().find(|origin| !allowed(origin)) {
+        None => Ok(()),
+        Some(origin) => {
+            app.told.once("TEAM_TABLE_ALLOWED_ORIGINS", origin);
+            Err((StatusCode::FORBIDDEN, "this Origin is not allowed here"))
+        }
+    }
+}
+
+/// Hosts and origins that were refused. The operator who forgot one reads it in the log, once: a page that tries for ever
+/// must not fill it.
+#[derive(Default)]
+pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+
+/// Different values that are logged at most.
+const MAX_TOLD: usize = 64;
+
+impl Told {
+    fn once(&self, setting: &'static str, value: &HeaderValue) {
+        let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(256).collect();
+        let mut told = self.0.lock();
+        if told.len() < MAX_TOLD && told.insert((setting, value.clone())) {
+            tracing::warn!("refused a request of {value:?}: to let it through, put it into {setting}");
+        }
     }
 }
 
@@ -123,24 +143,6 @@ fn preflight(request: &Request) -> Option<Response> {
         }
         response
     })
-}
-
-/// Refuses an address that presented too many invalid tokens, save for whoever proves with a valid one that
-/// they only share it.
-async fn check_failed_tokens(app: &App, caller: &Caller) -> Result<(), Response> {
-    let Some(wait) =
-        caller.address.and_then(|address| app.throttles.failed_tokens.blocked(address, Instant::now()))
-    else {
-        return Ok(());
-    };
-    if let Some(token) = &caller.bearer
-        && app.table.authenticate(token).await.is_some()
-    {
-        return Ok(());
-    }
-    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "too many invalid tokens from this address");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-    Err(response)
 }
 
 /// Takes the body in whole, so that its size and time are bounded on every route alike.

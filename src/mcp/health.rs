@@ -10,8 +10,9 @@ use http::header::CONTENT_TYPE;
 use super::guard::refusal;
 use super::http::App;
 
-/// These routes look at no token, so an address throttled for its tokens may still probe.
-pub(super) const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Routes for probes, which name a host of their own choosing or, in HTTP/1.0, none. They tell a page that was led here by
+/// a rebound name nothing but that we are here.
+pub(super) const FOR_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The process answers.
 pub(super) async fn healthz() -> &'static str {
@@ -30,10 +31,11 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// Prometheus text in its `OpenMetrics` form: the table's and ours.
+/// Prometheus text in its `OpenMetrics` form.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    const END: &str = "# EOF\n";
-    let table = app.table.metrics();
-    let text = [table.strip_suffix(END).unwrap_or(&table), &app.counters.text(), END].concat();
+    let table = app.table.clone();
+    let Ok(text) = tokio::task::spawn_blocking(move || table.metrics()).await else {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the numbers cannot be read");
+    };
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, post_service};
 use http::header::ALLOW;
@@ -18,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::accept;
 use super::counters::Counters;
 use super::decode::MAX_MESSAGE;
-use super::guard::{guard, refusal};
+use super::guard::{Told, guard};
 use super::legacy_sse::{self, Sessions};
+use super::lenient;
 use super::options::{HttpLimits, HttpOptions};
 use super::server::Server;
 use super::throttle::{Throttle, Throttles};
@@ -36,6 +38,8 @@ pub(super) struct App {
     /// Whether `Host` is checked at all.
     pub(super) check_host: bool,
     pub(super) throttles: Arc<Throttles>,
+    /// What was refused for its host or origin.
+    pub(super) told: Told,
     pub(super) counters: Arc<Counters>,
     /// The server behind HTTP+SSE sessions.
     pub(super) sse_server: Server,
@@ -60,9 +64,11 @@ pub async fn serve_http(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let limits = options.limits;
+    let counters = Arc::new(table.register_metrics(Counters::register));
     let throttles = Arc::new(Throttles {
         failed_tokens: Throttle::new(limits.failed_tokens, limits.failed_token_window),
         newcomers: Throttle::new(limits.newcomers, limits.newcomer_window),
+        refused: counters.throttled.clone(),
     });
     let app = Arc::new(App {
         check_host: accept::is_loopback(&listener)? || !options.allowed_hosts.is_empty(),
@@ -70,7 +76,8 @@ pub async fn serve_http(
         table,
         options,
         throttles,
-        counters: Arc::default(),
+        told: Told::default(),
+        counters,
         sessions: Sessions::default(),
         closing: CancellationToken::new(),
         started: Instant::now(),
@@ -84,10 +91,10 @@ pub async fn serve_http(
 }
 
 fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route(
             "/mcp",
-            post_service(streamable(app, cut_off)).layer(map_response(discreet)).delete(end_session),
+            post_service(streamable(app, cut_off)).layer(from_fn(lenient::front)).delete(end_session),
         )
         .route("/sse", get(legacy_sse::open))
         .route("/messages", post(legacy_sse::post))
@@ -98,7 +105,13 @@ fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
         .with_state(Arc::clone(app))
         .fallback(async || StatusCode::NOT_FOUND)
         // Last, so that it stands before all of the above and the fallback.
-        .layer(from_fn_with_state(Arc::clone(app), guard))
+        .layer(from_fn_with_state(Arc::clone(app), guard));
+    let prefix: Arc<str> = app.options.path_prefix.as_str().into();
+    // Around the routes, not on them: what it changes is the path that they are found by.
+    Router::new().fallback_service(routes).layer(map_request(move |request: Request| {
+        let request = lenient::plain_path(request, &prefix);
+        async { request }
+    }))
 }
 
 /// rmcp's service, one request at a time: no sessions, so clients go on after a restart, and plain JSON
@@ -141,17 +154,6 @@ fn handler(_: &App) -> Handler {
         "built for the conformance suite: its fixtures answer at /mcp, and no tool of the table does"
     );
     Handler::default()
-}
-
-/// rmcp's errors quote our parser and our types; what a client can use of them is the status.
-async fn discreet(response: Response) -> Response {
-    match response.status() {
-        status @ StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            refusal(status, "a POST is one JSON-RPC message in application/json")
-        }
-        status @ StatusCode::INTERNAL_SERVER_ERROR => refusal(status, "internal error"),
-        _ => response,
-    }
 }
 
 /// `DELETE /mcp`: clients of the older revisions end their session, of which there is none. From 2026-07-28

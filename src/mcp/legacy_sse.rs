@@ -13,7 +13,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use rmcp::RoleServer;
@@ -21,15 +21,17 @@ use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{RunningService, TxJsonRpcMessage, serve_directly};
 use rmcp::transport::Transport;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
-use super::counters::Gauge;
-use super::decode::{Decoded, decode};
+use super::counters::Counted;
+use super::decode::{Decoded, decode, decode_value};
 use super::guard::refusal;
 use super::http::App;
+use super::lenient::is_json;
 use super::server::Server;
 use super::sse;
 
@@ -76,12 +78,12 @@ pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extensi
     let Some(id) = app.sessions.insert(session, app.options.limits.sse_sessions) else {
         return busy("too many sessions");
     };
-    let gauge = Gauge::new(&app.counters, |c| &c.sse_sessions);
+    let counted = Counted::new(&app.counters.sse_sessions);
     let (replies, outbox) = mpsc::channel(OUTBOX);
     let stop = app.closing.child_token();
     let transport = SessionTransport { received, replies: Some(replies), stop: stop.clone() };
     let stream = SessionStream {
-        first: Some(endpoint(&id)),
+        first: Some(endpoint(&app.options.path_prefix, &id)),
         outbox,
         stop,
         keep_alive: app.options.limits.keep_alive,
@@ -89,7 +91,7 @@ pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extensi
         // Without a handshake: after a restart the TypeScript client reconnects and calls, and never
         // initializes.
         _service: serve_directly(app.sse_server.for_connection(), transport, None),
-        _gauge: gauge,
+        _counted: counted,
         id,
         app: Arc::clone(&app),
     };
@@ -99,9 +101,9 @@ pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extensi
     }))
 }
 
-fn endpoint(id: &str) -> Bytes {
+fn endpoint(prefix: &str, id: &str) -> Bytes {
     let mut frame = String::new();
-    sse::frame(&mut frame, None, "endpoint", &format!("/messages?session_id={id}"));
+    sse::frame(&mut frame, None, "endpoint", &format!("{prefix}/messages?session_id={id}"));
     frame.into()
 }
 
@@ -137,19 +139,36 @@ pub(super) async fn post(
     session.last_post = Instant::now();
     let inbox = session.inbox.clone();
     drop(sessions);
-    match decode(&body) {
-        Decoded::Nothing => accepted(),
-        Decoded::Refused(error) => (StatusCode::BAD_REQUEST, axum::Json(error)).into_response(),
-        Decoded::Message(mut message) => {
-            message.insert_extension(caller);
-            match inbox.try_send(*message) {
-                Ok(()) => accepted(),
-                Err(mpsc::error::TrySendError::Full(_)) => busy("this session has too many messages waiting"),
-                Err(mpsc::error::TrySendError::Closed(_)) => {
-                    refusal(StatusCode::NOT_FOUND, "unknown session")
-                }
+    let read = match decode(&body) {
+        Decoded::Batch(items) => items.into_iter().map(decode_value).collect(),
+        one => vec![one],
+    };
+    let (mut messages, mut errors) = (Vec::new(), Vec::new());
+    for part in read {
+        match part {
+            Decoded::Message(message) => messages.push(message),
+            Decoded::Refused(error) => errors.push(error),
+            Decoded::Nothing | Decoded::Batch(_) => {}
+        }
+    }
+    match inbox.try_reserve_many(messages.len()) {
+        Ok(places) => {
+            for (place, mut message) in places.zip(messages) {
+                message.insert_extension(caller.clone());
+                place.send(*message);
             }
         }
+        Err(mpsc::error::TrySendError::Full(())) => {
+            return busy("this session has too many messages waiting");
+        }
+        Err(mpsc::error::TrySendError::Closed(())) => {
+            return refusal(StatusCode::NOT_FOUND, "unknown session");
+        }
+    }
+    match <[Value; 1]>::try_from(errors) {
+        Ok([error]) => (StatusCode::BAD_REQUEST, axum::Json(error)).into_response(),
+        Err(none) if none.is_empty() => accepted(),
+        Err(errors) => (StatusCode::BAD_REQUEST, axum::Json(errors)).into_response(),
     }
 }
 
@@ -161,11 +180,6 @@ fn busy(line: &'static str) -> Response {
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, line);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()?.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn hash(token: &str) -> blake3::Hash {
@@ -182,7 +196,7 @@ struct SessionStream {
     keep_alive: Duration,
     idle: Duration,
     _service: RunningService<RoleServer, Server>,
-    _gauge: Gauge,
+    _counted: Counted,
 }
 
 impl SessionStream {

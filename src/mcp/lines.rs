@@ -2,6 +2,7 @@
 //! outlive whatever a client writes. Malformed, oversized and binary lines are answered and skipped, and
 //! memory stays bounded. Must not know whose streams they are.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::TxJsonRpcMessage;
 use rmcp::transport::Transport;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::decode::{Decoded, MAX_MESSAGE, decode, too_long};
+use super::decode::{Decoded, MAX_MESSAGE, decode, decode_value, too_long};
 
 /// Replies that may wait to be written. A client that keeps asking without reading is not read from until it
 /// does.
@@ -30,6 +32,8 @@ pub(super) struct LineTransport<R, W> {
     input: BufReader<R>,
     /// The line read so far. Kept here because rmcp drops `receive` whenever something else happens first.
     line: Vec<u8>,
+    /// What is left of a batch.
+    batch: VecDeque<Value>,
     /// The current line was too long and is being skipped.
     skipping: bool,
     /// The error reply to the line before, on its way out.
@@ -57,6 +61,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
         Self {
             input: BufReader::new(input),
             line: Vec::new(),
+            batch: VecDeque::new(),
             skipping: false,
             refusal: None,
             output,
@@ -137,6 +142,16 @@ where
                 let _ = refusal.await;
                 self.refusal = None;
             }
+            if let Some(item) = self.batch.pop_front() {
+                match decode_value(item) {
+                    Decoded::Message(message) => return Some(*message),
+                    Decoded::Refused(error) => {
+                        self.refusal = Some(tokio::spawn(self.output.clone().write(error)));
+                    }
+                    Decoded::Nothing | Decoded::Batch(_) => {}
+                }
+                continue;
+            }
             let line = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
@@ -172,6 +187,7 @@ where
             match decoded {
                 Decoded::Message(message) => return Some(*message),
                 Decoded::Nothing => {}
+                Decoded::Batch(items) => self.batch = items.into(),
                 Decoded::Refused(error) => {
                     self.refusal = Some(tokio::spawn(self.output.clone().write(error)));
                 }

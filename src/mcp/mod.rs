@@ -22,7 +22,9 @@ mod guard;
 mod health;
 mod http;
 mod legacy_sse;
+mod lenient;
 mod lines;
+mod linger;
 mod options;
 mod origin;
 mod recent;
@@ -31,7 +33,6 @@ mod sse;
 mod stdio;
 mod throttle;
 mod tls;
-mod write_timeout;
 
 pub use client::{Client, ClientError};
 pub use http::serve_http;

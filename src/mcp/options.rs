@@ -16,6 +16,9 @@ pub struct HttpOptions {
     /// `table.example.com:8741`. `Host` is checked when the listener is bound to loopback or this is not
     /// empty.
     pub allowed_hosts: Vec<String>,
+    /// What a proxy puts in front of every path, such as `/team`; empty for nothing. Requests are served with it and
+    /// without, and the address in the `endpoint` event of HTTP+SSE begins with it.
+    pub path_prefix: String,
     /// The certificate every connection is opened with; without one it is plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// Sizes and times.

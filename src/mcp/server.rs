@@ -94,10 +94,29 @@ impl Server {
             ));
         };
         let throttled = self.throttles.as_deref().zip(caller.address);
+        let argument = params.arguments.as_ref().and_then(|arguments| arguments.get("token")?.as_str());
+        let argument = argument.map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned);
         // A token in the arguments, valid or not, never makes a newcomer.
-        let token = params.arguments.as_ref().and_then(|arguments| arguments.get("token")?.as_str());
-        let knocks =
-            params.name == tools::NEWCOMERS_TOOL && token.is_none_or(|token| token.trim().is_empty());
+        let knocks = params.name == tools::NEWCOMERS_TOOL && argument.is_none();
+        let bearer = caller.bearer.or_else(|| self.token.as_deref().map(str::to_owned));
+        let presented = argument.or_else(|| bearer.clone());
+        if !knocks
+            && let Some((throttles, address)) = throttled
+            && let Some(wait) = throttles.failed_tokens.blocked(address, Instant::now())
+            && let Some(token) = &presented
+            && !self.table.knows_token(token).await
+        {
+            throttles.refused.inc();
+            return Ok(failure(
+                "resource_exhausted",
+                "too many invalid tokens have come from this address, and this one is not valid either",
+                &format!(
+                    "use the token that register returned last, or try again in {} seconds; {}",
+                    wait.as_secs() + 1,
+                    crate::auth::if_lost("NAME")
+                ),
+            ));
+        }
         if knocks
             && let Some((throttles, address)) = throttled
             && let Some(wait) = throttles.newcomers.blocked(address, Instant::now())
@@ -114,18 +133,18 @@ impl Server {
         let request = Request {
             tool: params.name.clone().into_owned(),
             arguments: params.arguments.unwrap_or_default(),
-            bearer: caller.bearer.or_else(|| self.token.as_deref().map(str::to_owned)),
+            bearer,
             transport: self.transport,
         };
         match caught(self.table.call_unconfirmed(request)).await {
             Ok(Ok(reply)) => {
                 if let Some((throttles, address)) = throttled {
                     if reply.bad_token {
-                        throttles.failed_tokens.record(address, Instant::now());
+                        throttles.failed_tokens.record(address, presented.as_deref(), Instant::now());
                     }
                     // Those whom a policy refused or holds were written down too.
                     if knocks && (!reply.is_error || reply.body.contains_key("decision_id")) {
-                        throttles.newcomers.record(address, Instant::now());
+                        throttles.newcomers.record(address, None, Instant::now());
                     }
                 }
                 Ok(reply)
@@ -288,8 +307,16 @@ impl ServerHandler for Server {
             _ => false,
         };
         let method = echo(&request.method);
+        let arguments = request.params.as_ref().and_then(|params| params.get("arguments"));
         Err(if ours {
-            ErrorData::invalid_params(format!("malformed params of {method}"), None)
+            let why = match arguments {
+                Some(Value::String(_)) => {
+                    ": `arguments` is text; it is taken as a JSON object, such as {\"name\": \"alice\"}"
+                }
+                Some(Value::Object(_) | Value::Null) | None => "",
+                Some(_) => ": `arguments` is taken as a JSON object, such as {\"name\": \"alice\"}",
+            };
+            ErrorData::invalid_params(format!("malformed params of {method}{why}"), None)
         } else {
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("unknown method: {method}"), None)
         })

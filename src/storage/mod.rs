@@ -26,6 +26,7 @@ mod open;
 mod plans;
 mod readers;
 mod reviews;
+mod size;
 mod tasks;
 mod tx;
 mod writer;
@@ -47,6 +48,7 @@ pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use open::BUSY_TIMEOUT;
 pub use reviews::{Review, ReviewOutcome, Reviewed};
+pub use size::Size;
 pub use tasks::TaskQuery;
 pub use tx::{ReadTx, WriteTx};
 

@@ -1,130 +1,222 @@
-//! What is counted, as Prometheus text.
+//! What `/metrics` shows: one registry, in the text form of `OpenMetrics`. Calls are counted as they happen; the database, the
+//! policies and the process are looked at when somebody asks.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
 
-use crate::policy::PolicyMetrics;
+use crate::domain::clock::{Clock, Millis};
+use crate::events::Hub;
+use crate::policy::PolicyHost;
 use crate::policy::monitor::{LATENCY_BOUNDS, PolicyCounts};
+use crate::storage::Db;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CallLabels {
-    tool: String,
+    tool: &'static str,
     code: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ToolLabels {
+    tool: &'static str,
 }
 
 /// Upper bounds of the latency histogram in seconds: from a read in memory to a wait for a lock.
 const BUCKETS: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 1.0, 10.0];
 
 pub(super) struct Metrics {
-    registry: Registry,
+    registry: Mutex<Registry>,
     calls: Family<CallLabels, Counter>,
-    seconds: Histogram,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("team_table");
-        let calls = Family::default();
-        let seconds = Histogram::new(BUCKETS);
-        registry.register("tool_calls", "Tool calls by tool and canonical code", calls.clone());
-        registry.register("tool_call_seconds", "Time from a decoded call to its answer", seconds.clone());
-        Self { registry, calls, seconds }
-    }
+    seconds: Family<ToolLabels, Histogram>,
 }
 
 impl Metrics {
-    pub(super) fn called(&self, tool: &str, code: &str, elapsed: Duration) {
-        self.calls.get_or_create(&CallLabels { tool: tool.to_owned(), code: code.to_owned() }).inc();
-        self.seconds.observe(elapsed.as_secs_f64());
+    pub(super) fn new(db: Db, policies: Arc<PolicyHost>, hub: Hub, clock: Clock) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process { since: clock.now() }));
+        let ours = registry.sub_registry_with_prefix(PREFIX);
+        let calls = Family::default();
+        let seconds = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        ours.register("tool_calls", "Tool calls by tool and canonical code", calls.clone());
+        let help = "Time from a decoded call to its answer, by tool";
+        ours.register_with_unit("tool_call", help, Unit::Seconds, seconds.clone());
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
+        ours.register("build", "The program", Info::new(build.to_vec()));
+        ours.register_collector(Box::new(Seen { db, policies, hub, clock }));
+        Self { registry: Mutex::new(registry), calls, seconds }
     }
 
-    pub(super) fn text(&self, policies: &PolicyMetrics, waiting: usize) -> String {
+    /// Lets another part of the program show its own numbers.
+    pub(super) fn extend<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(self.registry.lock().sub_registry_with_prefix(PREFIX))
+    }
+
+    pub(super) fn called(&self, tool: &'static str, code: &str, elapsed: Duration) {
+        self.calls.get_or_create(&CallLabels { tool, code: code.to_owned() }).inc();
+        self.seconds.get_or_create(&ToolLabels { tool }).observe(elapsed.as_secs_f64());
+    }
+
+    /// The text of a scrape. Reads the database: not for async threads.
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = encode(&mut text, &self.registry);
-        let end = text.rfind("# EOF").unwrap_or(text.len());
-        text.truncate(end);
-        let gauges = [
-            (
-                "waiting_members",
-                "Members with a stream or waiting call",
-                i64::try_from(waiting).unwrap_or(i64::MAX),
-            ),
-            ("policy_set_generation", "Policy sets swapped in by this process", generation(policies)),
-            (
-                "policy_set_since_seconds",
-                "When the present policy set was swapped in",
-                policies.since / 1_000,
-            ),
-            (
-                "policy_set_swap_millis",
-                "How long the last swap took, from the first look at the directory",
-                i64::try_from(policies.swap_millis).unwrap_or(i64::MAX),
-            ),
-            (
-                "policy_set_refused",
-                "1 when the last attempt to load the set was refused",
-                i64::from(policies.refused),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let _ = write!(
-                text,
-                "# HELP team_table_{name} {help}.\n# TYPE team_table_{name} gauge\nteam_table_{name} {value}\n"
-            );
-        }
-        write_policies(&mut text, &policies.policies);
+        let _ = encode(&mut text, &self.registry.lock());
         text
     }
 }
 
-/// What each policy answered, how it failed and how long it took. A policy's name needs no escaping: the set
-/// file allows lower-case letters, digits and `-`.
-fn write_policies(text: &mut String, policies: &[PolicyCounts]) {
+const PREFIX: &str = "team_table";
+
+/// What is read when it is asked for.
+struct Seen {
+    db: Db,
+    policies: Arc<PolicyHost>,
+    hub: Hub,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seen")
+    }
+}
+
+impl Collector for Seen {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> std::fmt::Result {
+        let policies = self.policies.metrics();
+        let mut gauge = |name, help, unit: Option<Unit>, value: f64| {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)
+        };
+        gauge(
+            "waiting_members",
+            "Members with a stream or waiting call",
+            None,
+            real(self.hub.waiting() as u64),
+        )?;
+        gauge(
+            "policy_set_generation",
+            "Policy sets swapped in by this process",
+            None,
+            real(policies.generation),
+        )?;
+        let since = millis(policies.since);
+        gauge("policy_set_since", "When the present policy set was swapped in", Some(Unit::Seconds), since)?;
+        let help = "How long the last swap took, from the first look at the directory";
+        gauge("policy_set_swap", help, Some(Unit::Seconds), real(policies.swap_millis) / 1_000.0)?;
+        let help = "1 when the last attempt to load the set was refused";
+        gauge("policy_set_refused", help, None, f64::from(u8::from(policies.refused)))?;
+        // A database that cannot be read now has no numbers now.
+        if let Ok(size) = self.db.read(|tx| tx.size()) {
+            gauge("database_size", "Pages of the database", Some(Unit::Bytes), real(size.bytes))?;
+            gauge("audit_rows", "Rows of the audit log", None, real(size.audit_rows))?;
+            gauge(
+                "escalations_open",
+                "Escalations that wait for a person",
+                None,
+                real(size.open_escalations),
+            )?;
+            let age =
+                size.oldest_open_escalation.map_or(0, |since| self.clock.now().saturating_sub(since).max(0));
+            let help = "Age of the oldest escalation that waits for a person";
+            gauge("escalations_oldest", help, Some(Unit::Seconds), millis(age))?;
+        }
+        encode_policies(&mut encoder, &policies.policies)
+    }
+}
+
+/// What each policy answered, how it failed and how long it took.
+fn encode_policies(encoder: &mut DescriptorEncoder, policies: &[PolicyCounts]) -> std::fmt::Result {
     type Counts = fn(&PolicyCounts) -> &[(&'static str, u64)];
     let families: [(&str, &str, &str, Counts); 2] = [
-        ("decisions", "Answers by policy and outcome, shadow ones included", "outcome", |it| &it.outcomes),
-        ("errors", "Evaluations that came to no answer by policy and kind", "kind", |it| &it.failures),
+        ("policy_decisions", "Answers by policy and outcome, shadow ones included", "outcome", |it| {
+            &it.outcomes
+        }),
+        ("policy_errors", "Evaluations that came to no answer by policy and kind", "kind", |it| &it.failures),
     ];
     for (name, help, label, counts) in families {
-        let name = format!("team_table_policy_{name}");
-        let _ = write!(text, "# HELP {name} {help}.\n# TYPE {name} counter\n");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for policy in policies {
             for (value, count) in counts(policy) {
-                let _ = writeln!(
-                    text,
-                    "{name}_total{{policy=\"{}\",{label}=\"{value}\"}} {count}",
-                    policy.policy
-                );
+                let labels = [("policy", policy.policy.as_str()), (label, value)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
         }
     }
-    let name = "team_table_policy_seconds";
-    let _ = write!(text, "# HELP {name} Time of one evaluation by policy.\n# TYPE {name} histogram\n");
-    for PolicyCounts { policy, latency, micros, .. } in policies {
-        let bounds = LATENCY_BOUNDS.iter().map(|bound| seconds(*bound)).chain(["+Inf".to_owned()]);
-        let mut so_far = 0;
-        for (bound, count) in bounds.zip(latency) {
-            so_far += count;
-            let _ = writeln!(text, "{name}_bucket{{policy=\"{policy}\",le=\"{bound}\"}} {so_far}");
+    let help = "Time of one evaluation by policy";
+    let unit = Some(&Unit::Seconds);
+    let mut family = encoder.encode_descriptor("policy", help, unit, MetricType::Histogram)?;
+    for policy in policies {
+        let labels = [("policy", policy.policy.as_str())];
+        encode_latency(family.encode_family(&labels)?, policy)?;
+    }
+    Ok(())
+}
+
+fn encode_latency(mut encoder: MetricEncoder, policy: &PolicyCounts) -> std::fmt::Result {
+    let bounds = LATENCY_BOUNDS.iter().map(|bound| micros(*bound)).chain([f64::MAX]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(policy.latency.iter().copied()).collect();
+    let count = policy.latency.iter().sum();
+    encoder.encode_histogram::<[(&str, &str); 0]>(micros(policy.micros), count, &buckets, None)
+}
+
+/// The process, under the names that every Prometheus dashboard knows.
+#[derive(Debug)]
+struct Process {
+    /// In milliseconds since 1970-01-01T00:00:00Z.
+    since: Millis,
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> std::fmt::Result {
+        let mut gauge = |name, help, unit: Option<Unit>, value: f64| {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)
+        };
+        gauge("process_start_time", "When the process started", Some(Unit::Seconds), millis(self.since))?;
+        #[cfg(target_os = "linux")]
+        {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+            let pages: Option<u64> = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+            if let Some(pages) = pages {
+                let bytes = real(pages * rustix::param::page_size() as u64);
+                gauge("process_resident_memory", "Memory in use", Some(Unit::Bytes), bytes)?;
+            }
+            if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+                gauge("process_open_fds", "Open file descriptors", None, real(open.count() as u64))?;
+            }
         }
-        let _ = writeln!(text, "{name}_sum{{policy=\"{policy}\"}} {}", seconds(*micros));
-        let _ = writeln!(text, "{name}_count{{policy=\"{policy}\"}} {so_far}");
+        let used = ConstCounter::new(cpu_time::ProcessTime::now().as_duration().as_secs_f64());
+        let help = "Processor time used";
+        let unit = Some(&Unit::Seconds);
+        used.encode(encoder.encode_descriptor("process_cpu", help, unit, used.metric_type())?)
     }
 }
 
-/// Microseconds as seconds, exactly.
-fn seconds(micros: u64) -> String {
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+/// Exact up to 2^53, which no count here reaches.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+const fn real(count: u64) -> f64 {
+    count as f64
 }
 
-fn generation(policies: &PolicyMetrics) -> i64 {
-    i64::try_from(policies.generation).unwrap_or(i64::MAX)
+/// Milliseconds as seconds.
+fn millis(millis: i64) -> f64 {
+    real(millis.unsigned_abs()) / 1_000.0
+}
+
+/// Microseconds as seconds.
+fn micros(micros: u64) -> f64 {
+    real(micros) / 1_000_000.0
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 use serde_json::{Map, Value};
 use tokio::time::Instant as Deadline;
 
@@ -148,13 +149,14 @@ impl Table {
     /// Puts the parts together.
     #[must_use]
     pub fn new(db: Db, policies: Arc<PolicyHost>, hub: Hub, options: TableOptions) -> Self {
+        let metrics = Metrics::new(db.clone(), Arc::clone(&policies), hub.clone(), options.clock.clone());
         Self {
             inner: Arc::new(Inner {
                 db,
                 policies,
                 hub,
                 options,
-                metrics: Metrics::default(),
+                metrics,
                 proven: Mutex::default(),
                 described: Mutex::default(),
             }),
@@ -585,13 +587,13 @@ impl Table {
         }
     }
 
-    /// The member a token belongs to, while it is valid.
-    pub async fn authenticate(&self, token: &str) -> Option<Principal> {
-        let (table, credential) = (self.clone(), ambient(Some(token)));
-        let caller = tokio::task::spawn_blocking(move || {
-            table.inner.db.glance(|tx| auth::authenticate(tx, &credential, None, true))
+    /// Whether a token is a member's, be it one who left: such a token is good for coming back.
+    pub async fn knows_token(&self, token: &str) -> bool {
+        let (table, claim) = (self.clone(), auth::claim(token));
+        let known = tokio::task::spawn_blocking(move || {
+            table.inner.db.glance(|tx| Ok::<_, crate::storage::Error>(tx.member_by_token(&claim)?.is_some()))
         });
-        caller.await.ok()?.ok()?.ok()?.principal().cloned()
+        matches!(known.await, Ok(Ok(true)))
     }
 
     /// Opens the event stream of an agent, after the event `after` or from now on.
@@ -648,10 +650,15 @@ impl Table {
         }
     }
 
-    /// Numbers of tools, policies and waiters as Prometheus text.
+    /// All numbers in the text form of `OpenMetrics`. Reads the database: not for async threads.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.inner.metrics.text(&self.inner.policies.metrics(), self.inner.hub.waiting())
+        self.inner.metrics.text()
+    }
+
+    /// Lets a transport show numbers of its own among those of [`Self::metrics`], under the same prefix.
+    pub fn register_metrics<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        self.inner.metrics.extend(register)
     }
 
     /// Commits what is queued and closes the database. Calls that come later are `unavailable`.

@@ -32,6 +32,7 @@ mod lists;
 mod mcp_events;
 mod mcp_hardening;
 mod mcp_http;
+mod mcp_ids;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_support;

@@ -66,6 +66,11 @@ async fn events_are_heard_at_once_and_resumed_without_gap_or_repeat() {
     drop(stream);
     send(&server, &bob, "alice", "two").await;
     send(&server, &bob, "alice", "three").await;
+    // A number that this log has not given: from another database, or from before this one was restored.
+    let mut stranger = listen(&server, "alice", &alice, Some("999999")).await;
+    let connected_again = stranger.event().await.unwrap();
+    assert_eq!(connected_again.json(), json!({"agent": "alice", "gap": true}));
+    drop(stranger);
     // From the last event, from before the first, and from the greeting of a stream that heard nothing.
     for (after, count) in [(first.id.as_deref().unwrap(), 2), ("0", 3), (connected.id.as_deref().unwrap(), 3)]
     {

@@ -51,21 +51,22 @@ async fn a_rebound_name_is_turned_away_from_every_route() {
     let server = Server::start().await;
     for route in ROUTES {
         for host in ["evil.example", "evil.example:8741", "localhost.evil.example"] {
+            let probe = ["GET /healthz", "GET /readyz"].contains(&route);
             assert_eq!(
                 server.send(route, &mcp(&[("host", host)]), "").await.status,
-                403,
+                if probe { 200 } else { 403 },
                 "{host} at {route}"
             );
         }
     }
     for host in ["localhost", "localhost:1", "127.0.0.1:8741", "[::1]:8741"] {
-        assert_eq!(server.send("GET /healthz", &[("host", host)], "").await.status, 200, "{host}");
+        assert_eq!(server.send("GET /metrics", &[("host", host)], "").await.status, 200, "{host}");
     }
     let mut client = server.connect().await;
-    client.write(b"GET http://evil.example/healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    client.write(b"GET http://evil.example/metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert_eq!(client.response().await.status, 403);
     let mut client = server.connect().await;
-    client.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n").await;
+    client.write(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n").await;
     assert_eq!(client.response().await.status, 400);
     server.stop().await;
 }
@@ -75,12 +76,12 @@ async fn allowed_host_names_pass_and_close_an_open_bind_to_others() {
     let options = HttpOptions { allowed_hosts: vec!["table.example.com".into()], ..HttpOptions::default() };
     for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
         let server = Server::on(table().await, bind.parse().unwrap(), options.clone()).await;
-        assert_eq!(server.send("GET /healthz", &[("host", "table.example.com:8741")], "").await.status, 200);
-        assert_eq!(server.send("GET /healthz", &[("host", "evil.example")], "").await.status, 403);
+        assert_eq!(server.send("GET /metrics", &[("host", "table.example.com:8741")], "").await.status, 200);
+        assert_eq!(server.send("GET /metrics", &[("host", "evil.example")], "").await.status, 403);
         server.stop().await;
     }
     let open = Server::on(table().await, "0.0.0.0:0".parse().unwrap(), HttpOptions::default()).await;
-    assert_eq!(open.send("GET /healthz", &[("host", "any.example")], "").await.status, 200);
+    assert_eq!(open.send("GET /metrics", &[("host", "any.example")], "").await.status, 200);
     open.stop().await;
 }
 
@@ -121,6 +122,36 @@ async fn bodies_over_a_mebibyte_are_refused_however_they_are_sent() {
     }
     let fits = call(1, "register", json!({"name": "alice", "pad": "x".repeat(1_000_000)}));
     assert_eq!(server.send("POST /mcp", &mcp(&[]), &fits).await.status, 200);
+    server.stop().await;
+}
+
+/// A client that writes its whole request before it reads gets the refusal, not a broken pipe.
+#[tokio::test]
+async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let server = Server::start().await;
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let length = body.len().to_string();
+    let chunk = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+    for (headers, status) in [
+        (vec![], 413),
+        (vec![("content-encoding", "gzip")], 415),
+        (vec![("host", "evil.example")], 403),
+        (vec![("origin", "http://evil.example")], 403),
+    ] {
+        for (more, sent) in
+            [(("content-length", length.as_str()), &body), (("transfer-encoding", "chunked"), &chunk)]
+        {
+            let mut client = server.connect().await;
+            let headers: Vec<_> = headers.iter().copied().chain([more]).collect();
+            client.send("POST /mcp", &mcp(&headers), "").await;
+            client.write_whole(sent).await;
+            assert_eq!(client.response().await.status, status, "{headers:?}");
+        }
+    }
+    // A client that asks first is told at once, and need not send.
+    let mut client = server.connect().await;
+    client.send("POST /mcp", &mcp(&[("content-length", &length), ("expect", "100-continue")]), "").await;
+    assert_eq!(client.response().await.status, 413);
     server.stop().await;
 }
 
@@ -174,32 +205,68 @@ async fn heads_and_connections_are_bounded() {
     server.stop().await;
 }
 
+/// A guess costs its guesser the address's patience; those who share the address and do not guess notice nothing.
 #[tokio::test]
-async fn an_address_that_presents_wrong_tokens_is_throttled_and_a_valid_token_still_passes() {
+async fn an_address_that_guesses_tokens_is_throttled_and_everything_else_still_passes() {
     let mut options = HttpOptions::default();
     options.limits.failed_tokens = 3;
     let server = Server::with(options).await;
-    let good = format!("Bearer {}", server.register("alice").await);
+    let token = server.register("alice").await;
     let list = call(1, "list_members", json!({}));
-    let bad = [("authorization", "Bearer tt_wrong")];
+    let bad = |token: &'static str| [("authorization", token)];
     // As a bearer of a call, as an argument, and on the event stream.
-    assert_eq!(server.send("POST /mcp", &mcp(&bad), &list).await.status, 200);
-    let code = server.call("list_members", json!({"token": "tt_wrong"})).await["code"].clone();
-    assert_eq!(code, "unauthenticated");
-    assert_eq!(server.send("GET /events/alice", &bad, "").await.status, 401);
-    for route in ["POST /mcp", "GET /sse", "POST /messages?session_id=x", "GET /events/alice"] {
-        let refused = server.send(route, &mcp(&bad), "").await;
-        assert_eq!(refused.status, 429, "{route}");
-        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-        assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(server.send("POST /mcp", &mcp(&bad("Bearer tt_one")), &list).await.status, 200);
+    assert_eq!(server.call("list_members", json!({"token": "tt_two"})).await["code"], "unauthenticated");
+    assert_eq!(server.send("GET /events/alice", &bad("Bearer tt_three"), "").await.status, 401);
+
+    let refused = server.send("GET /events/alice", &bad("Bearer tt_four"), "").await;
+    assert_eq!(refused.status, 429);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    for (headers, arguments) in
+        [(mcp(&bad("Bearer tt_five")), json!({})), (mcp(&[]), json!({"token": "tt_six"}))]
+    {
+        let answer = server.send("POST /mcp", &headers, &call(1, "list_members", arguments)).await.json();
+        let body = &answer["result"]["structuredContent"];
+        assert_eq!(body["code"], "resource_exhausted", "{answer}");
+        assert!(body["hint"].as_str().unwrap().contains("rotate-token"), "{body}");
     }
-    assert_eq!(server.send("POST /mcp", &mcp(&[]), &list).await.status, 429);
+    assert!(
+        server.send("GET /metrics", &[], "").await.body.contains("\nteam_table_http_throttled_total 3\n")
+    );
+
+    // A valid token, in the header or in the arguments beside a dead header; a handshake; a newcomer; a probe.
+    let good = format!("Bearer {token}");
     let passes = server.send("POST /mcp", &mcp(&[("authorization", &good)]), &list).await;
     assert_eq!(passes.json()["result"]["isError"], false, "a good agent behind the same address");
-    assert_eq!(server.send("GET /healthz", &bad, "").await.status, 200, "a probe looks at no token");
+    let dead = mcp(&bad("Bearer tt_one"));
+    let with_token = call(1, "list_members", json!({"token": token}));
+    let passes = server.send("POST /mcp", &dead, &with_token).await;
+    assert_eq!(passes.json()["result"]["isError"], false);
+    for (method, params) in [("ping", json!({})), ("tools/list", json!({}))] {
+        let answer = server.send("POST /mcp", &dead, &rpc(1, method, params)).await;
+        assert!(answer.json()["result"].is_object(), "{method}: {answer:?}");
+    }
+    let shakes = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
     assert!(
-        server.send("GET /metrics", &[], "").await.body.contains("\nteam_table_http_throttled_total 5\n")
+        server.send("POST /mcp", &dead, &rpc(1, "initialize", shakes)).await.json()["result"].is_object()
     );
+    server.register("bob").await;
+    assert_eq!(server.send("GET /healthz", &bad("Bearer tt_one"), "").await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_dead_token_presented_for_ever_counts_once() {
+    let mut options = HttpOptions::default();
+    options.limits.failed_tokens = 3;
+    let server = Server::with(options).await;
+    for _ in 0..10 {
+        assert_eq!(server.call("list_members", json!({"token": "tt_dead"})).await["code"], "unauthenticated");
+        let dead = [("authorization", "Bearer tt_dead")];
+        assert_eq!(server.send("GET /events/alice", &dead, "").await.status, 401);
+    }
+    assert_eq!(server.call("list_members", json!({"token": "tt_other"})).await["code"], "unauthenticated");
     server.stop().await;
 }
 

@@ -92,6 +92,102 @@ async fn the_methods_of_the_endpoint() {
 }
 
 #[tokio::test]
+async fn what_is_no_message_is_answered_as_json_rpc() {
+    let server = Server::start().await;
+    for (body, id, code) in [
+        ("nonsense", Value::Null, -32_700),
+        ("[]", Value::Null, -32_600),
+        (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, json!(1.5), -32_600),
+        (r#"{"id":"a"}"#, json!("a"), -32_600),
+    ] {
+        let response = server.send("POST /mcp", &mcp(&[]), body).await;
+        assert_eq!(response.status, 400, "{body}");
+        assert_eq!(
+            (&response.json()["id"], &response.json()["error"]["code"]),
+            (&id, &json!(code)),
+            "{body}"
+        );
+    }
+    let cut = r#"{"jsonrpc":"2.0","id":"cut \ud83d","method":"ping"}"#;
+    let response = server.send("POST /mcp", &mcp(&[]), cut).await;
+    assert_eq!((response.status, &response.json()["id"]), (200, &json!("cut \u{fffd}")));
+    server.stop().await;
+}
+
+/// 2025-03-26 is the one revision with batches, and the one of a request that names none.
+#[tokio::test]
+async fn a_batch_is_answered_as_one_under_the_revisions_that_have_it() {
+    let server = Server::start().await;
+    let batch = json!([
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+         "params": {"name": "register", "arguments": {"name": "alice"}, "_meta": {"progressToken": 1}}},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": "two", "method": "ping"},
+        {"id": 3},
+    ])
+    .to_string();
+    for version in [&[("mcp-protocol-version", "2025-03-26")][..], &[]] {
+        let answers = server.send("POST /mcp", &mcp(version), &batch).await.json();
+        let ids: Vec<_> = answers.as_array().unwrap().iter().map(|answer| answer["id"].clone()).collect();
+        assert_eq!(ids, [json!(1), json!("two"), json!(3)]);
+        assert!(answers[0]["result"]["content"].is_array(), "{answers}");
+        assert_eq!(answers[2]["error"]["code"], -32_600);
+    }
+    let told = r#"[{"jsonrpc":"2.0","method":"notifications/initialized"}]"#;
+    assert_eq!(server.send("POST /mcp", &mcp(&[]), told).await.status, 202);
+    let later = server.send("POST /mcp", &mcp(&[("mcp-protocol-version", "2025-06-18")]), &batch).await;
+    assert_eq!((later.status, &later.json()["error"]["code"]), (400, &json!(-32_600)));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_prefix_stands_in_front_of_every_route_or_was_taken_away_by_the_proxy() {
+    let options = HttpOptions { path_prefix: "/team".into(), ..HttpOptions::default() };
+    let server = Server::with(options).await;
+    let ping = rpc(1, "ping", json!({}));
+    for path in ["/mcp", "/mcp/", "/team/mcp", "/team/mcp/"] {
+        assert_eq!(server.send(&format!("POST {path}"), &mcp(&[]), &ping).await.status, 200, "{path}");
+    }
+    assert_eq!(server.send("GET /team/healthz/", &[("host", "probe.example")], "").await.status, 200);
+    assert_eq!(server.send("GET /teams/healthz", &[], "").await.status, 404);
+    assert_eq!(server.send("GET /team/events/alice/", &[], "").await.status, 401);
+    let mut session = server.connect().await;
+    session.send("GET /team/sse", &[], "").await;
+    session.head().await;
+    let endpoint = session.event().await.unwrap().data;
+    assert!(endpoint.starts_with("/team/messages?session_id="), "{endpoint}");
+    assert_eq!(server.send(&format!("POST {endpoint}"), &mcp(&[]), &ping).await.status, 202);
+    assert!(session.event().await.unwrap().data.contains("\"id\":1"));
+    server.stop().await;
+}
+
+/// haproxy's and many balancers' checks are HTTP/1.0 without a host.
+#[tokio::test]
+async fn old_probes_are_answered() {
+    let server = Server::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let mut probe = server.connect().await;
+        probe.write(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await;
+        assert_eq!(probe.response().await.status, 200, "{path}");
+    }
+    let mut probe = server.connect().await;
+    probe.write(b"GET /metrics HTTP/1.0\r\n\r\n").await;
+    assert_eq!(probe.response().await.status, 400, "the numbers are for those who name us");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn arguments_as_text_are_named() {
+    let server = Server::start().await;
+    let error = server
+        .rpc("tools/call", json!({"name": "register", "arguments": "{\"name\": \"alice\"}"}), &[])
+        .await;
+    let words = error["error"]["message"].as_str().unwrap();
+    assert!(words.contains("`arguments` is text") && words.contains("JSON object"), "{words}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn malformed_requests_get_their_status() {
     let server = Server::start().await;
     let ping = rpc(1, "ping", json!({}));
@@ -99,9 +195,12 @@ async fn malformed_requests_get_their_status() {
         (mcp(&[("accept", "application/json")]), ping.as_str(), 406),
         (mcp(&[("accept", "text/event-stream")]), &ping, 406),
         (mcp(&[("content-type", "text/plain")]), &ping, 415),
-        (mcp(&[]), "nonsense", 415),
-        (mcp(&[]), "[]", 415),
-        (mcp(&[]), "\u{fffd}", 415),
+        (mcp(&[("content-type", "text/plain")]), "nonsense", 415),
+        (mcp(&[]), "nonsense", 400),
+        (mcp(&[]), "[]", 400),
+        (mcp(&[]), "\u{fffd}", 400),
+        (mcp(&[("accept", "*/*")]), &ping, 200),
+        (mcp(&[("accept", "application/*, text/*;q=0.5")]), &ping, 200),
         (mcp(&[]), &ping, 200),
     ] {
         let response = server.send("POST /mcp", &headers, body).await;

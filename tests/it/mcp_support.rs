@@ -200,6 +200,11 @@ impl Client {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Writes all of it, as a client does that takes a broken pipe for an error.
+    pub(crate) async fn write_whole(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the server hung up on a client that was still sending");
+    }
+
     /// Status and headers of the next response.
     pub(crate) async fn head(&mut self) -> Response {
         let end = self.find(b"\r\n\r\n").await.expect("connection closed before a response");

@@ -181,7 +181,7 @@ async fn the_whole_protocol_is_spoken_over_both_versions() {
         let reply = session.event().await.unwrap().json();
         assert_eq!(reply["result"]["structuredContent"]["code"], "unauthenticated", "{reply}");
 
-        client.send("GET /healthz", &[("host", "evil.example")], "").await;
+        client.send("GET /metrics", &[("host", "evil.example")], "").await;
         assert_eq!(client.response().await.status, 403, "the guard stands behind TLS as before");
     }
     for (path, body) in [("/healthz", "ok"), ("/readyz", "ready")] {
