@@ -234,7 +234,7 @@ fn record_set(db: &Db, dir: &Path, status: &SetStatus) -> crate::storage::Result
         })
         .collect();
     let change = PolicyChange {
-        at: Clock::System.now(),
+        at: db.now(&Clock::System),
         action: POLICY_SET.into(),
         policy: dir.display().to_string(),
         details: serde_json::json!({ "to": status.digest, "policies": modules }),
@@ -250,7 +250,7 @@ fn reload_certificate(tls: &mcp::Tls) {
 
 /// Says which set this process runs under, and removes the decisions that no set counts any more.
 fn prune_decisions(db: &Db, set: Option<&PolicySet>) -> crate::storage::Result<()> {
-    let now = Clock::System.now();
+    let now = db.now(&Clock::System);
     if let Some(set) = set.and_then(PolicySet::record) {
         db.write(move |tx| tx.note_policy_set(&set, now))?;
     }

@@ -41,7 +41,7 @@ pub(super) enum AgentCommand {
 
 pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError> {
     let db = app::open_existing_db(config)?;
-    let now = Clock::System.now();
+    let now = db.now(&Clock::System);
     match command {
         AgentCommand::List { all } => {
             let members = db.read(|tx| tx.members(all))?;

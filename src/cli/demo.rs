@@ -129,9 +129,10 @@ async fn tell(config: &Config) -> Result<(), CliError> {
     swap_a_policy(&table, &config.policies, &ben).await?;
     let escalated = answer_while_away(config, &ada, &stop).await?;
 
+    let now = table.db().now(&Clock::System);
     table.db().write(move |tx| {
         let answer = Answer::Reply("PostgreSQL. We run it already.".into());
-        tx.resolve_escalation(escalated, &answer, None, Clock::System.now())
+        tx.resolve_escalation(escalated, &answer, None, now)
     })?;
     say(&format!(
         " person │ team-table escalation resolve {escalated} --reply \"PostgreSQL. We run it already.\""

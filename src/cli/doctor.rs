@@ -12,10 +12,10 @@ use super::processes::{self, Process};
 use super::{CliError, output};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, SECOND};
 use crate::mcp::Tls;
 use crate::policy::Source;
-use crate::storage::{ChainReport, Db};
+use crate::storage::{CLOCK_TOLERANCE, ChainReport, Db};
 
 /// Longest wait for the policies to load.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -88,6 +88,7 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
     };
     findings.push(Finding::good("database", format!("{} opens", config.db.display())));
     findings.push(writable(&db));
+    findings.extend(clock(&db));
     findings.push(match db.read(|tx| tx.integrity()) {
         Ok(problems) if problems.is_empty() => Finding::good("integrity", "no damage"),
         Ok(problems) => {
@@ -104,6 +105,24 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
         ),
         Err(error) => Finding::bad("audit chain", error, "see integrity"),
     });
+}
+
+/// Whether the machine's clock was set back. Asked first, so that what is stored meanwhile is not from the future.
+fn clock(db: &Db) -> Option<Finding> {
+    let newest = db.read(|tx| tx.newest()).ok()?;
+    let behind = newest - Clock::System.now();
+    (behind > CLOCK_TOLERANCE).then(|| {
+        Finding::bad(
+            "clock",
+            format!(
+                "the clock of this machine jumped: it is {} s behind the newest time in the database, {}",
+                behind / SECOND,
+                output::local_time(newest)
+            ),
+            "set the clock right (NTP). Until it has caught up, the table's time goes on at half its pace, so that limits \
+             and leases neither freeze nor run back",
+        )
+    })
 }
 
 /// Other processes at this table that keep it from working.

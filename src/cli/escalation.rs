@@ -199,7 +199,7 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
 }
 
 fn decide(db: &Db, number: i64, answer: Answer, note: Option<String>) -> Result<(), CliError> {
-    let now = Clock::System.now();
+    let now = db.now(&Clock::System);
     let said = db.write(move |tx| tx.resolve_escalation(number, &answer, note.as_deref(), now))?;
     Ok(output::done(&json!({ "escalation": number, "done": said }), &format!("escalation {number}: {said}"))?)
 }

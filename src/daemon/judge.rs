@@ -31,7 +31,7 @@ impl Daemon {
         let set = self.policies.current();
         for _ in 0..MAX_ROUNDS {
             let started = Instant::now();
-            let now = self.clock.now();
+            let now = self.db.now(&self.clock);
             // Whoever has the name of a sender that left is somebody else.
             let sender = self.db.read(|tx| {
                 if tx.sender_is_here(message.id)? { tx.member(&message.sender) } else { Ok(None) }

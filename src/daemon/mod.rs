@@ -119,7 +119,7 @@ impl Daemon {
         tell: impl FnMut(&Note) + Send + 'static,
     ) -> Self {
         let file = identity(db.path());
-        let started = clock.now();
+        let started = db.now(&clock);
         Self {
             db,
             policies,
@@ -221,7 +221,7 @@ impl Daemon {
     /// The agent, registered if need be.
     fn seat(&mut self) -> Result<Principal, DaemonError> {
         let name = self.options.agent.clone();
-        let now = self.clock.now();
+        let now = self.db.now(&self.clock);
         let member = self.db.read(|tx| tx.member(&name))?.filter(|member| member.active);
         if let Some(member) = member {
             return Ok(member.into_principal(true));
@@ -281,7 +281,7 @@ impl Daemon {
             return Err(DaemonError::Replaced);
         }
         self.renewed = Instant::now();
-        let (now, id, holder) = (self.clock.now(), agent.id, self.holder.name().to_owned());
+        let (now, id, holder) = (self.db.now(&self.clock), agent.id, self.holder.name().to_owned());
         Ok(self.db.write(move |tx| {
             let taken = tx.take_lease(id, &holder, displace.as_deref(), now + LEASE, now)?;
             if taken {
@@ -361,7 +361,7 @@ impl Daemon {
 
     /// Tells of escalations that nobody was told of: questions, and calls that are held.
     fn announce_new(&mut self, agent: &Principal) -> Result<(), DaemonError> {
-        let (id, now) = (agent.id, self.clock.now());
+        let (id, now) = (agent.id, self.db.now(&self.clock));
         if !self.db.read(|tx| tx.has_unannounced(id))? {
             return Ok(());
         }
@@ -402,7 +402,7 @@ impl Daemon {
     }
 
     fn remind(&mut self, agent: &Principal) -> Result<(), DaemonError> {
-        let (now, id) = (self.clock.now(), agent.id);
+        let (now, id) = (self.db.now(&self.clock), agent.id);
         let every = i64::try_from(self.options.remind.as_millis()).unwrap_or(i64::MAX).max(MINUTE / 60);
         if self.db.read(|tx| tx.waiting_for_person(id))? == 0 {
             return Ok(());

@@ -160,8 +160,9 @@ impl WriteTx<'_> {
             Input::Authorization(call) => (&call.principal.name, call.tool.as_str()),
             Input::Escalation(message) => (&message.agent, REVIEW),
         };
+        let at = self.not_before(record.at)?;
         if let Some(set) = &record.new_set {
-            self.note_policy_set(set, record.at)?;
+            self.note_policy_set(set, at)?;
         }
         let mut input = serde_json::to_string(&record.input)?;
         let mut facts = serde_json::to_string(&record.facts)?;
@@ -193,7 +194,7 @@ impl WriteTx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17,
                      ?16 + coalesce((SELECT bytes_so_far FROM decisions WHERE id > 0 ORDER BY id DESC LIMIT 1), 0))",
             params![
-                record.at,
+                at,
                 record.decision.hook.as_str(),
                 agent,
                 action,

@@ -33,8 +33,8 @@ impl WriteTx<'_> {
         now: Millis,
     ) -> Result<bool> {
         let taken = self.execute(
-            "INSERT INTO leases (agent_id, holder, expires_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (agent_id) DO UPDATE SET holder = ?2, expires_at = ?3
+            "INSERT INTO leases (agent_id, holder, expires_at, renewed_at) VALUES (?1, ?2, ?3, ?5)
+             ON CONFLICT (agent_id) DO UPDATE SET holder = ?2, expires_at = ?3, renewed_at = ?5
               WHERE holder = ?2 OR holder = ?4 OR expires_at <= ?5",
             params![agent_id, holder, until, displace, now],
         )?;

@@ -27,6 +27,7 @@ mod plans;
 mod readers;
 mod reviews;
 mod size;
+mod steady;
 mod tasks;
 mod tx;
 mod writer;
@@ -49,6 +50,7 @@ pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use open::BUSY_TIMEOUT;
 pub use reviews::{Review, ReviewOutcome, Reviewed};
 pub use size::Size;
+pub use steady::CLOCK_TOLERANCE;
 pub use tasks::TaskQuery;
 pub use tx::{ReadTx, WriteTx};
 
@@ -102,6 +104,7 @@ struct Inner {
     _checkpointer: Checkpointer,
     readers: Readers,
     commits: watch::Receiver<u64>,
+    steady: steady::Steady,
     /// Last: it outlives every connection.
     file: Arc<OpenFile>,
 }
@@ -133,7 +136,16 @@ impl Db {
             })
             .map_err(|error| prepare(Error::Fault(error.to_string())))?;
         let readers = Readers::new(options, Arc::clone(&file));
-        Ok(Self { inner: Arc::new(Inner { writer, _checkpointer: checkpointer, readers, commits, file }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                _checkpointer: checkpointer,
+                readers,
+                commits,
+                steady: steady::Steady::default(),
+                file,
+            }),
+        })
     }
 
     /// Runs `job` on a consistent view of the database. Blocks; not for async threads.

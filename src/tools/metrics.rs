@@ -52,7 +52,7 @@ impl Metrics {
         ours.register("tool_calls", "Tool calls by tool and canonical code", calls.clone());
         let help = "Time from a decoded call to its answer, by tool";
         ours.register_with_unit("tool_call", help, Unit::Seconds, seconds.clone());
-        let build = [("version", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("arch", std::env::consts::ARCH)];
         ours.register("build", "The program", Info::new(build.to_vec()));
         ours.register_collector(Box::new(Seen { db, policies, hub, clock }));
         Self { registry: Mutex::new(registry), calls, seconds }

@@ -271,7 +271,7 @@ impl Table {
                 Ok((bad_token, caller, caller.map(|id| tx.unread(id)).transpose()?))
             });
             let (bad_token, caller, unread) = known.ok()?;
-            table.seen(caller, table.inner.options.clock.now());
+            table.seen(caller, table.inner.db.now(&table.inner.options.clock));
             Some((bad_token, unread.filter(|_| !is_inbox)))
         });
         match badge.await {
@@ -291,10 +291,10 @@ impl Table {
         transport: &str,
         last_look: bool,
     ) -> Attempt {
-        let now = self.inner.options.clock.now();
         let set = self.inner.policies.current();
         // One look at the database for all that is known before the policies are asked.
         let opened = self.inner.db.glance(|tx| {
+            let now = self.inner.db.now_in(tx, &self.inner.options.clock)?;
             let opened = self.open_case(tx, row, parsed, arguments, credential, transport, now, last_look)?;
             let case = match opened {
                 Ok(case) => case,
@@ -325,7 +325,7 @@ impl Table {
         let (known, candidates) = match known {
             Ok(known) => known,
             Err(refusal) => {
-                self.seen(case.context.caller_id(), now);
+                self.seen(case.context.caller_id(), case.context.now);
                 return Attempt::Done(self.refused(&case, &refusal));
             }
         };
@@ -491,7 +491,7 @@ impl Table {
         approval: Option<i64>,
         recipients: Option<Vec<String>>,
     ) -> storage::Result<Written> {
-        let context = Context { recipients, ..case.context.clone() };
+        let mut context = Context { recipients, ..case.context.clone() };
         let (call, scope) = (Arc::clone(&case.call), case.scope.clone());
         let (credential, name, set) = (case.credential.clone(), case.name.clone(), Arc::clone(set));
         let (opened, version) = (evidence.opened, evidence.version);
@@ -502,6 +502,7 @@ impl Table {
             // Where the log has not moved, all that was looked up is still as it was.
             let at = tx.facts_version()?;
             if at != opened {
+                context.now = tx.not_before(context.now)?;
                 check_still_valid(tx, &context, &credential, name.as_deref(), require_tokens)?;
             }
             if at != version && tx.facts(set.fact_requests(Hook::Authorization), &scope)? != facts {

@@ -14,6 +14,7 @@
 mod backup;
 mod cli;
 mod cli_first_steps;
+mod clock;
 mod concurrency;
 mod contract;
 mod daemon;

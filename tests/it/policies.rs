@@ -659,22 +659,34 @@ fn metrics_count_answers_failures_and_time_by_policy() {
     });
     assert!((answered.iter().sum::<f64>() - 5.0).abs() < 1e-9, "{text}");
     for policy in ["guest", "tool-authorization"] {
-        let bucket = format!("team_table_policy_seconds_bucket{{policy=\"{policy}\",le=\"");
+        let (bucket, end) = ("team_table_policy_seconds_bucket{le=\"", format!("\",policy=\"{policy}\"}} "));
         let buckets: Vec<(f64, f64)> = text
             .lines()
-            .filter_map(|line| line.strip_prefix(&bucket)?.split_once("\"} "))
+            .filter_map(|line| line.strip_prefix(bucket)?.split_once(&end))
             .map(|(bound, count)| (bound.parse().unwrap(), count.parse().unwrap()))
             .collect();
         assert_eq!(buckets.len(), 11, "{text}");
         assert!(buckets.is_sorted(), "{text}");
         assert!(buckets[0].0 < 0.000_011 && buckets[10].0.is_infinite(), "{text}");
-        whole(&format!("{bucket}+Inf\"}}"), 5);
+        assert!((buckets[10].1 - 5.0).abs() < 1e-9, "{text}");
         whole(&format!("team_table_policy_seconds_count{{policy=\"{policy}\"}}"), 5);
         assert!(value(&format!("team_table_policy_seconds_sum{{policy=\"{policy}\"}}")) > 0.0, "{text}");
     }
     whole("team_table_policy_set_generation", 1);
     whole("team_table_policy_set_refused", 0);
-    value("team_table_policy_set_swap_millis");
+    value("team_table_policy_set_swap_seconds");
+    for number in ["database_size_bytes", "audit_rows", "escalations_open", "escalations_oldest_seconds"] {
+        value(&format!("team_table_{number}"));
+    }
+    assert!(value("process_open_fds") > 3.0 && value("process_resident_memory_bytes") > 1e6, "{text}");
+    whole(
+        &format!(
+            "team_table_build_info{{version=\"{}\",arch=\"{}\"}}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::ARCH
+        ),
+        1,
+    );
     let families: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
     assert_eq!(families.iter().collect::<std::collections::BTreeSet<_>>().len(), families.len());
 }

@@ -170,7 +170,7 @@ impl<'a> Record<'a> {
             })
         };
         let change = PolicyChange {
-            at: Clock::System.now(),
+            at: db.now(&Clock::System),
             action: format!("policy_{action}"),
             policy: policy.to_owned(),
             details: json!({

@@ -74,3 +74,6 @@ CREATE TABLE refused_bytes (
 -- How far back the counting facts of a set look, and when a process last said that it runs under it.
 ALTER TABLE policy_sets ADD COLUMN window_seconds INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE policy_sets ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
+
+-- When a daemon last renewed: part of what time must not run back behind.
+ALTER TABLE leases ADD COLUMN renewed_at INTEGER NOT NULL DEFAULT 0;
