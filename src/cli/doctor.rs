@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -72,6 +72,10 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
             "database",
             format!("{} will be created at the first start", config.db.display()),
         ));
+        return;
+    }
+    if let Some(stranger) = strangers(config) {
+        findings.push(stranger);
         return;
     }
     findings.push(permissions(&config.db));
@@ -156,6 +160,31 @@ fn writable(db: &Db) -> Finding {
             Finding::bad("writing", error, "free disk space, check who owns the file, or stop what locks it")
         }
     }
+}
+
+/// A file of the table that belongs to another user than the table: what `sudo` leaves behind.
+fn strangers(config: &Config) -> Option<Finding> {
+    let db = std::path::absolute(&config.db).ok()?;
+    let folder = db.parent()?;
+    let (found, of_folder) = (db.metadata().ok()?, folder.metadata().ok()?);
+    // In a folder that everybody may use, such as /tmp, the file alone tells.
+    let owner = if of_folder.mode() & 0o1000 == 0 { of_folder.uid() } else { found.uid() };
+    let beside = ["", "-wal", "-shm"].map(|suffix| {
+        let mut file = db.clone().into_os_string();
+        file.push(suffix);
+        PathBuf::from(file)
+    });
+    let folders = [config.policies.clone(), config.policy_cache(), config.policy_state()];
+    let inside = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
+    let files = beside.into_iter().chain(folders.clone()).chain(inside.map(|entry| entry.path()));
+    let (stranger, uid) = files
+        .filter_map(|file| Some((file.symlink_metadata().ok()?.uid(), file)))
+        .find_map(|(uid, file)| (uid != owner).then_some((file, uid)))?;
+    Some(Finding::bad(
+        "owner",
+        format!("{} belongs to user {uid}, the table to user {owner}", stranger.display()),
+        format!("sudo chown -R {owner} {}* {}", db.display(), config.policies.display()),
+    ))
 }
 
 fn permissions(db: &Path) -> Finding {

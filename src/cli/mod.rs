@@ -9,6 +9,7 @@ mod doctor;
 mod escalation;
 mod listing;
 mod output;
+mod owner;
 mod policy;
 mod poll;
 mod processes;
@@ -124,6 +125,9 @@ enum CliError {
     /// A daemon met an escalation and was told to end then; status 3.
     #[error("")]
     Escalated,
+    /// The table is another user's.
+    #[error("{0}")]
+    Owner(String),
     /// The command worked and found something wrong, and has said so; status 1.
     #[error("")]
     Found,
@@ -184,6 +188,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         _ => {}
     }
     let config = Config::from_process(&arguments.flags)?;
+    owner::become_owner(&config)?;
     let style = output::Style { plain: config.no_color, ..arguments.style };
     output::set_style(style);
     let command = arguments.command.unwrap_or(Command::Serve);

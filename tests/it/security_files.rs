@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -300,4 +300,68 @@ fn a_cache_or_state_folder_that_leads_elsewhere_is_not_used() {
         process.call("register", json!({ "name": name, "role": "nonsense" })).refused("permission_denied");
         fs::remove_file(&link).unwrap();
     }
+}
+
+/// A user who owns nothing here.
+const NOBODY: u32 = 65_534;
+
+/// The program where everybody can run it, and an empty folder of another user's. Only root can make one; elsewhere none.
+fn home_of_another() -> Option<(tempfile::TempDir, PathBuf, PathBuf)> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (program, home) = (dir.path().join("team-table"), dir.path().join("home"));
+    fs::copy(PROGRAM, &program).unwrap();
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(NOBODY), Some(NOBODY)).ok()?;
+    Some((dir, program, home))
+}
+
+fn run_at(program: &Path, db: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program).args(arguments).env_clear().env("TEAM_TABLE_DB", db).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+fn owners(folder: &Path) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        found.push((path.clone(), path.symlink_metadata().unwrap().uid()));
+        if path.is_dir() {
+            found.extend(owners(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn root_at_another_users_table_leaves_nothing_that_locks_the_owner_out() {
+    let Some((_dir, program, home)) = home_of_another() else {
+        eprintln!("only root can make another user's folder: not tested here");
+        return;
+    };
+    let db = home.join("table").join("table.db");
+    // As with `sudo`: the first start, and one on a table that is there.
+    for name in ["alice", "bob"] {
+        let (status, words) = run_at(&program, &db, &["poll", name, "--once", "--register"]);
+        assert_eq!(status, Some(0), "{words}");
+    }
+    let (status, words) = run_at(&program, &db, &["policy", "disable", "rate-limit"]);
+    assert_eq!(status, Some(0), "{words}");
+    let files = owners(&home);
+    assert!(files.len() > 4, "{files:?}");
+    assert!(files.iter().all(|(_, owner)| *owner == NOBODY), "{files:?}");
+
+    // Where the owner cannot run it, it is refused before anything is touched.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let (status, words) = run_at(&program, &db, &["agent", "list"]);
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.contains("belongs to user 65534") && words.contains("sudo -u"), "{words}");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+
+    // What an older version left behind is found, with the mend.
+    chown(home.join("table/table.db"), Some(0), Some(0)).unwrap();
+    let (status, words) = run_at(&program, &db, &["doctor"]);
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.contains("belongs to user 0, the table to user 65534"), "{words}");
+    assert!(words.contains("sudo chown -R 65534") && !words.contains("restore a backup"), "{words}");
 }
