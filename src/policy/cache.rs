@@ -1,16 +1,15 @@
 //! Compiled code on disk, so that a process need not compile at every start. Machine code that somebody else wrote would
-//! run with our rights: the folder and its files must belong to this user alone, and every entry carries a keyed digest
-//! over its name and content, made with a random key that never leaves the folder. What does not verify is not run; it is
-//! compiled again and overwritten. Knows nothing of policies.
+//! run with our rights: the folder and its files must belong to this user alone. Every entry carries a digest over its
+//! name and content; what is damaged is compiled again and overwritten. Knows nothing of policies.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -18,17 +17,14 @@ use super::error::PolicyError;
 
 /// Length of a digest in bytes.
 const DIGEST: usize = blake3::OUT_LEN;
-/// The file with the folder's key.
-const KEY_FILE: &str = "key";
 /// Entries that are kept; beyond, the least recently written go.
 const MAX_ENTRIES: usize = 256;
 /// The largest entry that is read, in bytes.
 const MAX_ENTRY: u64 = 512 * 1024 * 1024;
 
-/// An owner-only folder of authenticated entries.
+/// An owner-only folder of entries.
 pub(super) struct Cache {
     dir: PathBuf,
-    key: [u8; DIGEST],
     compatibility: String,
 }
 
@@ -45,8 +41,7 @@ impl Cache {
     /// When the folder cannot be made, or others could write to it.
     pub(super) fn open(dir: &Path, compatibility: &str) -> Result<Self, PolicyError> {
         private_dir(dir)?;
-        let key = key(dir)?;
-        Ok(Self { dir: dir.to_owned(), key, compatibility: compatibility.to_owned() })
+        Ok(Self { dir: dir.to_owned(), compatibility: compatibility.to_owned() })
     }
 
     /// The entry under a key, if there is one and it is ours.
@@ -60,7 +55,7 @@ impl Cache {
                 return None;
             }
         };
-        let entry = Entry::verify(bytes, |rest| self.digest(&name, rest));
+        let entry = Entry::verify(bytes, |rest| digest(&name, rest));
         if entry.is_none() {
             tracing::warn!(path = %path.display(), "a cache entry does not verify and is compiled again");
         }
@@ -72,7 +67,7 @@ impl Cache {
         let name = self.name(key);
         let length = u32::try_from(kept.len()).unwrap_or(u32::MAX).to_le_bytes();
         let rest = [&length[..], kept, code].concat();
-        let digest = self.digest(&name, &rest);
+        let digest = digest(&name, &rest);
         let written = write_private(&self.dir.join(&name), &[digest.as_bytes(), &rest]);
         if let Err(error) = written.and_then(|()| self.prune()) {
             tracing::warn!(%error, "a compiled policy could not be cached");
@@ -87,16 +82,11 @@ impl Cache {
         hasher.finalize().to_hex().to_string()
     }
 
-    fn digest(&self, name: &str, rest: &[u8]) -> blake3::Hash {
-        blake3::Hasher::new_keyed(&self.key).update(name.as_bytes()).update(rest).finalize()
-    }
-
     fn prune(&self) -> Result<(), PolicyError> {
         let listed = fs::read_dir(&self.dir).map_err(PolicyError::io("list", &self.dir))?;
         let mut entries: Vec<(SystemTime, PathBuf)> = listed
             .filter_map(|entry| {
                 let entry = entry.ok()?;
-                (entry.file_name() != KEY_FILE).then_some(())?;
                 Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
             })
             .collect();
@@ -111,7 +101,6 @@ impl Cache {
 impl Entry {
     fn verify(bytes: Vec<u8>, digest: impl Fn(&[u8]) -> blake3::Hash) -> Option<Self> {
         let (stored, rest) = bytes.split_first_chunk::<DIGEST>()?;
-        // Comparing hashes takes the same time wherever they differ.
         if digest(rest) != blake3::Hash::from_bytes(*stored) {
             return None;
         }
@@ -127,29 +116,17 @@ impl Entry {
         let kept = self.bytes.get(self.kept.clone())?.to_vec();
         let code = self.bytes.get(self.kept.end..)?;
         #[expect(unsafe_code, reason = "compiled code can only be loaded so; see SAFETY")]
-        // SAFETY: `deserialize` runs what it is given, so the bytes must come from `Component::serialize`. They do: they
-        // were read once into this buffer, and their digest was verified under a key that only this user can read,
-        // over the name that contains the engine's compatibility hash. Only `put` makes such digests. Whoever can forge
-        // one can read this user's files, and so run code as this user anyway.
+        // SAFETY: `deserialize` runs what it is given, so the bytes must come from `Component::serialize`. They do: only
+        // `put` writes here, the folder and the file belong to this user and nobody else can write to them, and the
+        // digest, over the name that contains the engine's compatibility hash too, shows that they are whole. Whoever can
+        // write as this user can run code as this user anyway.
         let component = unsafe { Component::deserialize(engine, code) };
         Some((kept, component.inspect_err(|error| tracing::warn!(%error, "cached code is not taken")).ok()?))
     }
 }
 
-/// The folder's key, made when it is not there.
-fn key(dir: &Path) -> Result<[u8; DIGEST], PolicyError> {
-    let path = dir.join(KEY_FILE);
-    if let Some(bytes) = read_private(&path, DIGEST as u64 + 1)?
-        && let Ok(key) = bytes.try_into()
-    {
-        return Ok(key);
-    }
-    let mut key = [0; DIGEST];
-    getrandom::fill(&mut key).map_err(|error| PolicyError::Engine(format!("no randomness: {error}")))?;
-    write_private(&path, &[&key])?;
-    // Should two processes make it at the same time, both take the one that stayed.
-    let kept = read_private(&path, DIGEST as u64 + 1)?.and_then(|bytes| bytes.try_into().ok());
-    Ok(kept.unwrap_or(key))
+fn digest(name: &str, rest: &[u8]) -> blake3::Hash {
+    blake3::Hasher::new().update(name.as_bytes()).update(rest).finalize()
 }
 
 /// Makes a folder for this user alone, or checks that it is one.
@@ -173,17 +150,17 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, P
 
 /// Opens a plain file, and never through a symlink. `None` when it is not there.
 pub(super) fn open_plain(path: &Path) -> Result<Option<File>, PolicyError> {
-    let named = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        named => named.map_err(PolicyError::io("look at", path))?,
+    const NOT_PLAIN: &str = "is not a plain file (symlinks are not followed)";
+    // Without waiting for the other end of a pipe.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP) => return Err(untrusted(path, NOT_PLAIN)),
+        Err(error) => return Err(PolicyError::io("open", path)(error.into())),
     };
-    if !named.is_file() {
-        return Err(untrusted(path, "is not a plain file (symlinks are not followed)"));
-    }
-    let file = File::open(path).map_err(PolicyError::io("open", path))?;
-    let opened = file.metadata().map_err(PolicyError::io("look at", path))?;
-    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-        return Err(untrusted(path, "was exchanged while it was opened"));
+    if !file.metadata().map_err(PolicyError::io("look at", path))?.is_file() {
+        return Err(untrusted(path, NOT_PLAIN));
     }
     Ok(Some(file))
 }
@@ -208,56 +185,28 @@ pub(super) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyEr
 
 /// Writes a file, whole or not at all: beside it, synced, then renamed over it.
 pub(super) fn write_whole(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), PolicyError> {
-    let beside = path.with_extension(unique("tmp"));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        let mut beside =
+            tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
         for part in parts {
-            file.write_all(part)?;
+            beside.write_all(part)?;
         }
-        file.sync_all()?;
-        fs::rename(&beside, path)
+        beside.as_file().sync_all()?;
+        beside.persist(path)?;
+        Ok(())
     })();
-    written.map_err(|error| {
-        // Nothing more can be done about a leftover than to have tried.
-        let _ = fs::remove_file(&beside);
-        PolicyError::io("write", path)(error)
-    })
+    written.map_err(PolicyError::io("write", path))
 }
 
 fn trusted(path: &Path, metadata: &fs::Metadata) -> Result<(), PolicyError> {
-    let dir = if metadata.is_dir() { path } else { path.parent().unwrap_or(path) };
-    if metadata.uid() != own_uid(dir)? {
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(untrusted(path, "belongs to another user"));
     }
     if metadata.mode() & 0o022 != 0 {
         return Err(untrusted(path, "can be written to by others"));
     }
     Ok(())
-}
-
-/// The user this process runs as: the owner of what it creates. The standard library does not say, and a file tells it
-/// on every Unix.
-fn own_uid(dir: &Path) -> Result<u32, PolicyError> {
-    static UID: OnceLock<u32> = OnceLock::new();
-    if let Some(uid) = UID.get() {
-        return Ok(*uid);
-    }
-    let probe = dir.join(unique("probe"));
-    let owner = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&probe)
-        .and_then(|file| file.metadata());
-    let _ = fs::remove_file(&probe);
-    let uid = owner.map_err(PolicyError::io("write to", dir))?.uid();
-    Ok(*UID.get_or_init(|| uid))
-}
-
-/// A file name no other process and no other thread uses.
-fn unique(prefix: &str) -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn untrusted(path: &Path, problem: &str) -> PolicyError {

@@ -196,7 +196,6 @@ fn everything_that_is_kept_is_the_owner_s_alone_whatever_the_umask() {
             "t.db-wal",
             "t.db-shm",
             "t.db.policy-cache",
-            "key",
             "t.db.policy-state",
             "last-good.json",
             "lock",
