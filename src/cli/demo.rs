@@ -55,7 +55,7 @@ fn say(line: &str) -> Result<(), CliError> {
 }
 
 fn broken(what: impl std::fmt::Display) -> CliError {
-    CliError::Usage(format!("the story broke off: {what}"))
+    CliError::Broken(format!("the story broke off: {what}"))
 }
 
 /// An agent with its MCP client.

@@ -125,9 +125,9 @@ enum CliError {
     /// A daemon met an escalation and was told to end then; status 3.
     #[error("")]
     Escalated,
-    /// The table is another user's.
+    /// What keeps the command from being done.
     #[error("{0}")]
-    Owner(String),
+    Broken(String),
     /// The command worked and found something wrong, and has said so; status 1.
     #[error("")]
     Found,

@@ -25,7 +25,7 @@ pub(super) fn become_owner(config: &Config) -> Result<(), CliError> {
         Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).uid(uid).gid(gid).exec(),
         Err(error) => error,
     };
-    Err(CliError::Owner(format!(
+    Err(CliError::Broken(format!(
         "{} belongs to user {uid}, whom files of root would lock out, and this program cannot be run as that user \
          ({error}): install it where everybody can run it, then use sudo -u '#{uid}' team-table …",
         path.display()

@@ -263,6 +263,13 @@ impl Daemon {
             if self.take_lease(agent, dead)? {
                 return Ok(true);
             }
+            if self.options.once {
+                return Err(Refusal::precondition(
+                    format!("another poll daemon answers for {} now", agent.name),
+                    "leave it to that one, or end it first; its lease runs out 90 s after it was last renewed",
+                )
+                .into());
+            }
             if !told {
                 let holder =
                     self.db.read(|tx| tx.lease(agent.id))?.map(|(holder, _)| holder).unwrap_or_default();

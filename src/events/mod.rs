@@ -8,6 +8,7 @@ mod watch;
 pub use stream::EventStream;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -45,9 +46,16 @@ struct Inner {
 
 struct Waiters {
     /// Those who wait, by member.
-    members: HashMap<i64, signal::Sender<Feed>>,
+    members: HashMap<i64, Waiting>,
     /// The last event that was handed out. Whoever joins under the same lock gets every later one.
     position: i64,
+}
+
+/// The waiters of one member.
+struct Waiting {
+    feed: signal::Sender<Feed>,
+    /// How many there are. Not the sender's count of receivers, which falls only after the lock is given up.
+    count: usize,
 }
 
 /// A place among the waiters of one member.
@@ -76,8 +84,11 @@ impl Hub {
         let mut guard = self.inner.waiters.lock();
         let Waiters { members, position } = &mut *guard;
         let first = members.is_empty();
-        let sender = members.entry(member_id).or_insert_with(|| signal::channel(Feed::after(*position)).0);
-        let (receiver, position) = (sender.subscribe(), *position);
+        let waiting = members
+            .entry(member_id)
+            .or_insert_with(|| Waiting { feed: signal::channel(Feed::after(*position)).0, count: 0 });
+        waiting.count += 1;
+        let (receiver, position) = (waiting.feed.subscribe(), *position);
         drop(guard);
         if first {
             self.inner.changed.notify_one();
@@ -122,9 +133,11 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut waiters = self.inner.waiters.lock();
-        // This receiver is still counted.
-        if waiters.members.get(&self.member_id).is_some_and(|sender| sender.receiver_count() <= 1) {
-            waiters.members.remove(&self.member_id);
+        if let Entry::Occupied(mut waiting) = waiters.members.entry(self.member_id) {
+            waiting.get_mut().count -= 1;
+            if waiting.get().count == 0 {
+                waiting.remove();
+            }
         }
         let last = waiters.members.is_empty();
         drop(waiters);
@@ -221,11 +234,11 @@ async fn advance(inner: &Inner) -> Result<bool> {
             match audience {
                 Audience::Everyone => {
                     let others = waiters.members.iter().filter(|(member, _)| Some(**member) != actor);
-                    others.for_each(|(_, feed)| feed.send_modify(|feed| feed.push(Arc::clone(&event))));
+                    others.for_each(|(_, it)| it.feed.send_modify(|feed| feed.push(Arc::clone(&event))));
                 }
                 Audience::Member(member) => {
-                    if let Some(feed) = waiters.members.get(&member) {
-                        feed.send_modify(|feed| feed.push(event));
+                    if let Some(it) = waiters.members.get(&member) {
+                        it.feed.send_modify(|feed| feed.push(event));
                     }
                 }
                 Audience::Nobody => {}
@@ -239,7 +252,7 @@ async fn advance(inner: &Inner) -> Result<bool> {
 fn start_from(inner: &Inner, position: i64) {
     let mut waiters = inner.waiters.lock();
     waiters.position = position;
-    waiters.members.values().for_each(|feed| feed.send_modify(|feed| *feed = Feed::after(position)));
+    waiters.members.values().for_each(|it| it.feed.send_modify(|feed| *feed = Feed::after(position)));
 }
 
 async fn blocking<T: Send + 'static>(job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -2,11 +2,15 @@
 //! whoever is behind it. Knows nothing of how they are delivered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{BATCH, Hub, Subscription, blocking};
 use crate::auth;
 use crate::domain::event::{Event, EventKind};
 use crate::storage::{Claim, Db, ReadTx, Result};
+
+/// Pause after a failed look at the log.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The events of one member, from a position in the log on.
 pub struct EventStream {
@@ -60,7 +64,12 @@ impl EventStream {
                         return events;
                     }
                 }
-                Err(error) => tracing::warn!(%error, "an event stream cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream cannot be read");
+                    // The news counts as seen, so no other may come: look again soon.
+                    let _ = tokio::time::timeout(RETRY, self.subscription.changed()).await;
+                    continue;
+                }
             }
             self.subscription.changed().await;
         }

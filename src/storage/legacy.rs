@@ -3,7 +3,7 @@
 
 use std::fs::OpenOptions as FileOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
@@ -63,17 +63,20 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<()> {
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if is_python(&transaction)? {
-        back_up(path)?;
-        rebuild(&transaction)?;
+        let copy = back_up(path)?;
+        let rebuilt = rebuild(&transaction).and_then(|()| Ok(transaction.commit()?));
+        // Nothing has happened to the original then: a copy would be one more with every start.
+        rebuilt.inspect_err(|_| drop(std::fs::remove_file(&copy)))?;
+    } else {
+        transaction.commit()?;
     }
-    transaction.commit()?;
     connection.execute_batch("PRAGMA foreign_keys = ON")?;
     Ok(())
 }
 
 /// Copies through a connection of its own: the caller's transaction keeps writers out and has changed
 /// nothing yet.
-fn back_up(path: &Path) -> Result<()> {
+fn back_up(path: &Path) -> Result<PathBuf> {
     let seconds = crate::domain::clock::Clock::System.now() / 1_000;
     let copy = with_suffix(path, &format!(".bak-{seconds}"));
     let fault = |error: std::io::Error| Error::Unwritable(format!("{}: {error}", copy.display()));
@@ -82,7 +85,7 @@ fn back_up(path: &Path) -> Result<()> {
     let mut target = Connection::open(&copy)?;
     Backup::new(&source, &mut target)?.run_to_completion(1_000, std::time::Duration::ZERO, None)?;
     tracing::info!(backup = %copy.display(), "copied the Python Team Table database before its upgrade");
-    Ok(())
+    Ok(copy)
 }
 
 fn rebuild(connection: &Connection) -> Result<()> {

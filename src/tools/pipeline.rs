@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::Instant as Deadline;
 
 use super::call::{Body, Call, Context, Look};
@@ -31,6 +32,10 @@ use targets::Recipients;
 /// How often a call is judged again because the facts moved under it. Each time, somebody else's change was
 /// committed, so the table moves on; a caller so unlucky may simply try again.
 const MAX_ROUNDS: usize = 200;
+
+/// Calls that may be at work at once. The runtime has 512 threads that may block; the rest are for what calls wait for: the
+/// dispatcher of events, health checks, streams.
+const MAX_BLOCKING: usize = 384;
 
 /// How long a write that went through answers the readiness probe: anyone may ask, and a commit costs an fsync.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -56,6 +61,8 @@ struct Inner {
     hub: Hub,
     options: TableOptions,
     metrics: Metrics,
+    /// Places among the threads that block.
+    blocking: Semaphore,
     /// When a write last proved that the database can be written.
     proven: Mutex<Option<Instant>>,
     /// Digest of the last policy set that this process has described in the database.
@@ -157,6 +164,7 @@ impl Table {
                 hub,
                 options,
                 metrics,
+                blocking: Semaphore::new(MAX_BLOCKING),
                 proven: Mutex::default(),
                 described: Mutex::default(),
             }),
@@ -222,10 +230,14 @@ impl Table {
             let last_look = Deadline::now() >= deadline;
             let (table, parsed) = (self.clone(), Arc::clone(&parsed));
             let (arguments, credential) = (arguments.clone(), credential.clone());
+            // Never closed, so there is always a permit in the end.
+            let place = self.inner.blocking.acquire().await;
             let attempt = tokio::task::spawn_blocking(move || {
                 table.attempt(row, &parsed, arguments, credential, request.transport.as_str(), last_look)
             });
-            match attempt.await {
+            let attempt = attempt.await;
+            drop(place);
+            match attempt {
                 Ok(Attempt::Done(reply)) => return reply,
                 Ok(Attempt::Again) if rounds < MAX_ROUNDS => rounds += 1,
                 Ok(Attempt::Again) => return Reply::refused(&too_fast()),

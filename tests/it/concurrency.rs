@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::scope;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use team_table::events::Hub;
 use team_table::storage::{ChainReport, Db, OpenOptions};
+use team_table::tools::{Request, Transport};
 
-use crate::harness::{Desk, Home, Process};
+use crate::harness::{Desk, Home, Process, eventually};
 
 /// Integrity of the file, and the chain of the audit log, by the library and by the program.
 #[track_caller]
@@ -286,4 +289,62 @@ fn calls_that_race_with_the_end_are_done_or_refused() {
         done += acknowledged;
     }
     assert!(done > 0, "nothing was ever under way");
+}
+
+/// The runtime lends 512 threads to what blocks. Calls that wait for a locked database must leave some to others.
+#[test]
+fn calls_that_wait_for_the_database_leave_room_for_streams() {
+    let desk = Desk::impatient(Duration::from_mins(1));
+    let alice = desk.join("alice");
+    let lock = desk.sql();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let table = desk.table.clone();
+    let token = alice.token.clone();
+    let request = move |n: usize| Request {
+        tool: "share_context".into(),
+        arguments: json!({"agent_name": "alice", "key": format!("k{n}"), "value": "v"})
+            .as_object()
+            .unwrap()
+            .clone(),
+        bearer: Some(token.clone()),
+        transport: Transport::Http,
+    };
+    desk.runtime().block_on(async {
+        let calls: Vec<_> = (0..700)
+            .map(|n| {
+                let (table, request) = (table.clone(), request(n));
+                tokio::spawn(async move { table.call(request).await.map(drop) })
+            })
+            .collect();
+        let blocked = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        tokio::task::block_in_place(|| eventually("the calls wait", || (blocked() > 384).then_some(())));
+        let stream = table.event_stream(Some(&alice.token), "alice", None);
+        let opened = tokio::time::timeout(Duration::from_secs(10), stream).await;
+        assert!(matches!(opened, Ok(Ok(_))), "a stream waits for the calls");
+        lock.execute_batch("ROLLBACK").unwrap();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+/// The last two that wait for a member may go at once; the dispatcher must find nobody left and rest.
+#[test]
+fn nobody_is_left_waiting_when_all_have_gone() {
+    let desk = Desk::new();
+    let hub = desk.runtime().block_on(async { Hub::start(desk.db().clone()) });
+    for round in 0..2_000 {
+        let both = [hub.subscribe(1), hub.subscribe(1)];
+        let together = Barrier::new(2);
+        scope(|threads| {
+            for subscription in both {
+                let together = &together;
+                threads.spawn(move || {
+                    together.wait();
+                    drop(subscription);
+                });
+            }
+        });
+        assert_eq!(hub.waiting(), 0, "round {round}");
+    }
 }

@@ -698,3 +698,16 @@ fn a_held_call_is_announced_at_once_and_a_failing_command_is_said() {
     let failed = poll.next("hook_failed")["problem"].clone();
     assert!(failed.as_str().unwrap().contains("exit 7: exit status: 7"), "{failed}");
 }
+
+/// A look at the inbox, from a timer say, must not hang because a daemon is running.
+#[test]
+fn one_look_does_not_wait_for_another_daemon() {
+    let office = Office::new();
+    office.join("alice");
+    let mut running = office.started("alice", &[]);
+    let look = office.command("alice", &["--once"]).output().unwrap();
+    assert_eq!(look.status.code(), Some(1));
+    let words = String::from_utf8(look.stderr).unwrap();
+    assert!(words.contains("another poll daemon answers for alice now"), "{words}");
+    running.kill();
+}

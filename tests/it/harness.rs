@@ -192,6 +192,10 @@ impl Desk {
         self.table.db()
     }
 
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// The folder of a policy set of its own.
     pub(crate) fn policy_dir(&self) -> &Path {
         self.policies.as_ref().unwrap().path()

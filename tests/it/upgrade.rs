@@ -470,3 +470,22 @@ fn a_file_that_others_can_read_is_taken_from_them() {
         assert_eq!(mode(Path::new(&format!("{}{suffix}", path.display()))), 0o600, "{suffix}");
     }
 }
+
+#[test]
+fn an_upgrade_that_fails_leaves_the_original_and_no_copy() {
+    let home = Home::new();
+    let python = Connection::open(home.db()).unwrap();
+    python.execute_batch(PYTHON_0_2).unwrap();
+    // In the way of a table of ours.
+    python.execute_batch("CREATE TABLE blobs (x)").unwrap();
+    drop(python);
+    for _ in 0..3 {
+        assert_eq!(home.run(&["agent", "list"]).status.code(), Some(1));
+        assert_eq!(backups(home.path()), Vec::<PathBuf>::new());
+    }
+    let members: i64 = Connection::open(home.db())
+        .unwrap()
+        .query_row("SELECT count(*) FROM members", [], |row| row.get(0))
+        .unwrap();
+    assert!(members > 0);
+}
