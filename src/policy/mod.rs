@@ -25,16 +25,14 @@ pub mod limits;
 mod load;
 mod module;
 pub mod monitor;
-mod parking;
 mod set;
 mod set_edit;
 pub mod set_file;
 pub mod settings;
 mod state;
-/// What `current` and `parking` are built on here.
+/// What `current` is built on here.
 mod sync {
     pub(super) use std::sync::Arc;
-    pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     pub(super) use std::time::Instant;
 
     pub(super) use parking_lot::{Condvar, Mutex};

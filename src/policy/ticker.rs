@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use wasmtime::{Engine, EngineWeak};
-
-use super::parking::Parking;
 
 /// How often the epoch advances while something runs.
 const TICK: Duration = Duration::from_millis(4);
@@ -14,27 +13,42 @@ const TICK: Duration = Duration::from_millis(4);
 const LINGER: u32 = 50;
 
 /// Counts what runs; the thread ticks while the count is not zero.
-pub(super) struct Ticker {
-    parking: Arc<Parking>,
+pub(super) struct Ticker(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: usize,
+    is_asleep: bool,
+    is_over: bool,
 }
 
 /// While this lives, the epoch advances.
-pub(super) struct Ticking<'a>(&'a Parking);
+pub(super) struct Ticking<'a>(&'a Shared);
 
 impl Ticker {
     /// Starts the thread; it ends with the ticker.
     pub(super) fn start(engines: &[&Engine]) -> std::io::Result<Self> {
-        let parking = Arc::new(Parking::new());
-        let of_thread = Arc::clone(&parking);
+        let shared = Arc::<Shared>::default();
+        let of_thread = Arc::clone(&shared);
         let engines: Vec<_> = engines.iter().map(|engine| engine.weak()).collect();
-        std::thread::Builder::new().name("policy-ticker".into()).spawn(move || tick(&of_thread, &engines))?;
-        Ok(Self { parking })
+        std::thread::Builder::new().name("policy-ticker".into()).spawn(move || of_thread.tick(&engines))?;
+        Ok(Self(shared))
     }
 
     /// Keeps the epoch advancing until the guard is dropped.
     pub(super) fn hold(&self) -> Ticking<'_> {
-        self.parking.need();
-        Ticking(&self.parking)
+        let mut state = self.0.state.lock();
+        state.running += 1;
+        if state.is_asleep {
+            self.0.wake.notify_one();
+        }
+        Ticking(&self.0)
     }
 
     /// How many ticks make at least this many milliseconds. One more than fit, since the current one is already under way.
@@ -45,27 +59,36 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.parking.end();
+        self.0.state.lock().is_over = true;
+        self.0.wake.notify_one();
     }
 }
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {
-        self.0.release();
+        self.0.state.lock().running -= 1;
     }
 }
 
-fn tick(parking: &Parking, engines: &[EngineWeak]) {
-    let mut idle = 0;
-    while !parking.is_over() {
-        std::thread::sleep(TICK);
-        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
-            engine.increment_epoch();
-        }
-        idle = if parking.is_needed() { 0 } else { idle + 1 };
-        if idle >= LINGER {
-            parking.park();
-            idle = 0;
+impl Shared {
+    fn tick(&self, engines: &[EngineWeak]) {
+        let mut idle = 0;
+        loop {
+            std::thread::sleep(TICK);
+            for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+                engine.increment_epoch();
+            }
+            let mut state = self.state.lock();
+            idle = if state.running > 0 { 0 } else { idle + 1 };
+            if idle >= LINGER {
+                state.is_asleep = true;
+                self.wake.wait_while(&mut state, |state| state.running == 0 && !state.is_over);
+                state.is_asleep = false;
+                idle = 0;
+            }
+            if state.is_over {
+                return;
+            }
         }
     }
 }
@@ -84,16 +107,23 @@ mod tests {
     }
 
     #[test]
-    fn wakes_from_parking() {
+    fn sleeps_when_nothing_runs_and_wakes_for_the_next() {
         let engine = Engine::default();
         let ticker = Ticker::start(&[&engine]).unwrap();
-        while !ticker.parking.is_parked() {
+        for _ in 0..2 {
+            while !ticker.0.state.lock().is_asleep {
+                std::thread::yield_now();
+            }
+            let held = [ticker.hold(), ticker.hold()];
+            while ticker.0.state.lock().is_asleep {
+                std::thread::yield_now();
+            }
+            drop(held);
+        }
+        let shared = Arc::downgrade(&ticker.0);
+        drop(ticker);
+        while shared.strong_count() > 0 {
             std::thread::yield_now();
         }
-        let held = ticker.hold();
-        while ticker.parking.is_parked() {
-            std::thread::yield_now();
-        }
-        drop(held);
     }
 }

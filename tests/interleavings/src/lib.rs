@@ -1,18 +1,11 @@
-//! The locks of the project under every schedule of the threads: the writer's queue, the swap of what is current and the
-//! sleep of a thread. Each of the three files is compiled here as it is, on locks that ask a scheduler who goes next. Must
-//! not know what is committed, swapped or slept for.
-//!
-//! `set` and `writer` run under random schedules, by the ten thousand, for they are many threads; `sleep` under every
-//! schedule, with every value that a weak memory may show, for it has atomics.
-//!
-//! A failure of the first kind prints its schedule, and `SCHEDULE=… cargo test --release NAME` repeats it. One of the
-//! other kind repeats itself; `LOOM_LOG=trace LOOM_LOCATION=1` tells every step.
+//! The locks of the project under many schedules of the threads: the writer's queue and the swap of what is current. Each
+//! of the files is compiled here as it is, on locks that ask a scheduler who goes next. Must not know what is committed or
+//! swapped. A failure prints its schedule, and `SCHEDULE=… cargo test --release NAME` repeats it.
 
 #![cfg(test)]
 
 mod locks;
 mod set;
-mod sleep;
 mod writer;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler};
