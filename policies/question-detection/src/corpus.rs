@@ -1,7 +1,6 @@
-//! Measures the rules on `cases/corpus.tsv`, and holds them to the floor of `cases/floor.txt`.
-//!
-//! Every second message of the corpus is held out: the rules were corrected with the other half in view only. The
-//! messages of `cases/blind.tsv` were written after the rules were finished, so that they cannot have shaped them.
+//! Measures the rules on two parts of a corpus. `cases/corpus.tsv` was in view while the rules were corrected.
+//! `cases/blind.tsv` was written after the rules were finished and has changed nothing in them: its figures say what to
+//! expect of messages that nobody has seen.
 
 use regex::RegexSet;
 use team_table_policy_sdk::Policy;
@@ -11,7 +10,6 @@ use crate::QuestionDetection;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Part {
     Tune,
-    HeldOut,
     Blind,
 }
 
@@ -20,29 +18,25 @@ struct Labelled {
     question: bool,
     part: Part,
     category: &'static str,
+    language: &'static str,
     text: String,
 }
 
 fn corpus() -> Vec<Labelled> {
-    let halves = read(include_str!("../cases/corpus.tsv")).enumerate().map(|(number, message)| Labelled {
-        part: if number % 2 == 1 { Part::HeldOut } else { Part::Tune },
-        ..message
-    });
-    halves.chain(read(include_str!("../cases/blind.tsv"))).collect()
+    let parts = [
+        (Part::Tune, include_str!("../cases/corpus.tsv")),
+        (Part::Blind, include_str!("../cases/blind.tsv")),
+    ];
+    parts.into_iter().flat_map(|(part, file)| read(part, file)).collect()
 }
 
-fn read(file: &'static str) -> impl Iterator<Item = Labelled> {
-    file.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let [label, category, _language, text] = line.split('\t').collect::<Vec<_>>()[..] else {
+fn read(part: Part, file: &'static str) -> impl Iterator<Item = Labelled> {
+    file.lines().filter(|line| !line.starts_with('#')).map(move |line| {
+        let [label, category, language, text] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("four columns: {line}")
         };
         assert!(matches!(label, "question" | "none"), "{line}");
-        Labelled {
-            question: label == "question",
-            part: Part::Blind,
-            category,
-            text: text.replace("\\n", "\n"),
-        }
+        Labelled { question: label == "question", part, category, language, text: text.replace("\\n", "\n") }
     })
 }
 
@@ -93,8 +87,9 @@ fn measure(part: Part, is_question: impl Fn(&str) -> bool, tell: bool) -> Score 
         // Only this half is listed: what is seen is soon tuned for.
         if tell && part == Part::Tune && message.question != found {
             eprintln!(
-                "{:12} {}: {:?}",
+                "{:12} {} {}: {:?}",
                 message.category,
+                message.language,
                 if found { "false alarm" } else { "missed" },
                 message.text
             );
@@ -105,13 +100,11 @@ fn measure(part: Part, is_question: impl Fn(&str) -> bool, tell: bool) -> Score 
 
 #[test]
 fn precision_and_recall_on_the_corpus() {
-    assert!(corpus().len() >= 320);
+    assert!(corpus().len() >= 1_000);
     let (policy, plain) = (policy(), plain_rules());
-    for (part, name, least_precision, least_recall) in [
-        (Part::Tune, "tune", 0.95, 0.95),
-        (Part::HeldOut, "held out", 0.90, 0.85),
-        (Part::Blind, "blind", 0.90, 0.55),
-    ] {
+    for (part, name, least_precision, least_recall) in
+        [(Part::Tune, "tune", 0.95, 0.95), (Part::Blind, "blind", 0.95, 0.65)]
+    {
         let by_regexes = measure(part, |text| plain.is_match(text), false);
         let by_policy = measure(part, |text| policy.find(text).is_some(), true);
         for (rules, score) in [("plain rules", &by_regexes), ("this policy", &by_policy)] {

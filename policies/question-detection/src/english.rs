@@ -1,4 +1,5 @@
-//! The English phrases. `..` stands for up to three words; a phrase of [`OPENERS`] counts only where a clause starts.
+//! The English phrases. `..` stands for up to three words; a phrase of [`OPENERS`] counts only where a clause starts, one
+//! that begins with `^` only where a sentence does.
 
 use crate::Rule;
 
@@ -15,7 +16,11 @@ const OPENERS: &str = "\
     any idea|any ideas|any objection|any objections|any news|any update|any updates|any chance|any concerns|any blockers|\
     anyone know|anyone knows|anyone using|anyone else|thoughts on|why not|explain how|explain why|explain what|\
     explain to me|explain which|tell me|tell us|let me know|let us know|get back to me|speak up|help me|remind me|show me how|\
-    have a look .. tell|please review";
+    have a look .. tell|please review|how come|mind if|ok if|okay if|fine if|alright if|fine with you if|ok with you if|\
+    okay with you if|got time|got a minute|got a moment|got a sec|^whose|^who else|^what else|^where else|say which|say when|\
+    say whether|say if|say go|just say|give me a sign|give me a hint|quick question|one question|one more question|\
+    another question|small question|question for you|shout if|holler if|stop me if|correct me if|wondering about|\
+    looking for someone|looking for somebody|looking for anyone|looking for volunteers|volunteers";
 
 const OPINION: &str = "\
     what do you think|what you think|what do you all think|what you'd do|what would you|what do you prefer|\
@@ -27,11 +32,16 @@ const OPINION: &str = "\
     you'd rather|you would rather|you'd prefer|you would prefer|do you prefer|want yours|love to hear|\
     like to hear|curious to hear|curious what|curious how|feedback .. welcome|opinions welcome|\
     comments welcome|suggestions welcome|input welcome|ideas welcome|thoughts welcome|either way is fine|\
+    a second opinion|another opinion|other opinions|feedback appreciated|input appreciated|advice appreciated|\
+    help appreciated|thoughts appreciated|comments .. welcome|suggestions .. welcome|ideas .. welcome|hint .. welcome|\
+    hints .. welcome|help .. welcome|advice .. welcome|hear other ideas|hear better ideas|hear your|your advice|your view|\
+    get your view|your input|your review on|your review of|review from you|if that's a bad idea|if that is a bad idea|\
+    if you see a problem|if you see any|if you have .. better|differently|\
     go either way|unsure about|not sure about|in doubt|confused about|i'm confused|don't understand|\
     can't figure|cannot figure";
 
 const DECISION: &str = "\
-    decide|choose|pick|approve|confirm|someone decides|somebody decides|until .. decides|until .. decision|\
+    decide|choose|pick|approve|confirm|authorise|authorize|someone decides|somebody decides|until .. decides|until .. decision|\
     need .. decision|needs .. decision|needed .. decision|waiting .. decision|blocked .. decision|\
     pending .. decision|awaiting .. decision|require .. decision|requires .. decision|want .. decision|\
     make .. decision|your decision on|your call|your choice|up to you|make the call|make a call|\
@@ -66,11 +76,47 @@ const DECISION: &str = "\
     a yes from|an ok from|a yes or|from legal .. on|nobody objects|no one objects|somebody objects|\
     someone objects|until a person|until a human|until someone|until somebody|until you say|until you tell|\
     until you answer|until you reply|until you let|until you have|agree on the|agree on a|agree on how|\
+    decision needed|decision required|decision pending|decision .. missing|input needed|input .. needed|input required|\
+    input .. required|approval needed|approval required|approval .. missing|approval pending|sign-off needed|\
+    sign-off required|confirmation needed|confirmation required|clarification needed|clarification required|answer needed|\
+    help needed|help wanted|review needed|reviewer needed|reviewers needed|reviewer wanted|volunteer needed|\
+    volunteers needed|no decision on|no answer to|no decision yet|needs an approver|need an approver|need a reviewer|\
+    needs a reviewer|need an owner|needs an owner|need a volunteer|need a tie-breaker|tie-breaker|need a go|need a yes|\
+    need a word|appreciate a decision|appreciate .. answer|appreciate .. advice|appreciate .. hint|appreciate .. input|\
+    your decision|choice .. yours|decision .. yours|call is yours|leave .. to you|leave the choice|leave the decision|\
+    leave that to|depends on you|give the word|give me the word|gives the word|you give the|somebody tells me|someone tells me|\
+    you tell me|someone to tell me|somebody to tell me|tells me which|tells me whether|hear otherwise|hear an objection|\
+    stops me|stop me|until i hear|unless i hear|unless somebody|unless someone|unless anyone|unless anybody|unless you|\
+    before you have|before you agree|before you say|before you answer|once you agree|once you approve|once you confirm|\
+    as soon as you say|as soon as you agree|as soon as you confirm|as soon as you approve|when you agree|\
+    let me have your|give the go-ahead|give your go-ahead|give me your|give me the go|a go from|a go for|a nod from|\
+    for permission|asking permission|permission to|asking for approval|asking for a decision|please ok|please okay|\
+    please check whether|please check if|please let .. decide|please give|kindly|for your approval|for your decision|\
+    for your confirmation|for approval by you|have a question|have two questions|have three questions|have some questions|\
+    have a few questions|got a question|got two questions|a question about|a question on|a question regarding|\
+    a question for|my question is|open question is|one open question|questions about your|questions on your|i wonder|\
+    i ask myself|help to know|good to know which|good to know whether|good to know if|great to know|be great if you|\
+    be good if you|be nice if you|be helpful if you|would help if you|appreciate it if you|grateful if you|\
+    i would like you to|i'd like you to|i need you to|i want you to|leaves open|leave open|left open|does not say|\
+    doesn't say|don't say|not obvious|isn't obvious|isn't clear|not clear whether|not clear which|not clear if|\
+    not clear what|not clear who|not clear how|unclear which|unclear if|unclear what|unclear who|unclear how|\
+    could not find out|couldn't find out|can't find out|cannot find out|no clue|do not know whether|do not know which|\
+    do not know if|do not know what|do not know how|do not know who|i don't see how|say yes or|yes or no|or not yet|\
     to be decided|undecided|not decided yet|still open|tbd|remains open|which ones count";
 
 const ESCALATION: &str = "\
     escalate|escalates|escalated|escalating|needs escalation|escalation needed|escalation required|\
     ask the user|ask the human|ask a human|ask the customer|ask the owner|check with|need your|needs your|\
+    out of ideas|at a loss|can't make sense|cannot make sense|could use some help|could use help|could use .. hand|\
+    give me a hand|lend me a hand|some help with|any help|sos|your human|a human's|to a human|by a human|want a human|\
+    want a person|want somebody|a human before|a person before|without a person|without a human|a person agreeing|\
+    to a manager|to the manager|to the owner|to your owner|to legal first|bring it to|forward this|forward it to|\
+    hand this to|get somebody|get someone|somebody else must|should go to|must go to|has to go to|exceeds my|exceeds what i|\
+    exceeds the amount i|exceeds the limit i|over my limit|over my budget|not something i should|not something i can|\
+    not something i may|may not decide|must not decide|can't decide|cannot decide|decide this alone|on my own|\
+    permissions do not cover|permissions don't cover|role does not|role doesn't|do not have the rights|\
+    do not have the right|don't have the right|don't have the rights|do not have permission|do not have access|\
+    do not have enough|don't have enough information|to a person|by a person|\
     need human|needs human|need a human|needs a human|need a person|needs a person|human input|\
     human decision|human judgement|human judgment|human approval|human review needed|a person should|\
     a human should|a person must|a human must|someone should|someone has to|someone needs to|\

@@ -6,15 +6,34 @@ use crate::{
 };
 
 /// Phrases that are also plain verbs of a report, so that what stands around them counts.
-const VERBS: [&str; 5] = ["decide", "choose", "pick", "approve", "confirm"];
+const VERBS: [&str; 7] = ["decide", "choose", "pick", "approve", "confirm", "authorise", "authorize"];
 
 /// Those of whose doings one reports.
-const REPORTERS: [&str; 6] = ["i", "they", "he", "she", "users", "customers"];
+const REPORTERS: [&str; 12] = [
+    "i",
+    "they",
+    "he",
+    "she",
+    "users",
+    "customers",
+    "admins",
+    "members",
+    "you",
+    "people",
+    "agents",
+    "guests",
+];
 
-/// How many buckets the phrases are spread over by their first word.
-const BUCKETS: usize = 1024;
+/// Verbs that stand behind the clause of a German or Dutch "was fehlte, …" and make it a statement.
+const AFTER_CLAUSE: [&str; 15] = [
+    "steht", "ist", "sind", "wird", "werden", "liegt", "hängt", "war", "zeigt", "kommt", "staat", "is",
+    "wordt", "ligt", "hangt",
+];
 
-/// The phrases of all languages, by their first word.
+/// How many buckets the phrases are spread over by their first words.
+const BUCKETS: usize = 4096;
+
+/// The phrases of all languages, by their first words.
 #[derive(Debug)]
 pub(crate) struct Phrases {
     buckets: Vec<Vec<Phrase>>,
@@ -24,6 +43,8 @@ pub(crate) struct Phrases {
 struct Phrase {
     rule: Rule,
     text: &'static str,
+    /// Counts only at the start of a sentence.
+    starts: bool,
     words: Vec<&'static str>,
 }
 
@@ -33,10 +54,11 @@ impl Phrases {
         buckets.resize_with(BUCKETS, Vec::new);
         for (rule, table) in english::TABLES.into_iter().chain(languages::TABLES) {
             for text in table.split('|') {
+                let starts = text.starts_with('^');
+                let text = text.trim_start_matches('^');
                 let words: Vec<_> = text.split(' ').collect();
-                let first = words.first().copied().unwrap_or("");
-                if let Some(bucket) = buckets.get_mut(bucket(first)) {
-                    bucket.push(Phrase { rule, text, words });
+                if let Some(bucket) = buckets.get_mut(bucket(beginning(&words))) {
+                    bucket.push(Phrase { rule, text, starts, words });
                 }
             }
         }
@@ -57,10 +79,12 @@ impl Phrases {
             if word_order && openers::asks(here, place) {
                 return Some((Rule::Opener, "word order"));
             }
-            let bucket = self.buckets.get(bucket(here.first()?))?;
-            let hit = bucket.iter().find(|phrase| {
+            let of_one = self.buckets.get(bucket(here.get(..1)?))?.iter();
+            let of_two = here.get(..2).and_then(|two| self.buckets.get(bucket(two))).into_iter().flatten();
+            let hit = of_two.chain(of_one).find(|phrase| {
                 enabled(phrase.rule)
                     && (phrase.rule != Rule::Opener || place != Place::Inside)
+                    && (!phrase.starts || place == Place::Sentence && !goes_on(sentence, at))
                     && fits(&phrase.words, here)
                     && !reports(phrase.text, before, here)
             })?;
@@ -69,11 +93,26 @@ impl Phrases {
     }
 }
 
-/// The bucket of a word: FNV-1a, because it runs for every word of every message and the standard hasher costs more
-/// than all the rest.
-fn bucket(word: &str) -> usize {
-    let hash =
-        word.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+/// Whether a sentence that begins with a question word states something behind its comma: "was fehlte, steht in der Doku".
+fn goes_on(sentence: &Sentence, at: usize) -> bool {
+    let words = sentence.words.iter().zip(&sentence.places).skip(at + 1);
+    words.into_iter().any(|(word, place)| *place == Place::Clause && AFTER_CLAUSE.contains(word))
+}
+
+/// The words that a phrase is found by: its first two, or the first where the second may be any.
+fn beginning<'a>(words: &'a [&'static str]) -> &'a [&'static str] {
+    match words {
+        [_, second, ..] if *second != ".." => words.get(..2),
+        _ => words.get(..1),
+    }
+    .unwrap_or_default()
+}
+
+/// The bucket of one or two words: FNV-1a, because it runs for every word of every message and the standard hasher costs
+/// more than all the rest.
+fn bucket(words: &[&str]) -> usize {
+    let bytes = words.iter().flat_map(|word| word.bytes().chain([b' ']));
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash ^ (hash >> 16)) as usize % BUCKETS
 }
 
@@ -91,6 +130,17 @@ fn fits(phrase: &[&str], words: &[&str]) -> bool {
 
 /// Whether the phrase is part of a report and asks for nothing.
 fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
+    let length = phrase.split(' ').count();
+    let meant = here.get(..length + 2).unwrap_or(here);
+    if phrase.contains("..") && meant.iter().any(|word| matches!(*word, "our" | "no" | "nobody" | "automatically"))
+        || languages::REPORTS.iter().any(|report| here.starts_with(report))
+        // "Missing permissions are logged", "it was unclear which", "appreciate the input"
+        || phrase.starts_with("missing") && here.get(length).is_some_and(|word| matches!(*word, "are" | "is"))
+        || phrase.starts_with("unclear") && before.ends_with(&["was"])
+        || phrase.starts_with("appreciate") && before.is_empty()
+    {
+        return true;
+    }
     let denied = match before {
         [.., "to"] => {
             before.iter().rev().skip(1).take(4).any(|word| matches!(*word, "no" | "nothing" | "needn't"))
@@ -101,12 +151,10 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
     if denied {
         return true;
     }
-    if phrase == "let me know" {
+    if phrase.starts_with("let me know") {
         // What one says to be polite: "let me know if you need anything".
-        return matches!(
-            here.get(3..),
-            Some(["if", "anything" | "something", ..] | ["if", "you", "need", ..])
-        );
+        let after = here.get(3..).unwrap_or_default();
+        return matches!(after, ["if", "anything" | "something", ..] | ["if", "you", "need", ..]);
     }
     if phrase.starts_with("your ") {
         return before
@@ -115,7 +163,12 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
             .take(2)
             .any(|word| matches!(*word, "thanks" | "appreciate" | "got" | "received" | "per"))
             || before.ends_with(&["thank", "you", "for"])
-            || here.get(2).is_some_and(|word| matches!(*word, "was" | "were"));
+            || here.iter().skip(2).take(3).any(|word| {
+                matches!(
+                    *word,
+                    "was" | "were" | "arrived" | "came" | "helped" | "worked" | "noted" | "received"
+                )
+            });
     }
     if let [.., who, "will"] = before {
         // "QA will confirm", but not "who will decide".
@@ -126,10 +179,12 @@ fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
             // "I'll pick": the sender's own doing. "The confirm dialog": no verb at all.
             [.., last] if matches!(*last, "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll") => true,
             [.., last] if matches!(*last, "the" | "a" | "an" | "this") => true,
+            // "the wizard lets you pick", "can confirm"
             // "To confirm an order, press F5"
-            ["to"] => true,
+            [.., "lets" | "let", _] | ["can" | "to"] => true,
             // "I can confirm", "users choose"
-            [.., who, "can" | "could" | "would"] | [who] if REPORTERS.contains(who) => true,
+            [.., who, "can" | "could" | "would"] if REPORTERS.contains(who) => true,
+            [who] if REPORTERS.contains(who) && *who != "you" => true,
             // "pick up", "pick it up"
             _ => matches!(here, ["pick", "up", ..] | ["pick", _, "up", ..]),
         }

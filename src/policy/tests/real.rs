@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::guests::{call, patient};
-use crate::domain::decision::{Fact, Hook, Mode, Outcome};
+use crate::domain::decision::{Fact, Hook, InboxMessage, Mode, Outcome};
 use crate::policy::builtin::{BUILTINS, builtin};
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
@@ -55,6 +55,60 @@ fn decides_by_facts_and_repeats_itself() {
         (&again.verdicts[0].answer, again.verdicts[0].fuel),
         (&first.verdicts[0].answer, first.verdicts[0].fuel)
     );
+}
+
+/// 10,000 characters of any script, and the texts that cost most: a third of the limit is left.
+#[test]
+fn the_longest_message_of_any_script_fits_the_default_fuel() {
+    let of = builtin("question-detection").unwrap();
+    let loader = Loader::new(None).unwrap();
+    let module = Arc::new(loader.load(of.bytes, &json!({}), Limits { millis: 5_000, ..of.limits }).unwrap());
+    let policy = Policy { name: of.name.into(), mode: Mode::Enforce, module };
+    let set = PolicySet::new(&loader, vec![policy], 1);
+    let mut worst = (0, "");
+    for text in [
+        "the build is green and the report is in the shared folder ",
+        "сборка прошла и отчёт лежит в общей папке ",
+        "构建成功报告已经放在共享文件夹里",
+        "请请请请请请等等等等等等",
+        "需要需要需要不不不",
+        "ビルドは成功しましたレポートは共有フォルダにあります",
+        "ごごごご教教教教",
+        "빌드가 성공했고 보고서는 공유 폴더에 있습니다 ",
+        "التقرير في المجلد المشترك ",
+        "रिपोर्ट साझा फ़ोल्डर में है ",
+        "need need need need ",
+        "please your not no ",
+        "a, ",
+        "or ",
+        "any ",
+        "who was ",
+        "what. ",
+        "\"'“‘«",
+        "@a ",
+        "> ",
+        "?a",
+        "..--''",
+    ] {
+        let content: String = text.chars().cycle().take(10_000).collect();
+        let message = InboxMessage {
+            id: 1,
+            agent: "bob".into(),
+            sender: call().principal,
+            content,
+            thread: 1,
+            reply_to: None,
+            broadcast: false,
+            automatic: false,
+            created_at: 0,
+            now: 0,
+        };
+        let decision = set.review(&message, &[]);
+        assert_ne!(decision.outcome, Outcome::Error, "{text}: {:?}", decision.verdicts);
+        worst = worst.max((decision.verdicts[0].fuel, text));
+    }
+    assert!(worst.0 * 3 < of.limits.fuel * 2, "{worst:?}");
+    eprintln!("the most fuel: {worst:?}");
 }
 
 #[test]
