@@ -74,9 +74,10 @@ impl Score {
     }
 }
 
-fn measure(part: Part, is_question: impl Fn(&str) -> bool, tell: bool) -> Score {
+fn measure(part: Part, marked: bool, is_question: impl Fn(&str) -> bool, tell: bool) -> Score {
     let mut score = Score::default();
-    for message in corpus().iter().filter(|message| message.part == part) {
+    let counts = |message: &&Labelled| message.part == part && (marked || message.category != "mark");
+    for message in corpus().iter().filter(counts) {
         let found = is_question(&message.text);
         *match (message.question, found) {
             (true, true) => &mut score.hits,
@@ -102,14 +103,16 @@ fn measure(part: Part, is_question: impl Fn(&str) -> bool, tell: bool) -> Score 
 fn precision_and_recall_on_the_corpus() {
     assert!(corpus().len() >= 1_000);
     let (policy, plain) = (policy(), plain_rules());
-    for (part, name, least_precision, least_recall) in
-        [(Part::Tune, "tune", 0.95, 0.95), (Part::Blind, "blind", 0.95, 0.65)]
-    {
-        let by_regexes = measure(part, |text| plain.is_match(text), false);
-        let by_policy = measure(part, |text| policy.find(text).is_some(), true);
+    for (part, marked, name) in [
+        (Part::Tune, true, "tune"),
+        (Part::Blind, true, "blind"),
+        (Part::Blind, false, "blind, without a question mark"),
+    ] {
+        let by_regexes = measure(part, marked, |text| plain.is_match(text), false);
+        let by_policy = measure(part, marked, |text| policy.find(text).is_some(), true);
         for (rules, score) in [("plain rules", &by_regexes), ("this policy", &by_policy)] {
             eprintln!(
-                "{name:8}  {rules}  precision {:.3}  recall {:.3}  ({} hits, {} missed, {} false alarms, {} quiet)",
+                "{name:30}  {rules}  precision {:.3}  recall {:.3}  ({} hits, {} missed, {} false alarms, {} quiet)",
                 score.precision(),
                 score.recall(),
                 score.hits,
@@ -118,7 +121,7 @@ fn precision_and_recall_on_the_corpus() {
                 score.quiet
             );
         }
-        assert!(by_policy.precision() >= least_precision && by_policy.recall() >= least_recall, "{name}");
+        assert!(by_policy.precision() >= 0.95 && by_policy.recall() >= 0.95, "{name}");
     }
 }
 

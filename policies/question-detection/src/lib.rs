@@ -7,7 +7,9 @@ mod english;
 mod languages;
 mod marks;
 mod openers;
+mod patterns;
 mod phrases;
+mod reports;
 mod settings;
 mod text;
 mod words;
@@ -98,8 +100,10 @@ impl QuestionDetection {
         text.lines().find_map(|line| {
             let found = words::sentences(line)
                 .find_map(|sentence| self.phrases.find(&sentence, |rule| self.settings.enabled(rule)));
-            let found =
-                found.or_else(|| self.unspaced.find(line).filter(|(rule, _)| self.settings.enabled(*rule)));
+            let found = found.or_else(|| {
+                let (rule, phrase) = self.unspaced.find(line)?;
+                self.settings.enabled(rule).then(|| (rule, phrase.to_owned()))
+            });
             found.map(|(rule, phrase)| format!("{}: \"{phrase}\"", rule.name()))
         })
     }

@@ -1,28 +1,11 @@
-//! Finds the phrases of `english` and `languages` in a sentence, and tells a wish from a report.
+//! Finds the phrases of `english` and `languages` and the patterns of `patterns` in a sentence.
 
 use crate::{
     Rule, english, languages, openers,
+    patterns::{self, Language},
+    reports::{FIRST_PERSON, Found, reports},
     words::{Place, Sentence},
 };
-
-/// Phrases that are also plain verbs of a report, so that what stands around them counts.
-const VERBS: [&str; 7] = ["decide", "choose", "pick", "approve", "confirm", "authorise", "authorize"];
-
-/// Those of whose doings one reports.
-const REPORTERS: [&str; 12] = [
-    "i",
-    "they",
-    "he",
-    "she",
-    "users",
-    "customers",
-    "admins",
-    "members",
-    "you",
-    "people",
-    "agents",
-    "guests",
-];
 
 /// Verbs that stand behind the clause of a German or Dutch "was fehlte, …" and make it a statement.
 const AFTER_CLAUSE: [&str; 15] = [
@@ -30,82 +13,142 @@ const AFTER_CLAUSE: [&str; 15] = [
     "wordt", "ligt", "hangt",
 ];
 
-/// How many buckets the phrases are spread over by their first words.
+/// How many buckets the phrases and the words of classes are spread over.
 const BUCKETS: usize = 4096;
 
 /// The phrases of all languages, by their first words.
 #[derive(Debug)]
 pub(crate) struct Phrases {
     buckets: Vec<Vec<Phrase>>,
+    classes: Vec<Vec<(&'static str, Classes)>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Phrase {
     rule: Rule,
-    text: &'static str,
     /// Counts only at the start of a sentence.
     starts: bool,
-    words: Vec<&'static str>,
+    /// Counts only in a sentence of one clause.
+    alone: bool,
+    gap: bool,
+    parts: Vec<Part>,
+}
+
+/// A set of classes of words, one bit each.
+type Classes = u128;
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Word(&'static str),
+    /// A word of these classes.
+    Class(Classes),
+    /// Up to four words.
+    Gap,
 }
 
 impl Phrases {
     pub(crate) fn new() -> Self {
-        let mut buckets: Vec<Vec<Phrase>> = Vec::new();
-        buckets.resize_with(BUCKETS, Vec::new);
+        let mut phrases = Self { buckets: vec![Vec::new(); BUCKETS], classes: vec![Vec::new(); BUCKETS] };
         for (rule, table) in english::TABLES.into_iter().chain(languages::TABLES) {
-            for text in table.split('|') {
-                let starts = text.starts_with('^');
-                let text = text.trim_start_matches('^');
-                let words: Vec<_> = text.split(' ').collect();
-                if let Some(bucket) = buckets.get_mut(bucket(beginning(&words))) {
-                    bucket.push(Phrase { rule, text, starts, words });
-                }
-            }
+            phrases.add(rule, table, &[], 0);
         }
-        Self { buckets }
+        let mut classes = 0;
+        for Language { classes: names, patterns } in patterns::LANGUAGES {
+            for (bit, (_, words)) in (classes..).zip(names) {
+                words.split_whitespace().for_each(|word| phrases.classify(word, bit));
+            }
+            for (rule, table) in patterns {
+                phrases.add(*rule, table, names, classes);
+            }
+            classes += u32::try_from(names.len()).unwrap_or(u32::MAX);
+        }
+        phrases
     }
 
-    /// The first phrase of an enabled rule in a sentence.
-    pub(crate) fn find(
-        &self,
-        sentence: &Sentence,
-        enabled: impl Fn(Rule) -> bool,
-    ) -> Option<(Rule, &'static str)> {
+    /// Adds the phrases of a table, whose first class has the bit `first`.
+    fn add(&mut self, rule: Rule, table: &'static str, classes: &[(&str, &'static str)], first: u32) {
+        for text in table.split('|') {
+            let (starts, alone) = (text.starts_with(['^', '~']), text.starts_with('~'));
+            let text = text.trim_start_matches(['^', '~']);
+            let class = |word: &str| {
+                let name = word.strip_prefix('<')?.strip_suffix('>')?;
+                (first..).zip(classes).find(|(_, (class, _))| *class == name)
+            };
+            let parts = text.split(' ').map(|word| match (word, class(word)) {
+                ("..", _) => Part::Gap,
+                (_, Some((bit, _))) => Part::Class(1 << bit),
+                (word, None) => Part::Word(word),
+            });
+            let phrase = Phrase { rule, starts, alone, gap: text.contains(".."), parts: parts.collect() };
+            let mut words = text.split(' ');
+            let (head, second) = (words.next().unwrap_or(text), words.next());
+            if let Some((_, (_, members))) = class(head) {
+                members.split_whitespace().for_each(|word| self.file(&[word], phrase.clone()));
+            } else if let Some(second) = second.filter(|second| *second != ".." && !second.starts_with('<')) {
+                self.file(&[head, second], phrase);
+            } else {
+                self.file(&[head], phrase);
+            }
+        }
+    }
+
+    fn file(&mut self, beginning: &[&str], phrase: Phrase) {
+        if let Some(bucket) = self.buckets.get_mut(bucket(beginning)) {
+            bucket.push(phrase);
+        }
+    }
+
+    fn classify(&mut self, word: &'static str, bit: u32) {
+        let Some(words) = self.classes.get_mut(bucket(&[word])) else { return };
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, classes)) => *classes |= 1 << bit,
+            None => words.push((word, 1 << bit)),
+        }
+    }
+
+    fn classes_of(&self, word: &str) -> Classes {
+        let words = self.classes.get(bucket(&[word])).into_iter().flatten();
+        words.into_iter().find(|(known, _)| *known == word).map_or(0, |(_, classes)| *classes)
+    }
+
+    /// The first phrase of an enabled rule in a sentence: the rule, and the words that it found.
+    pub(crate) fn find(&self, sentence: &Sentence, enabled: impl Fn(Rule) -> bool) -> Option<(Rule, String)> {
         let words = sentence.words.as_slice();
+        let classes: Vec<_> = words.iter().map(|word| self.classes_of(word)).collect();
         // What ends with a mark has been judged by its mark, if that rule is on.
         let word_order = enabled(Rule::Opener) && !(sentence.marked && enabled(Rule::QuestionMark));
+        let one_clause = !sentence.places.contains(&Place::Clause);
+        let goes_on_at = goes_on_at(sentence);
+        let first_person = words.iter().any(|word| FIRST_PERSON.contains(word));
         sentence.places.iter().enumerate().find_map(|(at, &place)| {
             let (before, here) = words.split_at_checked(at)?;
-            if word_order && openers::asks(here, place) {
-                return Some((Rule::Opener, "word order"));
+            if word_order && openers::asks(here, place, sentence) {
+                return Some((Rule::Opener, "word order".to_owned()));
             }
+            let classes = classes.get(at..)?;
             let of_one = self.buckets.get(bucket(here.get(..1)?))?.iter();
             let of_two = here.get(..2).and_then(|two| self.buckets.get(bucket(two))).into_iter().flatten();
-            let hit = of_two.chain(of_one).find(|phrase| {
-                enabled(phrase.rule)
+            of_two.chain(of_one).find_map(|phrase| {
+                let counts = enabled(phrase.rule)
                     && (phrase.rule != Rule::Opener || place != Place::Inside)
-                    && (!phrase.starts || place == Place::Sentence && !goes_on(sentence, at))
-                    && fits(&phrase.words, here)
-                    && !reports(phrase.text, before, here)
-            })?;
-            Some((hit.rule, hit.text))
+                    && (!phrase.starts || place == Place::Sentence)
+                    && (one_clause || !phrase.alone)
+                    && !(phrase.rule == Rule::Opener && place == Place::Sentence && goes_on_at > Some(at));
+                let length = counts.then(|| fits(&phrase.parts, here, classes)).flatten()?;
+                let found = Found { words: here.get(..length)?, before, here, first_person, gap: phrase.gap };
+                (!reports(found)).then(|| (phrase.rule, found.words.join(" ")))
+            })
         })
     }
 }
 
-/// Whether a sentence that begins with a question word states something behind its comma: "was fehlte, steht in der Doku".
-fn goes_on(sentence: &Sentence, at: usize) -> bool {
-    let words = sentence.words.iter().zip(&sentence.places).skip(at + 1);
-    words.into_iter().any(|(word, place)| *place == Place::Clause && AFTER_CLAUSE.contains(word))
-}
-
-/// The words that a phrase is found by: its first two, or the first where the second may be any.
-fn beginning<'a>(words: &'a [&'static str]) -> &'a [&'static str] {
-    match words {
-        [_, second, ..] if *second != ".." => words.get(..2),
-        _ => words.get(..1),
-    }
-    .unwrap_or_default()
+/// Where a sentence that begins with a question word states something behind its comma: "was fehlte, steht in der Doku".
+fn goes_on_at(sentence: &Sentence) -> Option<usize> {
+    sentence
+        .words
+        .iter()
+        .zip(&sentence.places)
+        .rposition(|(word, place)| *place == Place::Clause && AFTER_CLAUSE.contains(word))
 }
 
 /// The bucket of one or two words: FNV-1a, because it runs for every word of every message and the standard hasher costs
@@ -116,76 +159,16 @@ fn bucket(words: &[&str]) -> usize {
     (hash ^ (hash >> 16)) as usize % BUCKETS
 }
 
-/// Whether the words start with the phrase.
-fn fits(phrase: &[&str], words: &[&str]) -> bool {
-    match (phrase, words) {
-        ([], _) => true,
-        (["..", after @ ..], _) => {
-            (0..=3).any(|gap| words.get(gap..).is_some_and(|words| fits(after, words)))
-        }
-        ([first, phrase @ ..], [word, words @ ..]) => first == word && fits(phrase, words),
-        (_, []) => false,
-    }
-}
-
-/// Whether the phrase is part of a report and asks for nothing.
-fn reports(phrase: &str, before: &[&str], here: &[&str]) -> bool {
-    let length = phrase.split(' ').count();
-    let meant = here.get(..length + 2).unwrap_or(here);
-    if phrase.contains("..") && meant.iter().any(|word| matches!(*word, "our" | "no" | "nobody" | "automatically"))
-        || languages::REPORTS.iter().any(|report| here.starts_with(report))
-        // "Missing permissions are logged", "it was unclear which", "appreciate the input"
-        || phrase.starts_with("missing") && here.get(length).is_some_and(|word| matches!(*word, "are" | "is"))
-        || phrase.starts_with("unclear") && before.ends_with(&["was"])
-        || phrase.starts_with("appreciate") && before.is_empty()
-    {
-        return true;
-    }
-    let denied = match before {
-        [.., "to"] => {
-            before.iter().rev().skip(1).take(4).any(|word| matches!(*word, "no" | "nothing" | "needn't"))
-        }
-        [.., last] => *last == "no",
-        [] => false,
+/// How many words the phrase takes, if the words start with it.
+fn fits(phrase: &[Part], words: &[&str], classes: &[Classes]) -> Option<usize> {
+    let [first, rest @ ..] = phrase else { return Some(0) };
+    let after = |words: &[&str], classes: &[Classes], taken: usize| {
+        Some(taken + fits(rest, words.get(taken..)?, classes.get(taken..)?)?)
     };
-    if denied {
-        return true;
-    }
-    if phrase.starts_with("let me know") {
-        // What one says to be polite: "let me know if you need anything".
-        let after = here.get(3..).unwrap_or_default();
-        return matches!(after, ["if", "anything" | "something", ..] | ["if", "you", "need", ..]);
-    }
-    if phrase.starts_with("your ") {
-        return before
-            .iter()
-            .rev()
-            .take(2)
-            .any(|word| matches!(*word, "thanks" | "appreciate" | "got" | "received" | "per"))
-            || before.ends_with(&["thank", "you", "for"])
-            || here.iter().skip(2).take(3).any(|word| {
-                matches!(
-                    *word,
-                    "was" | "were" | "arrived" | "came" | "helped" | "worked" | "noted" | "received"
-                )
-            });
-    }
-    if let [.., who, "will"] = before {
-        // "QA will confirm", but not "who will decide".
-        return VERBS.contains(&phrase) && !matches!(*who, "who" | "you" | "which" | "someone" | "somebody");
-    }
-    VERBS.contains(&phrase)
-        && match before {
-            // "I'll pick": the sender's own doing. "The confirm dialog": no verb at all.
-            [.., last] if matches!(*last, "i'll" | "i'd" | "we'll" | "they'll" | "he'll" | "she'll") => true,
-            [.., last] if matches!(*last, "the" | "a" | "an" | "this") => true,
-            // "the wizard lets you pick", "can confirm"
-            // "To confirm an order, press F5"
-            [.., "lets" | "let", _] | ["can" | "to"] => true,
-            // "I can confirm", "users choose"
-            [.., who, "can" | "could" | "would"] if REPORTERS.contains(who) => true,
-            [who] if REPORTERS.contains(who) && *who != "you" => true,
-            // "pick up", "pick it up"
-            _ => matches!(here, ["pick", "up", ..] | ["pick", _, "up", ..]),
-        }
+    let hit = match first {
+        Part::Gap => return (0..=4).find_map(|gap| after(words, classes, gap)),
+        Part::Word(word) => words.first() == Some(word),
+        Part::Class(wanted) => classes.first().is_some_and(|classes| classes & wanted != 0),
+    };
+    hit.then(|| after(words, classes, 1)).flatten()
 }

@@ -20,6 +20,8 @@ pub(crate) struct Sentence<'a> {
     pub(crate) places: Vec<Place>,
     /// Ends with a question mark.
     pub(crate) marked: bool,
+    /// Ends with a colon, as a heading does.
+    pub(crate) heading: bool,
 }
 
 const FILLERS: [&str; 11] = ["ok", "okay", "so", "and", "but", "also", "then", "please", "well", "now", "or"];
@@ -71,6 +73,7 @@ pub(crate) fn sentences(line: &str) -> impl Iterator<Item = Sentence<'_>> {
             match c {
                 '.' | '!' | '?' | ':' | ';' | '。' | '！' => {
                     sentence.marked = c == '?';
+                    sentence.heading = c == ':';
                     break;
                 }
                 // Whoever is addressed is not part of the clause.
