@@ -107,10 +107,18 @@ pub trait Exported: Policy {
 ///
 /// One sentence per bad setting.
 pub fn configure<P: Policy>(settings: &str) -> Result<P, Vec<String>> {
-    let settings = serde_json::from_str(settings).map_err(|error| {
+    let mut text = serde_json::Deserializer::from_str(settings);
+    let settings = serde_path_to_error::deserialize(&mut text).map_err(|error| {
+        let path = error.path().to_string();
         // The text was written by the host: a line and a column in it would only puzzle the operator.
-        let error = error.to_string();
-        vec![error.rsplit_once(" at line ").map_or(error.as_str(), |(what, _)| what).to_owned()]
+        let error = error.inner().to_string();
+        let what = error.rsplit_once(" at line ").map_or(error.as_str(), |(what, _)| what);
+        let what = match what.rsplit_once("expected u") {
+            Some((what, "8" | "16" | "32" | "64" | "size")) => format!("{what}expected a whole number"),
+            _ => what.to_owned(),
+        };
+        let named = path == "." || what.contains(&format!("`{path}`"));
+        vec![if named { what } else { format!("`{path}`: {what}") }]
     })?;
     P::configure(settings)
 }

@@ -19,7 +19,7 @@ pub struct Builtin {
 
 const USUAL: Limits = Limits { fuel: 10_000_000, millis: 50, memory_mib: 16, module_mib: 4 };
 
-/// It reads whole messages: 10,000 characters take 6 million in English and up to 34 million in Hindi, the most
+/// It reads whole messages: 10,000 characters take 7 million in English and up to 33 million in Chinese, the most
 /// of any script and of hostile text.
 const READING: Limits = Limits { fuel: 60_000_000, millis: 300, ..USUAL };
 

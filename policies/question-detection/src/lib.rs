@@ -4,6 +4,7 @@
 //! So the plain rules are a floor that the finer ones add to, and an exception must be narrow to be let in.
 
 mod english;
+mod index;
 mod languages;
 mod marks;
 mod openers;
