@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::daemon::payload::{THREAD, escalation, payload, status};
+use crate::daemon::payload::{Escalation, escalation, status};
 use crate::domain::clock::Clock;
+use crate::domain::message::Message;
 use crate::domain::refusal::Refusal;
 use crate::storage::{Answer, Db, EscalationRow};
 
@@ -78,22 +79,36 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
 }
 
 fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
-    let rows = db.read(|tx| tx.escalations(agent, all, 500))?;
+    let rows = db.read(|tx| {
+        let rows = tx.escalations(agent, all, 500)?;
+        rows.into_iter().map(|row| Escalation::read(tx, row)).collect::<Result<Vec<_>, _>>()
+    })?;
     if output::is_json() {
-        let rows: Vec<Value> = rows.iter().map(escalation).collect();
+        let rows: Vec<Value> = rows.iter().map(listed).collect();
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
-    let rows = rows.iter().map(|row| {
+    let rows = rows.iter().map(|Escalation { row, waiting, .. }| {
         let what = if row.hook == "escalation" {
             format!("{} asks: {}", row.asker, question(row))
         } else {
             format!("{} wants to call {}", row.asker, row.action)
         };
+        let what = if waiting.is_empty() { what } else { format!("{what} (+{} waiting)", waiting.len()) };
         let (time, why) = (output::local_time(row.created_at), format!("{} ({})", row.message, row.policy));
         [row.id.to_string(), status(row).to_owned(), time, row.agent.clone(), what, why]
     });
     let header = ["N", "STATUS", "SINCE", "FOR", "WHAT", "WHY"];
     Ok(output::table(header, &["FOR", "WHY"], rows, "nothing waits for a person")?)
+}
+
+/// The escalation, and the numbers of the messages that wait with it.
+fn listed(of: &Escalation) -> Value {
+    let mut value = escalation(&of.row);
+    if let Some(fields) = value.as_object_mut() {
+        let waiting: Vec<_> = of.waiting.iter().map(|message| message.id).collect();
+        fields.insert("waiting".into(), json!(waiting));
+    }
+    value
 }
 
 /// The first line of a question, or as much of it as fits into a list.
@@ -116,13 +131,11 @@ fn find(db: &Db, number: i64) -> Result<EscalationRow, CliError> {
 
 fn show(db: &Db, number: i64) -> Result<(), CliError> {
     let row = find(db, number)?;
-    let thread = match row.thread_id {
-        Some(thread) => db.read(|tx| tx.thread(thread, THREAD))?,
-        None => Vec::new(),
-    };
+    let escalation = db.read(|tx| Escalation::read(tx, row))?;
     if output::is_json() {
-        return Ok(output::json(&payload(&row, thread))?);
+        return Ok(output::json(&escalation.payload())?);
     }
+    let Escalation { row, thread, waiting } = escalation;
     output::line(&format!(
         "escalation {} for {}: {}, since {}",
         row.id,
@@ -142,16 +155,17 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
     }
     if row.hook == "escalation" {
         output::line("thread")?;
-        for message in thread {
-            let mark = if Some(message.id) == row.message_id { ">" } else { " " };
-            let at = output::local_time(message.created_at);
-            let text = output::visible(&message.content);
-            output::line(&format!(
-                "{mark} #{} {at} {} → {}: {text}",
-                message.id,
-                output::visible(&message.sender),
-                output::visible(&message.recipient)
-            ))?;
+        for message in &thread {
+            message_line(if Some(message.id) == row.message_id { ">" } else { " " }, message)?;
+        }
+        // Those of the thread are shown above.
+        let elsewhere: Vec<_> =
+            waiting.iter().filter(|message| Some(message.thread_id) != row.thread_id).collect();
+        if !elsewhere.is_empty() {
+            output::line("waiting with it")?;
+        }
+        for message in elsewhere {
+            message_line(" ", message)?;
         }
         output::line(&format!("answer with: team-table escalation resolve {} --reply \"…\"", row.id))?;
     } else {
@@ -163,6 +177,15 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
         ))?;
     }
     Ok(())
+}
+
+fn message_line(mark: &str, message: &Message) -> std::io::Result<()> {
+    let Message { id, sender, recipient, content, created_at, .. } = message;
+    let [sender, recipient, content] = [sender, recipient, content].map(|text| output::visible(text));
+    output::line(&format!(
+        "{mark} #{id} {} {sender} → {recipient}: {content}",
+        output::local_time(*created_at)
+    ))
 }
 
 fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {

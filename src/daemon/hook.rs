@@ -15,13 +15,13 @@ pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// Returns the thread, if there is one; its result says what failed.
 pub(super) fn run(command: &str, json: String) -> Option<JoinHandle<Result<(), String>>> {
     let command = command.to_owned();
-    let spawned = std::thread::Builder::new()
-        .name("on-escalation".into())
-        .spawn(move || run_to_end(&command, &json).map_err(|problem| format!("{command}: {problem}")));
+    let spawned = std::thread::Builder::new().name("on-escalation".into()).spawn(move || {
+        run_to_end(&command, &json, TIMEOUT).map_err(|problem| format!("{command}: {problem}"))
+    });
     spawned.inspect_err(|error| tracing::warn!(%error, "the escalation command was not run")).ok()
 }
 
-fn run_to_end(command: &str, json: &str) -> Result<(), String> {
+fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let mut child = Command::new("sh")
         .args(["-c", command])
@@ -31,7 +31,7 @@ fn run_to_end(command: &str, json: &str) -> Result<(), String> {
         .process_group(0)
         .spawn()
         .map_err(text)?;
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + timeout;
     if let Some(mut input) = child.stdin.take() {
         let json = json.to_owned();
         // On a thread of its own: a command that does not read its input is no failure, and must not hold us.
@@ -49,8 +49,29 @@ fn run_to_end(command: &str, json: &str) -> Result<(), String> {
                     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 }
                 child.wait().map_err(text)?;
-                return Err(format!("still running after {} s, killed", TIMEOUT.as_secs()));
+                return Err(format!("still running after {} s, killed", timeout.as_secs()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_command_has_started_is_killed_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // The reader gets its end when every process of the group that holds the pipe has ended.
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        let command = format!("exec 3> {}; echo started >&3; sleep 1000 & sleep 1000", pipe.display());
+        let problem = run_to_end(&command, "{}", Duration::from_millis(300)).unwrap_err();
+        assert!(problem.contains("killed"), "{problem}");
+        assert_eq!(reader.join().unwrap(), b"started\n");
     }
 }

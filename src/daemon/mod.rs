@@ -29,7 +29,6 @@ use crate::storage::{self, Db, EscalationRow, Registration, Reviewed};
 
 pub use holder::Holder;
 pub use note::Note;
-pub use payload::payload;
 
 /// How long a lease lasts unless renewed. The holder's death on the same machine is noticed at once; this
 /// is for machines that share the database and cannot see each other's processes.
@@ -386,9 +385,8 @@ impl Daemon {
     fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
         let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
         if let Some(command) = &self.options.on_escalation {
-            let thread = row.thread_id.map(|thread| self.db.read(|tx| tx.thread(thread, payload::THREAD)));
-            let json = payload(&row, thread.transpose()?.unwrap_or_default()).to_string();
-            self.hooks.extend(hook::run(command, json));
+            let escalation = self.db.read(|tx| payload::Escalation::read(tx, row.clone()))?;
+            self.hooks.extend(hook::run(command, escalation.payload().to_string()));
         }
         let EscalationRow { id, asker, action, policy, code, message, .. } = row;
         self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });

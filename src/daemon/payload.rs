@@ -2,19 +2,57 @@
 
 use serde_json::{Value, json};
 
+use super::judge::REPLY_LIMIT;
 use crate::domain::clock;
-use crate::domain::escalation::MAX_REMINDERS;
+use crate::domain::escalation::{EscalationStatus, MAX_REMINDERS};
 use crate::domain::message::Message;
-use crate::storage::EscalationRow;
+use crate::storage::{self, EscalationRow, ReadTx};
 
 /// Messages of the thread that are shown around the one in question.
 pub const THREAD: i64 = 20;
 
-/// `{"escalation": …, "thread": […]}`: times in ISO 8601, arguments and facts as JSON.
-#[must_use]
-pub fn payload(row: &EscalationRow, thread: Vec<Message>) -> Value {
-    let thread: Vec<_> = thread.into_iter().map(|message| message.view(None)).collect();
-    json!({ "escalation": escalation(row), "thread": thread })
+/// Messages that came after the one in question and wait with it, at most this many are listed.
+const WAITING: i64 = 50;
+
+/// An escalation with the messages that belong to it.
+#[derive(Debug)]
+pub struct Escalation {
+    /// The row.
+    pub row: EscalationRow,
+    /// The last [`THREAD`] messages of its thread, oldest first.
+    pub thread: Vec<Message>,
+    /// What came since and is not answered while this one is open, oldest first: messages of its thread, or of the whole
+    /// inbox while a reached limit is open.
+    pub waiting: Vec<Message>,
+}
+
+impl Escalation {
+    /// Reads what belongs to an escalation.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
+        let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
+        let mut waiting = match (row.agent_id, row.message_id) {
+            (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {
+                tx.to_review(agent, message, WAITING)?
+            }
+            _ => Vec::new(),
+        };
+        if row.code != REPLY_LIMIT {
+            waiting.retain(|message| Some(message.thread_id) == row.thread_id);
+        }
+        Ok(Self { row, thread, waiting })
+    }
+
+    /// `{"escalation": …, "thread": […], "waiting": […]}`: times in ISO 8601, arguments and facts as JSON.
+    #[must_use]
+    pub fn payload(self) -> Value {
+        let views = |messages: Vec<Message>| -> Vec<_> {
+            messages.into_iter().map(|message| message.view(None)).collect()
+        };
+        json!({ "escalation": escalation(&self.row), "thread": views(self.thread), "waiting": views(self.waiting) })
+    }
 }
 
 /// The escalation alone.

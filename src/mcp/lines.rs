@@ -40,6 +40,8 @@ pub(super) struct LineTransport<R, W> {
     refusal: Option<JoinHandle<io::Result<()>>>,
     output: Output<W>,
     stop: CancellationToken,
+    /// The input has ended.
+    ended: bool,
     /// What the end of the input waits for, until it is begun.
     settle: Option<Box<dyn FnOnce() -> JoinHandle<()> + Send>>,
     settling: Option<JoinHandle<()>>,
@@ -66,6 +68,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
             refusal: None,
             output,
             stop,
+            ended: false,
             settle: Some(Box::new(settle)),
             settling: None,
         }
@@ -75,8 +78,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
     /// bytes from the input and keeping them.
     async fn read_line(&mut self) -> io::Result<Line> {
         loop {
-            let available = self.input.fill_buf().await?;
+            // A terminal has more after its end: Ctrl-D counts once, and this is asked again after it.
+            let available = if self.ended { &[] } else { self.input.fill_buf().await? };
             if available.is_empty() {
+                self.ended = true;
                 // A last line need not end in a newline.
                 let whole = !self.line.is_empty() && !self.skipping;
                 return Ok(if whole { Line::Whole } else { Line::End });

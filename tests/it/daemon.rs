@@ -682,6 +682,30 @@ fn an_open_question_holds_its_thread_and_no_other() {
     );
 }
 
+#[test]
+fn what_comes_while_a_limit_is_reached_is_listed_with_it() {
+    let office = Office::new();
+    let (_, bob) = (office.join("alice"), office.join("bob"));
+    let poll = office.started("alice", &["--interval", "86400", "--max-messages", "1"]);
+    office.send(&bob, "alice", "The build is green.", None);
+    poll.next("replied");
+    office.send(&bob, "alice", "The docs are done.", None);
+    assert_eq!(poll.next("escalated")["code"], "reply_limit");
+    let waiting = office.send(&bob, "alice", "The tests are done too.", None);
+    office.send(&bob, "alice", "Should we sell?", None);
+    // A question becomes an escalation of its own, so what stands before it has been looked at.
+    assert_eq!(poll.next("escalated")["code"], "question");
+    let list = office.home.succeed(&["escalation", "list", "--json"]);
+    let rows = serde_json::from_str::<Value>(&list).unwrap()["escalations"].clone();
+    assert_eq!((&rows[1]["waiting"], &rows[0]["waiting"]), (&json!([waiting.id]), &json!([])));
+    assert!(office.home.succeed(&["escalation", "list"]).contains("(+1 waiting)"));
+    let shown = office.home.succeed(&["escalation", "show", "1"]);
+    assert!(shown.contains("waiting with it\n") && shown.contains("The tests are done too."), "{shown}");
+    let shown = office.home.succeed(&["escalation", "show", "1", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["waiting"][0]["content"], "The tests are done too.");
+}
+
 /// A held call is announced when it is held, not with the first reminder.
 #[test]
 fn a_held_call_is_announced_at_once_and_a_failing_command_is_said() {

@@ -47,5 +47,6 @@ mod security;
 mod security_files;
 mod storage_file;
 mod targets;
+mod terminal;
 mod upgrade;
 mod workbench;

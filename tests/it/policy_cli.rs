@@ -357,6 +357,50 @@ fn every_change_of_the_policies_is_in_the_audit_log() {
 }
 
 #[test]
+fn a_set_file_edited_by_hand_is_in_the_audit_log() {
+    let home = Home::unlimited();
+    let mut server = home.start();
+    server.join("alice");
+    let changes = || read(&home, &["policy", "history", "--json"])["changes"].as_array().unwrap().clone();
+    let recorded = |count: usize| {
+        eventually("the set is recorded", || Some(changes()).filter(|changes| changes.len() == count))
+    };
+    recorded(1);
+    fs::write(
+        set_file(&home),
+        "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n",
+    )
+    .unwrap();
+    let change = &recorded(2)[0];
+    assert_eq!(change["action"], "policy_set");
+    let policies = change["details"]["policies"].as_array().unwrap();
+    assert!(
+        !policies.iter().any(|policy| policy["name"] == "rate-limit" && policy["mode"] != "off"),
+        "{change:#}"
+    );
+}
+
+/// An update names only the file: what the set says of the policy stays.
+#[test]
+fn an_update_without_a_name_keeps_settings_and_limits() {
+    let home = Home::unlimited();
+    let module = file(&home, "guest.wasm", &guest("abstains"));
+    let update = file(&home, "update.wasm", &guest("denies"));
+    home.succeed(&["policy", "install", &module, "--settings", "word=hello", "--limit", "fuel=20000000"]);
+    let of = || read(&home, &["policy", "list", "--json"])["deciding"].clone();
+    let find = |list: &Value| {
+        list.as_array().unwrap().iter().find(|policy| policy["name"] == "guest").cloned().unwrap()
+    };
+    let before = find(&of());
+    home.succeed(&["policy", "install", &update]);
+    let after = find(&of());
+    assert_ne!(before["module"], after["module"], "{after:#}");
+    assert_eq!((&before["settings"], &before["limits"]), (&after["settings"], &after["limits"]));
+    let written = fs::read_to_string(set_file(&home)).unwrap();
+    assert!(written.contains("hello") && written.contains("20000000"), "{written}");
+}
+
+#[test]
 fn a_set_file_says_what_differs_and_what_does_not_decide_is_named() {
     let home = Home::new();
     let file = set_file(&home);
