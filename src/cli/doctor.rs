@@ -55,7 +55,11 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
         output::json(&json!({ "ok": ok, "findings": findings }))?;
     } else {
         for finding in &findings {
-            let mark = if finding.ok { "ok   " } else { "WRONG" };
+            let mark = match (finding.ok, &finding.mend) {
+                (true, None) => "ok   ",
+                (true, Some(_)) => "note ",
+                (false, _) => "WRONG",
+            };
             output::line(&format!("{mark}  {}: {}", finding.what, finding.found))?;
             if let Some(mend) = &finding.mend {
                 output::line(&format!("       to mend it: {mend}"))?;
@@ -93,6 +97,7 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
     findings.push(Finding::good("database", format!("{} opens", config.db.display())));
     findings.push(writable(&db));
     findings.extend(clock(&db));
+    findings.extend(copied(&db));
     findings.push(match db.read(|tx| tx.integrity()) {
         Ok(problems) if problems.is_empty() => Finding::good("integrity", "no damage"),
         Ok(problems) => {
@@ -109,6 +114,22 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
         ),
         Err(error) => Finding::bad("audit chain", error, "see integrity"),
     });
+}
+
+/// Whether the file came here by `cp`. No fault if the original was closed, and nothing in the copy tells.
+fn copied(db: &Db) -> Option<Finding> {
+    db.is_plain_copy().ok().filter(|copied| *copied).map(|_| Finding {
+        what: "copy",
+        ok: true,
+        found: "this file was copied or moved here by other means than team-table restore: if a process used the original \
+                meanwhile, its newest changes are missing"
+            .into(),
+        mend: Some(
+            "copy the original anew with team-table backup and put it here with team-table restore; if it was closed, a \
+             backup and restore of this file ends the notice"
+                .into(),
+        ),
+    })
 }
 
 /// Whether the machine's clock was set back. Asked first, so that what is stored meanwhile is not from the future.

@@ -61,6 +61,9 @@ impl Db {
             while backup.step(-1)? != StepResult::Done {
                 std::thread::sleep(Duration::from_millis(10));
             }
+            drop(backup);
+            // The first process that opens the copy notes its file anew.
+            target.execute("DELETE FROM home", [])?;
             Ok(())
         })();
         if copied.is_err() {
@@ -68,6 +71,18 @@ impl Db {
             let _ = std::fs::remove_file(to);
         }
         copied
+    }
+}
+
+impl Db {
+    /// Whether the file was put here by other means than [`restore`]: `cp`, a file manager, a synchronised folder. Such a
+    /// copy lacks what was in the log of the original if that was in use.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn is_plain_copy(&self) -> Result<bool> {
+        let connection = open::reader(&self.inner.file, OpenOptions::default())?;
+        Ok(open::home(&connection)?.is_some_and(|inode| inode != self.inner.file.inode()))
     }
 }
 

@@ -52,6 +52,11 @@ impl OpenFile {
         &self.path
     }
 
+    /// The file's number in its file system, as a signed number.
+    pub(super) const fn inode(&self) -> i64 {
+        self.id.1.cast_signed()
+    }
+
     /// Refuses when the path no longer leads to the open file: a commit would go into a file that nothing opens again.
     /// One `stat`. Logs the first failure and the recovery.
     ///

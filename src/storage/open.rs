@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::{Error, OpenError, Result};
 use super::file::OpenFile;
@@ -53,7 +53,24 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
         .map_err(|error| classify(path, error.into()))?;
     set_durability(&connection, options).map_err(prepare)?;
     restrict(path).map_err(io)?;
+    // Missing in a new database and in a backup. Not worth failing for: `doctor` then has nothing to compare.
+    let _ = settle(&connection, &file);
     Ok((connection, file))
+}
+
+/// Notes in which file the database is, if that is not noted.
+fn settle(connection: &Connection, file: &OpenFile) -> Result<()> {
+    if home(connection)?.is_none() {
+        connection.execute("INSERT OR IGNORE INTO home (id, inode) VALUES (1, ?1)", [file.inode()])?;
+        // Into the file itself: a copy of the file alone must carry it.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// The number of the file in which the database was made or restored.
+pub(super) fn home(connection: &Connection) -> Result<Option<i64>> {
+    Ok(connection.query_row("SELECT inode FROM home WHERE id = 1", [], |row| row.get(0)).optional()?)
 }
 
 /// Opens another connection for reading to an open file; another file that is at its path by now is refused.

@@ -1,6 +1,7 @@
 //! Copies that are made while everything runs, and their way back.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -64,4 +65,28 @@ fn a_copy_that_must_not_be_believed_is_refused() {
     refused("not the file that its manifest");
     fs::write(&copy, "no database").unwrap();
     refused("copy.db");
+}
+
+#[test]
+fn the_doctor_tells_a_plain_copy_from_a_restored_backup() {
+    let home = Home::new();
+    let mut server = home.start();
+    server.join("alice");
+    let copy = home.path().join("copy.db");
+    fs::copy(home.db(), &copy).unwrap();
+    let doctor = |db: &Path| {
+        let output = home.command().env("TEAM_TABLE_DB", db).arg("doctor").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!doctor(&home.db()).contains("copy:"));
+    let found = doctor(&copy);
+    assert!(found.contains("note   copy: this file was copied or moved here"), "{found}");
+    // As the notice says: a backup of it, put back, is a file of its own.
+    let [backup, restored] = ["backup.db", "restored.db"].map(|name| home.path().join(name));
+    for (db, command, file) in [(&copy, "backup", &backup), (&restored, "restore", &backup)] {
+        let output =
+            home.command().env("TEAM_TABLE_DB", db).args([command, file.to_str().unwrap()]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert!(!doctor(&restored).contains("copy:"));
 }

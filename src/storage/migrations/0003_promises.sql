@@ -77,3 +77,6 @@ ALTER TABLE policy_sets ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
 
 -- When a daemon last renewed: part of what time must not run back behind.
 ALTER TABLE leases ADD COLUMN renewed_at INTEGER NOT NULL DEFAULT 0;
+
+-- The number of the file that holds this database, so that a copy by other means than `team-table backup` is told.
+CREATE TABLE home (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), inode INTEGER NOT NULL) STRICT;
