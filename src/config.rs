@@ -184,6 +184,14 @@ impl Setting<'_> {
         if path.is_absolute() || self.given.is_some() { Ok(Some(path)) } else { Ok(Some(home()?.join(path))) }
     }
 
+    /// The value as a program: a bare name is looked for on the `PATH`, everything else is a path.
+    fn program(&self) -> Result<Option<PathBuf>, ConfigError> {
+        match self.raw() {
+            Some(name) if !name.to_string_lossy().contains(['/', '~', '$']) => Ok(Some(name.into())),
+            _ => self.path(),
+        }
+    }
+
     /// The value read by `read`; `allowed` says what that accepts.
     fn read<T>(
         &self,
@@ -328,7 +336,7 @@ impl Config {
             )?,
             tls,
             log,
-            wasm_rustc: setting("wasm-rustc", None).raw().map(PathBuf::from),
+            wasm_rustc: setting("wasm-rustc", None).program()?,
             no_color: environment("NO_COLOR").is_some_and(|value| !value.is_empty()),
             cargo_home: environment("CARGO_HOME")
                 .map(PathBuf::from)
@@ -468,6 +476,23 @@ mod tests {
         let loopback = [&open[..], &[("TEAM_TABLE_HOST", "127.0.0.1")]].concat();
         assert!(resolve(&Flags::default(), &loopback).is_ok());
         assert!(resolve(&Flags::default(), &open[..1]).is_ok(), "stdio is one person's own");
+    }
+
+    #[test]
+    fn every_path_of_the_environment_begins_at_home() {
+        let given = [
+            ("HOME", "/home/ann"),
+            ("TEAM_TABLE_TLS_CERT", "~/c.pem"),
+            ("TEAM_TABLE_TLS_KEY", "$HOME/k.pem"),
+            ("TEAM_TABLE_WASM_RUSTC", "~/bin/rustc"),
+        ];
+        let config = resolve(&Flags::default(), &given).unwrap();
+        let files = TlsFiles { cert: "/home/ann/c.pem".into(), key: "/home/ann/k.pem".into() };
+        assert_eq!(config.tls, Some(files));
+        assert_eq!(config.wasm_rustc, Some("/home/ann/bin/rustc".into()));
+        let by_name =
+            resolve(&Flags::default(), &[given[0], ("TEAM_TABLE_WASM_RUSTC", "rustc-1.95")]).unwrap();
+        assert_eq!(by_name.wasm_rustc, Some("rustc-1.95".into()));
     }
 
     #[test]

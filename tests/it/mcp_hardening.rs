@@ -1,6 +1,6 @@
 //! What stands between the open network and the routes, tried on all of them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use team_table::mcp::{HttpOptions, loggable};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
+use crate::harness::{Home, Network};
 use crate::mcp_support::{Server, call, mcp, rpc, table};
 
 const ROUTES: [&str; 10] = [
@@ -69,6 +70,30 @@ async fn a_rebound_name_is_turned_away_from_every_route() {
     client.write(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n").await;
     assert_eq!(client.response().await.status, 400);
     server.stop().await;
+}
+
+/// The operator reads which setting lets a host or origin through, once: a page that tries for ever fills no log.
+#[test]
+fn a_refused_host_or_origin_is_logged_once_with_its_setting() {
+    let home = Home::unlimited();
+    let server = Network::start(&home);
+    let ask = |header: &str| {
+        let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+        let head = format!("GET /metrics HTTP/1.1\r\n{header}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    };
+    for _ in 0..3 {
+        ask("host: evil.example");
+    }
+    for _ in 0..3 {
+        ask("host: localhost\r\norigin: http://evil.example");
+    }
+    let log = server.logs("TEAM_TABLE_ALLOWED_ORIGINS");
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((lines("TEAM_TABLE_ALLOWED_HOSTS"), lines("TEAM_TABLE_ALLOWED_ORIGINS")), (1, 1), "{log}");
 }
 
 #[tokio::test]
