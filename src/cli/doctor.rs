@@ -163,10 +163,13 @@ fn processes(db: &Path) -> Vec<Finding> {
         )
     });
     let stopped = processes::stopped_writer(db).map(|Process { pid, program }| {
+        let since = processes::last_write(db).map(|at| format!(" since {}", output::local_time(at)));
         Finding::bad(
             "processes",
             format!(
-                "process {pid} ({program}) is suspended and holds the write lock: every change waits for it"
+                "process {pid} ({program}) is suspended and holds the write lock: every change waits for it, and none was \
+                 written{}",
+                since.unwrap_or_default()
             ),
             format!("let it go on: kill -CONT {pid}; or end it: kill -KILL {pid}"),
         )

@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::domain::clock::{Millis, SECOND};
+
 /// SQLite's write lock in WAL mode: this byte of the `-shm` file.
 const WRITE_LOCK: &str = "120";
 
@@ -50,6 +52,16 @@ pub(super) fn with_a_lost_file(db: &Path) -> Vec<Process> {
         })
         .map(Process::of)
         .collect()
+}
+
+/// When a change was last written to the database, as the file system tells: a writer that holds others up got the lock
+/// after that.
+pub(super) fn last_write(db: &Path) -> Option<Millis> {
+    let written = |suffix: &str| {
+        let found = fs::metadata(beside(db, suffix)).ok()?;
+        Some(found.mtime() * SECOND + found.mtime_nsec() / 1_000_000)
+    };
+    written("-wal").max(written(""))
 }
 
 /// The process that is suspended while it holds the write lock, or its turn in the line before it.

@@ -145,7 +145,9 @@ fn the_doctor_names_the_process_that_holds_others_up() {
     }
     let found = doctor();
     assert!(
-        found.contains("is suspended and holds the write lock") && found.contains("kill -CONT"),
+        found.contains("is suspended and holds the write lock")
+            && found.contains("none was written since 2")
+            && found.contains("kill -CONT"),
         "{found}"
     );
     signal("-CONT");
