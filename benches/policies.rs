@@ -421,7 +421,7 @@ fn replay(targets: &mut Targets) {
     let record = DecisionRecord {
         at: NOW,
         agent_id: None,
-        input,
+        input: input.into(),
         facts,
         decision,
         done: true,

@@ -55,6 +55,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod events;
+pub mod judgement;
 pub mod mcp;
 pub mod policy;
 pub mod storage;

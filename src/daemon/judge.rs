@@ -1,21 +1,151 @@
-//! One message: facts, policies, and what follows from their decision.
+//! One message: a case to judge, and what follows from the decision.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use super::{Daemon, DaemonError, Note};
-use crate::domain::decision::{Decision, Hook, InboxMessage, Input, Outcome, PrincipalView};
-use crate::domain::message::{EVERYONE, MAX_CONTENT, Message, Origin};
+use crate::domain::clock::Millis;
+use crate::domain::decision::{Decision, InboxMessage, Input, Outcome, PrincipalView};
+use crate::domain::message::{Draft, EVERYONE, MAX_CONTENT, Message, Origin};
 use crate::domain::principal::Principal;
-use crate::storage::{
-    DecisionRecord, FactScope, NewEscalation, Review, ReviewOutcome, ReviewScope, Reviewed,
-};
-
-/// How often a message is judged again because the facts moved under it; then it is looked at afresh.
-const MAX_ROUNDS: usize = 50;
+use crate::domain::refusal::Code;
+use crate::judgement::{Case, Held, Ruling, Settled, Standing, Version};
+use crate::storage::{self, Error, FactScope, NewEscalation, ReviewScope, WriteTx};
 
 /// Codes of the built-in policies whose notices the Python Team Table's users know word for word.
 pub(super) const REPLY_LIMIT: &str = "reply_limit";
 const QUESTION: &str = "question";
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reviewed {
+    /// It was answered.
+    Replied,
+    /// It was marked as handled: ignored, or its sender has left and cannot be answered.
+    Handled,
+    /// It waits for the person, under this number.
+    Escalated(i64),
+    /// It joined this open escalation.
+    Joined(i64),
+    /// The facts moved every time: look at it again later.
+    Moved,
+    /// Somebody else has read or taken it, or the lease is lost: look again from the start.
+    Gone,
+}
+
+/// What the decision about a message asks for.
+#[derive(Debug, Clone)]
+enum Effect {
+    /// Answer with this text.
+    Reply(String),
+    /// Handle it without an answer.
+    Ignore,
+    /// Another of what the open escalation of its thread asks.
+    Join(i64),
+    /// Tell the sender, and put it before the person.
+    Escalate {
+        /// What the sender is told; nothing while no automatic message may be sent.
+        notice: Option<String>,
+        escalation: Box<NewEscalation>,
+    },
+}
+
+/// A message in the inbox of an agent, for as long as this daemon holds the lease.
+#[derive(Clone)]
+struct MessageCase {
+    agent: Principal,
+    message: Arc<Message>,
+    /// The lease's holder.
+    holder: Arc<str>,
+    /// The open escalation of its thread.
+    open: Option<i64>,
+    input: Arc<Input>,
+    scope: FactScope,
+}
+
+impl Case for MessageCase {
+    fn input(&self) -> &Arc<Input> {
+        &self.input
+    }
+
+    fn scope(&self) -> &FactScope {
+        &self.scope
+    }
+
+    fn agent_id(&self) -> Option<i64> {
+        Some(self.agent.id)
+    }
+
+    fn stands(&mut self, tx: &WriteTx<'_>, _: Version) -> storage::Result<Standing> {
+        let (agent, message) = (self.agent.id, &self.message);
+        let holds = tx.is_seated(&self.agent)?
+            && tx.lease(agent)?.is_some_and(|(holder, _)| *holder == *self.holder)
+            && tx.is_unhandled(agent, message.id)?
+            && tx.open_review(agent, message.thread_id)? == self.open;
+        Ok(if holds { Standing::Holds } else { Standing::Gone })
+    }
+}
+
+impl MessageCase {
+    /// What its person is shown of the message.
+    fn held(&self) -> Held {
+        let mut subject = blake3::Hasher::new_derive_key("team-table reviewed thread v1");
+        subject.update(&self.agent.id.to_le_bytes());
+        subject.update(&self.message.thread_id.to_le_bytes());
+        Held {
+            agent: self.agent.name.clone(),
+            asker: self.message.sender.clone(),
+            action: "review".into(),
+            subject: *subject.finalize().as_bytes(),
+            arguments: serde_json::json!({ "content": self.message.content }).to_string(),
+            message: Some((self.message.id, self.message.thread_id)),
+        }
+    }
+
+    /// Makes an effect, in its transaction.
+    fn carry_out(&self, tx: &WriteTx<'_>, effect: &Effect, decision_id: i64) -> storage::Result<Reviewed> {
+        let now = self.scope.now;
+        let mut answer = None;
+        let reviewed = match effect {
+            Effect::Ignore => Reviewed::Handled,
+            Effect::Join(id) => {
+                tx.repeat_escalation(*id)?;
+                Reviewed::Joined(*id)
+            }
+            Effect::Reply(text) => {
+                answer = self.reply(tx, text, now)?;
+                if answer.is_some() { Reviewed::Replied } else { Reviewed::Handled }
+            }
+            Effect::Escalate { notice, escalation } => {
+                if let Some(notice) = notice {
+                    answer = self.reply(tx, notice, now)?;
+                }
+                let escalation = NewEscalation { decision_id, ..(**escalation).clone() };
+                Reviewed::Escalated(tx.escalate(&escalation, now)?)
+            }
+        };
+        tx.mark_handled(self.agent.id, self.message.id, answer, now)?;
+        tx.touch(self.agent.id, now)?;
+        Ok(reviewed)
+    }
+
+    /// The reply's number; none when the sender has left the table, even if another agent has its name now.
+    fn reply(&self, tx: &WriteTx<'_>, text: &str, now: Millis) -> storage::Result<Option<i64>> {
+        if !tx.sender_is_here(self.message.id)? {
+            return Ok(None);
+        }
+        let draft = Draft {
+            content: text.to_owned(),
+            reply_to: Some(self.message.id),
+            idempotency_key: None,
+            origin: Origin::Automatic,
+        };
+        match tx.send_message(&self.agent, &self.message.sender, &draft, now) {
+            Ok(sent) => Ok(Some(sent.id)),
+            Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 impl Daemon {
     /// Judges a message and carries the outcome out. With an escalation open in its thread, only a message that escalates
@@ -29,107 +159,101 @@ impl Daemon {
         is_capped: bool,
     ) -> Result<Option<Reviewed>, DaemonError> {
         let set = self.policies.current();
-        for _ in 0..MAX_ROUNDS {
-            let started = Instant::now();
-            let now = self.db.now(&self.clock);
-            // Whoever has the name of a sender that left is somebody else.
-            let sender = self.db.read(|tx| {
-                if tx.sender_is_here(message.id)? { tx.member(&message.sender) } else { Ok(None) }
+        let settled = self.judge.until_settled(|| {
+            let case = self.case(agent, message, open)?;
+            let ruling = self.judge.ask(&case, &set)?;
+            let Some(effect) = self.effect(&case, &ruling, is_capped) else { return Ok(Some(None)) };
+            let of_tx = effect.clone();
+            let settled = self.judge.settle(case, &set, &ruling, true, move |tx, case, decision| {
+                case.carry_out(tx, &of_tx, decision)
             })?;
-            let scope = FactScope {
-                now,
-                principal: sender.as_ref().map(|sender| (sender.id, sender.name.clone())),
-                review: Some(ReviewScope {
-                    agent_id: agent.id,
-                    agent: agent.name.clone(),
-                    sender: message.sender.clone(),
-                    message_id: message.id,
-                    thread_id: message.thread_id,
-                    run_started: self.started,
-                    max_replies: self.options.max_messages,
-                }),
-                ..FactScope::default()
-            };
-            let requests = set.fact_requests(Hook::Escalation).to_vec();
-            let (facts, version) = self.db.read(|tx| tx.facts_at(&requests, &scope))?;
-            let question = InboxMessage {
-                id: message.id,
-                agent: agent.name.clone(),
-                sender: PrincipalView {
-                    name: message.sender.clone(),
-                    role: sender.as_ref().map(|sender| sender.role.clone()).unwrap_or_default(),
-                    capabilities: sender.map(|sender| sender.capabilities).unwrap_or_default(),
-                    authenticated: true,
-                },
-                content: message.content.clone(),
-                thread: message.thread_id,
-                reply_to: message.reply_to,
-                broadcast: message.recipient == EVERYONE,
-                automatic: message.origin == Origin::Automatic,
-                created_at: message.created_at,
-                now,
-            };
-            let decision = set.review(&question, &facts);
-            let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
-            let limited = decision.reason.as_ref().is_some_and(|reason| reason.code == REPLY_LIMIT);
-            if (open.is_some() || is_capped) && (!escalates || limited) {
-                return Ok(None);
-            }
-            let outcome = match open {
-                Some(id) => ReviewOutcome::Join(id),
-                None => self.outcome(agent, message, &decision, &facts, is_capped),
-            };
-            let record = DecisionRecord {
-                at: now,
-                agent_id: Some(agent.id),
-                input: Input::Escalation(question),
-                facts,
-                done: true,
-                micros: i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX),
-                new_set: set.record(),
-                decision,
-            };
-            let review = Review {
-                agent: agent.clone(),
-                holder: self.holder.name().to_owned(),
-                message: message.clone(),
-                outcome,
-                requests,
-                scope,
-                version,
-                record,
-            };
-            let told = review.outcome.clone();
-            let reviewed = self.db.write(move |tx| tx.carry_out_review(&review, now))?;
-            if reviewed != Reviewed::Moved {
-                self.narrate(agent, message, &told, &reviewed)?;
-                return Ok(Some(reviewed));
+            Ok(match settled {
+                Settled::Done(_, reviewed) => Some(Some((effect, reviewed))),
+                Settled::Gone => Some(Some((effect, Reviewed::Gone))),
+                Settled::Moved => None,
+            })
+        })?;
+        match settled {
+            None => Ok(Some(Reviewed::Moved)),
+            Some(None) => Ok(None),
+            Some(Some((effect, reviewed))) => {
+                self.narrate(agent, message, &effect, &reviewed)?;
+                Ok(Some(reviewed))
             }
         }
-        Ok(Some(Reviewed::Moved))
     }
 
-    fn outcome(
-        &self,
-        agent: &Principal,
-        message: &Message,
-        decision: &Decision,
-        facts: &[crate::domain::decision::Fact],
-        is_capped: bool,
-    ) -> ReviewOutcome {
-        match (decision.outcome, &decision.reply) {
-            (Outcome::Reply, Some(text)) => ReviewOutcome::Reply(text.clone()),
-            (Outcome::Ignore, _) => ReviewOutcome::Ignore,
-            (Outcome::Escalate | Outcome::Error, _) => {
-                let notice = (!is_capped).then(|| self.notice(agent, decision));
-                let escalation = Box::new(escalation(agent, message, decision, facts));
-                ReviewOutcome::Escalate { notice, escalation }
-            }
-            _ => ReviewOutcome::Reply(format!(
-                "Acknowledged: received your message. (auto-reply from {})",
-                agent.name
-            )),
+    fn case(&self, agent: &Principal, message: &Message, open: Option<i64>) -> storage::Result<MessageCase> {
+        let now = self.db.now(&self.clock);
+        // An agent that holds the name of a sender that left is another agent.
+        let sender = self
+            .db
+            .read(|tx| if tx.sender_is_here(message.id)? { tx.member(&message.sender) } else { Ok(None) })?;
+        let scope = FactScope {
+            now,
+            principal: sender.as_ref().map(|sender| (sender.id, sender.name.clone())),
+            review: Some(ReviewScope {
+                agent_id: agent.id,
+                agent: agent.name.clone(),
+                sender: message.sender.clone(),
+                message_id: message.id,
+                thread_id: message.thread_id,
+                run_started: self.started,
+                max_replies: self.options.max_messages,
+            }),
+            ..FactScope::default()
+        };
+        let input = Input::Escalation(InboxMessage {
+            id: message.id,
+            agent: agent.name.clone(),
+            sender: PrincipalView {
+                name: message.sender.clone(),
+                role: sender.as_ref().map(|sender| sender.role.clone()).unwrap_or_default(),
+                capabilities: sender.map(|sender| sender.capabilities).unwrap_or_default(),
+                authenticated: true,
+            },
+            content: message.content.clone(),
+            thread: message.thread_id,
+            reply_to: message.reply_to,
+            broadcast: message.recipient == EVERYONE,
+            automatic: message.origin == Origin::Automatic,
+            created_at: message.created_at,
+            now,
+        });
+        Ok(MessageCase {
+            agent: agent.clone(),
+            message: Arc::new(message.clone()),
+            holder: self.holder.name().into(),
+            open,
+            input: Arc::new(input),
+            scope,
+        })
+    }
+
+    /// What the decision asks for; `None` for a message that waits.
+    fn effect(&self, case: &MessageCase, ruling: &Ruling, is_capped: bool) -> Option<Effect> {
+        let decision = &ruling.decision;
+        let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
+        let limited = decision.reason.as_ref().is_some_and(|reason| reason.code == REPLY_LIMIT);
+        if (case.open.is_some() || is_capped) && (!escalates || limited) {
+            return None;
         }
+        if let Some(open) = case.open {
+            return Some(Effect::Join(open));
+        }
+        Some(match (decision.outcome, &decision.reply) {
+            (Outcome::Reply, Some(text)) => Effect::Reply(text.clone()),
+            (Outcome::Ignore, _) => Effect::Ignore,
+            (Outcome::Escalate | Outcome::Error, _) => {
+                let notice = (!is_capped).then(|| self.notice(&case.agent, decision));
+                let escalation = Box::new(ruling.escalation(case, case.held()));
+                Effect::Escalate { notice, escalation }
+            }
+            _ => Effect::Reply(format!(
+                "Acknowledged: received your message. (auto-reply from {})",
+                case.agent.name
+            )),
+        })
     }
 
     /// What the sender of an escalated message is told.
@@ -155,7 +279,7 @@ impl Daemon {
         &mut self,
         agent: &Principal,
         message: &Message,
-        outcome: &ReviewOutcome,
+        effect: &Effect,
         reviewed: &Reviewed,
     ) -> Result<(), DaemonError> {
         if matches!(reviewed, Reviewed::Gone) {
@@ -163,53 +287,21 @@ impl Daemon {
         }
         let (id, from) = (message.id, message.sender.clone());
         self.tell(&Note::Received { message: id, from: from.clone(), content: message.content.clone() });
-        match (outcome, reviewed) {
-            (ReviewOutcome::Reply(text), Reviewed::Replied) => {
+        match (effect, reviewed) {
+            (Effect::Reply(text), Reviewed::Replied) => {
                 let count = self.db.read(|tx| tx.automatic_replies(agent.id))?;
                 let max_messages = self.options.max_messages;
                 self.tell(&Note::Replied { to: from, text: text.clone(), count, max_messages });
             }
-            (ReviewOutcome::Escalate { notice: Some(text), .. }, Reviewed::Escalated(_)) => {
+            (Effect::Escalate { notice: Some(text), .. }, Reviewed::Escalated(_)) => {
                 self.tell(&Note::Noticed { to: from, text: text.clone() });
             }
-            (_, Reviewed::Read) => self.tell(&Note::Ignored { message: id }),
+            (_, Reviewed::Handled) => self.tell(&Note::Ignored { message: id }),
             (_, Reviewed::Joined(escalation)) => {
                 self.tell(&Note::Joined { message: id, escalation: *escalation });
             }
             _ => {}
         }
         Ok(())
-    }
-}
-
-fn escalation(
-    agent: &Principal,
-    message: &Message,
-    decision: &Decision,
-    facts: &[crate::domain::decision::Fact],
-) -> NewEscalation {
-    let failed = decision.outcome == Outcome::Error;
-    let reason = decision.reason.clone().filter(|_| !failed).unwrap_or_default();
-    let policy = decision.policy.clone().unwrap_or_else(|| "(no policy)".into());
-    let module = decision.verdicts.iter().find(|verdict| verdict.policy == policy);
-    let mut subject = blake3::Hasher::new_derive_key("team-table reviewed thread v1");
-    subject.update(&agent.id.to_le_bytes());
-    subject.update(&message.thread_id.to_le_bytes());
-    NewEscalation {
-        hook: Hook::Escalation,
-        agent: agent.name.clone(),
-        agent_id: Some(agent.id),
-        asker: message.sender.clone(),
-        action: "review".into(),
-        subject: *subject.finalize().as_bytes(),
-        arguments: serde_json::json!({ "content": message.content }).to_string(),
-        message_id: Some(message.id),
-        thread_id: Some(message.thread_id),
-        module: module.map(|verdict| verdict.module.clone()).unwrap_or_default(),
-        policy,
-        code: if failed { "policy_error".into() } else { reason.code },
-        message: if failed { "a policy could not judge this message".into() } else { reason.message },
-        facts: serde_json::to_string(facts).unwrap_or_default(),
-        decision_id: 0,
     }
 }

@@ -24,8 +24,10 @@ use crate::domain::decision::Hook;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::events::{Hub, Subscription};
+use crate::judgement::Judge;
 use crate::policy::PolicyHost;
-use crate::storage::{self, Db, EscalationRow, Registration, Reviewed};
+use crate::storage::{self, Db, EscalationRow, Registration};
+use judge::Reviewed;
 
 pub use holder::Holder;
 pub use note::Note;
@@ -92,6 +94,7 @@ impl From<Refusal> for DaemonError {
 /// A daemon on one open database.
 pub struct Daemon {
     db: Db,
+    judge: Judge,
     policies: Arc<PolicyHost>,
     options: PollOptions,
     holder: Holder,
@@ -120,6 +123,7 @@ impl Daemon {
         let file = identity(db.path());
         let started = db.now(&clock);
         Self {
+            judge: Judge::new(db.clone()),
             db,
             policies,
             options,

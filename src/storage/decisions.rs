@@ -1,5 +1,7 @@
 //! The decision log: every judgement with all that is needed to make it again.
 
+use std::sync::Arc;
+
 use rusqlite::{Row, params};
 use serde::Serialize;
 
@@ -35,7 +37,7 @@ pub struct DecisionRecord {
     /// The member whose call or inbox it is about, if it is one's: counters go by it.
     pub agent_id: Option<i64>,
     /// What was asked.
-    pub input: Input,
+    pub input: Arc<Input>,
     /// The facts it was made on.
     pub facts: Vec<Fact>,
     /// What came of it.
@@ -156,7 +158,7 @@ impl WriteTx<'_> {
     /// # Errors
     /// Trouble with the database.
     pub fn record_decision(&self, record: &DecisionRecord) -> Result<i64> {
-        let (agent, action) = match &record.input {
+        let (agent, action) = match record.input.as_ref() {
             Input::Authorization(call) => (&call.principal.name, call.tool.as_str()),
             Input::Escalation(message) => (&message.agent, REVIEW),
         };
@@ -164,7 +166,7 @@ impl WriteTx<'_> {
         if let Some(set) = &record.new_set {
             self.note_policy_set(set, at)?;
         }
-        let mut input = serde_json::to_string(&record.input)?;
+        let mut input = serde_json::to_string(record.input.as_ref())?;
         let mut facts = serde_json::to_string(&record.facts)?;
         let mut verdicts = serde_json::to_string(&record.decision.verdicts)?;
         let mut size = bytes(input.len() + facts.len() + verdicts.len() + ROW);

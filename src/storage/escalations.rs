@@ -289,7 +289,10 @@ impl WriteTx<'_> {
     }
 
     /// Counts another asking of what an open escalation asks.
-    pub(super) fn repeat_escalation(&self, id: i64) -> Result<()> {
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn repeat_escalation(&self, id: i64) -> Result<()> {
         self.execute("UPDATE escalations SET repeats = repeats + 1 WHERE id = ?1", [id])?;
         Ok(())
     }

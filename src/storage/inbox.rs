@@ -199,7 +199,10 @@ impl ReadTx<'_> {
 
 impl WriteTx<'_> {
     /// Marks a message as handled by a member's daemon, with the answer if there was one. It stays unread.
-    pub(super) fn mark_handled(
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn mark_handled(
         &self,
         member_id: i64,
         message_id: i64,

@@ -48,7 +48,6 @@ pub use escalations::{Answer, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use open::BUSY_TIMEOUT;
-pub use reviews::{Review, ReviewOutcome, Reviewed};
 pub use size::Size;
 pub use steady::CLOCK_TOLERANCE;
 pub use tasks::TaskQuery;

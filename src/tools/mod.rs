@@ -21,13 +21,14 @@ mod reply;
 mod schema;
 mod send_message;
 mod share_context;
+mod table;
 mod update_task;
 
 pub use call::Body;
 pub use delivery::Delivery;
-pub use pipeline::{StreamRefused, Table, TableOptions, UnknownTool};
 pub use registry::{ToolSpec, registry};
 pub use reply::{Reply, Request, Transport};
+pub use table::{StreamRefused, Table, TableOptions, UnknownTool};
 
 use crate::domain::refusal::Refusal;
 

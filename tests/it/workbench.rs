@@ -116,7 +116,7 @@ fn record(home: &Home) -> BTreeSet<i64> {
                     DecisionRecord {
                         at,
                         agent_id: None,
-                        input,
+                        input: input.into(),
                         facts,
                         decision,
                         done: true,

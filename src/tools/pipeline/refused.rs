@@ -1,14 +1,15 @@
 //! What becomes of a call that the policies do not let through: it is refused, or held until a person decides.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::super::reply::{Reply, refusal_of};
-use super::{Case, Evidence, Table, record};
-use crate::domain::decision::{Decision, Hook, Outcome};
+use super::super::Table;
+use super::super::reply::Reply;
+use super::case::CallCase;
+use crate::domain::decision::Outcome;
 use crate::domain::refusal::{Code, Refusal};
-use crate::storage::NewEscalation;
+use crate::judgement::{Case, Ruling, Settled};
+use crate::policy::PolicySet;
+use crate::storage::{self, NewEscalation};
 
 /// The built-in rate limit's code: its refusals are about time, not about permission.
 const RATE_LIMITED: &str = "rate_limited";
@@ -18,8 +19,14 @@ const RATE_LIMITED: &str = "rate_limited";
 const MAX_HELD: i64 = 20;
 
 impl Table {
-    /// A policy said no, or failed: nothing happens but the record of it.
-    pub(super) fn refuse(&self, case: &Case, decision: Decision, evidence: &Evidence) -> Reply {
+    /// A policy said no, or failed: nothing happens but the record of it. `None`: the facts have moved.
+    pub(super) fn refuse(
+        &self,
+        case: &CallCase,
+        set: &Arc<PolicySet>,
+        ruling: &Ruling,
+    ) -> storage::Result<Option<Reply>> {
+        let decision = &ruling.decision;
         let refusal = match (&decision.outcome, &decision.reason) {
             (Outcome::Deny, Some(reason)) if reason.code == RATE_LIMITED => Refusal::new(
                 Code::ResourceExhausted,
@@ -40,63 +47,56 @@ impl Table {
                 "tell your operator: `team-table policy log` shows what failed",
             ),
         };
-        let mut reply = decision.clone();
+        let mut told = decision.clone();
         if decision.outcome == Outcome::Error {
-            reply.reason = None;
+            told.reason = None;
         }
-        let record = record(case, decision, evidence, false);
-        let (caller, now) = (case.context.caller_id(), case.context.now);
-        let written = self.inner.db.write(move |tx| {
-            let id = tx.record_decision(&record)?;
-            caller.map_or(Ok(()), |id| tx.touch(id, now)).map(|()| id)
-        });
-        let id = written.inspect_err(|error| tracing::warn!(%error, "a refusal could not be recorded")).ok();
-        self.badged(case, Reply::judged(&refusal, &reply, id))
+        let id = match self.settle_undone(case, set, ruling) {
+            Ok(Settled::Done(id, ())) => Some(id),
+            Ok(Settled::Moved | Settled::Gone) => return Ok(None),
+            Err(error @ storage::Error::Refused(_)) => return Err(error),
+            // The refusal stands, recorded or not.
+            Err(error) => {
+                tracing::warn!(%error, "a refusal could not be recorded");
+                None
+            }
+        };
+        Ok(Some(self.badged(case, Reply::judged(&refusal, &told, id))))
     }
 
-    /// A policy wants a person to decide: the call is held.
+    /// Records the decision about a call that is not carried out, before it is answered.
+    pub(super) fn settle_undone(
+        &self,
+        case: &CallCase,
+        set: &Arc<PolicySet>,
+        ruling: &Ruling,
+    ) -> storage::Result<Settled<()>> {
+        self.inner.judge.settle(case.clone(), set, ruling, false, |tx, case, _| {
+            case.agent_id().map_or(Ok(()), |id| tx.touch(id, case.context.now))
+        })
+    }
+
+    /// A policy wants a person to decide: the call is held. `None`: the facts have moved.
     pub(super) fn hold(
         &self,
-        case: &Case,
-        decision: &Decision,
-        evidence: &Evidence,
-        subject: [u8; 32],
-    ) -> Reply {
-        let reason = decision.reason.clone().unwrap_or_default();
-        let facts = serde_json::to_string(&evidence.facts).unwrap_or_default();
-        let policy = decision.policy.clone().unwrap_or_default();
-        let module = decision.verdicts.iter().find(|verdict| verdict.policy == policy);
-        let agent = case.context.principal.as_ref();
-        let caller = agent.map_or_else(|| case.name.clone().unwrap_or_default(), |it| it.name.clone());
-        let escalation = NewEscalation {
-            hook: Hook::Authorization,
-            agent: caller.clone(),
-            agent_id: case.context.caller_id(),
-            asker: caller,
-            action: case.row.spec.name.to_owned(),
-            subject,
-            arguments: case.question.arguments.to_string(),
-            message_id: None,
-            thread_id: None,
-            policy,
-            module: module.map(|verdict| verdict.module.clone()).unwrap_or_default(),
-            code: reason.code.clone(),
-            message: reason.message.clone(),
-            facts,
-            decision_id: 0,
-        };
-        let record = record(case, decision.clone(), evidence, false);
-        let (caller, now) = (case.context.caller_id(), case.context.now);
-        let written = self.inner.db.write(move |tx| {
-            let decision_id = tx.record_decision(&record)?;
-            caller.map_or(Ok(()), |id| tx.touch(id, now))?;
-            if tx.held_calls(caller, &subject)? >= MAX_HELD {
-                return Ok((decision_id, None));
-            }
-            Ok((decision_id, Some(tx.escalate(&NewEscalation { decision_id, ..escalation }, now)?)))
-        });
-        match written {
-            Ok((decision_id, None)) => {
+        case: &CallCase,
+        set: &Arc<PolicySet>,
+        ruling: &Ruling,
+    ) -> storage::Result<Option<Reply>> {
+        let decision = &ruling.decision;
+        let escalation = ruling.escalation(case, case.held());
+        let settled =
+            self.inner.judge.settle(case.clone(), set, ruling, false, move |tx, case, decision_id| {
+                let (caller, now) = (case.agent_id(), case.context.now);
+                caller.map_or(Ok(()), |id| tx.touch(id, now))?;
+                if tx.held_calls(caller, &escalation.subject)? >= MAX_HELD {
+                    return Ok(None);
+                }
+                tx.escalate(&NewEscalation { decision_id, ..escalation }, now).map(Some)
+            })?;
+        let reply = match settled {
+            Settled::Moved | Settled::Gone => return Ok(None),
+            Settled::Done(decision_id, None) => {
                 let refusal = Refusal::new(
                     Code::ResourceExhausted,
                     format!(
@@ -104,9 +104,10 @@ impl Table {
                     ),
                     "wait until some are decided: `team-table escalation list` shows them to your person",
                 );
-                self.badged(case, Reply::judged(&refusal, decision, Some(decision_id)))
+                Reply::judged(&refusal, decision, Some(decision_id))
             }
-            Ok((decision_id, Some(id))) => {
+            Settled::Done(decision_id, Some(id)) => {
+                let reason = decision.reason.clone().unwrap_or_default();
                 let refusal = Refusal::new(
                     Code::ApprovalRequired,
                     format!("{} (escalation {id} waits for a person)", reason.message),
@@ -117,22 +118,9 @@ impl Table {
                 );
                 let mut reply = Reply::judged(&refusal, decision, Some(decision_id));
                 reply.body.insert("escalation_id".into(), id.into());
-                self.badged(case, reply)
+                reply
             }
-            Err(error) => self.refused(case, &refusal_of(error)),
-        }
+        };
+        Ok(Some(self.badged(case, reply)))
     }
-}
-
-/// What an approval is for: this agent, tool and arguments.
-pub(super) fn subject(case: &Case) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("team-table held call v1");
-    hasher.update(&case.context.caller_id().unwrap_or(0).to_le_bytes());
-    hasher.update(case.row.spec.name.as_bytes());
-    hasher.update(&[0]);
-    // In the order of the names: the same arguments in another order are the same call.
-    let arguments: BTreeMap<&String, &Value> =
-        case.question.arguments.as_object().into_iter().flatten().collect();
-    hasher.update(serde_json::to_string(&arguments).unwrap_or_default().as_bytes());
-    *hasher.finalize().as_bytes()
 }

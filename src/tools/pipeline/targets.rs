@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::super::Table;
 use super::super::call::{Body, Candidate, Target};
-use super::refused::subject;
-use super::{Case, Known, Table};
-use crate::domain::decision::{Decision, Hook, Outcome, ToolCall};
+use super::case::CallCase;
+use crate::domain::decision::{Decision, Hook, Outcome};
+use crate::judgement::{Case, Known, Ruling};
 use crate::policy::PolicySet;
-use crate::storage::{self, FactScope};
+use crate::storage;
 
 /// The fact of which a policy that looks at listed tasks asks for.
 const TARGET_TASK: &str = "target.task";
@@ -34,98 +35,48 @@ fn passes(decision: &Decision, approved: bool) -> bool {
     }
 }
 
-impl Case {
-    /// The same call as a candidate: with the target that it left out.
-    pub(super) fn standing_for(&self, candidate: &Candidate) -> Self {
-        let mut case = Self {
-            row: self.row,
-            call: Arc::clone(&candidate.call),
-            credential: self.credential.clone(),
-            name: self.name.clone(),
-            question: self.question.clone(),
-            context: self.context.clone(),
-            scope: self.scope.clone(),
-            implied: true,
-        };
-        candidate.call.target(&mut case.scope);
-        let (name, value) = &candidate.argument;
-        if let Some(arguments) = case.question.arguments.as_object_mut() {
-            arguments.insert((*name).to_owned(), value.clone());
-        }
-        case
-    }
-
-    /// The question about one of the many targets of the call, and what its facts are about.
-    fn about(&self, target: Target, id: &Value) -> (ToolCall, FactScope) {
-        let (mut question, mut scope) = (self.question.clone(), self.scope.clone());
-        let text = || id.as_str().map(str::to_owned);
-        let argument = match target {
-            Target::Context => {
-                scope.context = text();
-                "key"
-            }
-            Target::Task => {
-                scope.task = id.as_i64();
-                "task_id"
-            }
-            Target::Member => {
-                scope.member = text();
-                "recipient"
-            }
-        };
-        if let Some(arguments) = question.arguments.as_object_mut() {
-            arguments.insert(argument.to_owned(), id.clone());
-        }
-        (question, scope)
-    }
-}
-
 impl Table {
-    /// Of the calls that one without a target may stand for, the first that the policies allow. `None` when that is the
-    /// first of all, or when they allow none: `known` then has what they said to the first.
+    /// Of the calls that one without a target may stand for, the first that the policies allow, with what they said to it;
+    /// the first of all when they allow none.
     pub(super) fn choose(
         &self,
-        first: &Case,
+        first: CallCase,
         candidates: &[Candidate],
         set: &Arc<PolicySet>,
-        known: &mut Known,
-    ) -> storage::Result<Option<(Case, Known)>> {
-        if candidates.is_empty() {
-            return Ok(None);
-        }
-        let decision = set.authorize(&first.question, &known.facts);
-        let is_allowed = self.is_allowed(first, &decision)?;
-        known.decided = Some(decision);
-        if is_allowed {
-            return Ok(None);
+        known: Known,
+    ) -> storage::Result<(CallCase, Ruling)> {
+        let ruling = self.inner.judge.ask_with(&first, set, known);
+        if candidates.is_empty() || self.is_allowed(&first, &ruling)? {
+            return Ok((first, ruling));
         }
         for candidate in candidates.iter().skip(1) {
             let case = first.standing_for(candidate);
-            let mut known = self.inner.db.glance(|tx| Known::read(tx, set, &case.scope))?;
-            let decision = set.authorize(&case.question, &known.facts);
-            if self.is_allowed(&case, &decision)? {
-                known.decided = Some(decision);
-                return Ok(Some((case, known)));
+            let ruling = self.inner.judge.ask(&case, set)?;
+            if self.is_allowed(&case, &ruling)? {
+                return Ok((case, ruling));
             }
         }
-        Ok(None)
+        Ok((first, ruling))
     }
 
-    fn is_allowed(&self, case: &Case, decision: &Decision) -> storage::Result<bool> {
-        match decision.outcome {
+    fn is_allowed(&self, case: &CallCase, ruling: &Ruling) -> storage::Result<bool> {
+        match ruling.decision.outcome {
             Outcome::Allow => Ok(true),
-            Outcome::Escalate => {
-                let (caller, subject) = (case.context.caller_id(), subject(case));
-                Ok(self.inner.db.glance(|tx| tx.approval(caller, &subject, case.context.now))?.is_some())
-            }
+            Outcome::Escalate => Ok(self.approval(case)?.is_some()),
             _ => Ok(false),
         }
+    }
+
+    /// The approval that lets a held call pass, if a person gave one.
+    pub(super) fn approval(&self, case: &CallCase) -> storage::Result<Option<i64>> {
+        let (caller, subject) = (case.context.caller_id(), case.subject());
+        self.inner.db.glance(|tx| tx.approval(caller, &subject, case.context.now))
     }
 
     /// The answer of a call that lists targets, without those that the caller may not have.
     pub(super) fn readable(
         &self,
-        case: &Case,
+        case: &CallCase,
         set: &PolicySet,
         approved: bool,
         body: Body,
@@ -149,7 +100,7 @@ impl Table {
     /// Whom of its recipients a call may reach.
     pub(super) fn allowed_recipients(
         &self,
-        case: &Case,
+        case: &CallCase,
         set: &PolicySet,
         approved: bool,
     ) -> storage::Result<Recipients> {
@@ -171,20 +122,16 @@ impl Table {
 
     fn judge_each(
         &self,
-        case: &Case,
+        case: &CallCase,
         set: &PolicySet,
         target: Target,
         ids: &[Value],
     ) -> storage::Result<Vec<Decision>> {
-        let questions: Vec<(ToolCall, FactScope)> = ids.iter().map(|id| case.about(target, id)).collect();
-        let requests = set.fact_requests(Hook::Authorization);
+        let cases: Vec<CallCase> = ids.iter().map(|id| case.about(target, id)).collect();
         let facts = self.inner.db.glance(|tx| {
-            questions.iter().map(|(_, scope)| tx.facts(requests, scope)).collect::<storage::Result<Vec<_>>>()
+            let of = |case: &CallCase| tx.facts(case.requests(set), case.scope());
+            cases.iter().map(of).collect::<storage::Result<Vec<_>>>()
         })?;
-        Ok(questions
-            .iter()
-            .zip(&facts)
-            .map(|((question, _), facts)| set.authorize(question, facts))
-            .collect())
+        Ok(cases.iter().zip(&facts).map(|(case, facts)| case.decide(set, facts)).collect())
     }
 }

@@ -1,0 +1,231 @@
+//! The one way from a question to its effect, for tool calls and for messages: facts are read, the policies are asked with
+//! no lock held, and one transaction checks that the facts still hold, records the decision and makes the effect. Where the
+//! facts have moved, nothing has happened, and the policies are asked again.
+//!
+//! A [`Case`] says what is asked and what it rests on; its effect is whatever the caller puts into the transaction.
+//!
+//! Must not depend on tools, transports and the daemon.
+
+mod hold;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::domain::clock::Millis;
+use crate::domain::decision::{Decision, Fact, FactRequest, Input, SetRecord};
+use crate::policy::PolicySet;
+use crate::storage::{self, Db, DecisionRecord, FactScope, ReadTx, WriteTx};
+
+pub use hold::Held;
+
+/// How often a case is judged again because its facts moved. Each time another change was committed, so the table moves
+/// on; a case that loses 200 times in a row is given up, and nothing has happened.
+const MAX_ROUNDS: usize = 200;
+
+/// The numbers of the log, `(last event, last decision)`: where they have not moved, no fact has.
+pub type Version = (i64, i64);
+
+/// A question, and what the answer to it rests on. Cheap to clone.
+pub trait Case: Clone + Send + Sync + 'static {
+    /// What is asked, as it is recorded.
+    fn input(&self) -> &Arc<Input>;
+
+    /// What the facts are about.
+    fn scope(&self) -> &FactScope;
+
+    /// The member whose call or inbox it is: counters go by it.
+    fn agent_id(&self) -> Option<i64>;
+
+    /// The facts that the policies of a set ask for.
+    fn requests<'set>(&self, set: &'set PolicySet) -> &'set [FactRequest] {
+        set.fact_requests(self.input().hook())
+    }
+
+    /// Asks the policies.
+    fn decide(&self, set: &PolicySet, facts: &[Fact]) -> Decision {
+        set.answer(self.input(), facts)
+    }
+
+    /// Whether all that the case rests on besides the facts still holds, in the transaction of its effect; `at` is the state
+    /// of the log there. What can be taken only once is taken as the last step.
+    ///
+    /// # Errors
+    /// A refusal that ends the case, or trouble with the database.
+    fn stands(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Standing>;
+}
+
+/// What became of that which a case rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It still holds.
+    Holds,
+    /// It has changed: judge the case again.
+    Moved,
+    /// The case is over: there is nothing left to judge.
+    Gone,
+}
+
+/// Facts, and the state of the log in which they were read.
+#[derive(Debug)]
+pub struct Known {
+    since: Instant,
+    facts: Vec<Fact>,
+    version: Version,
+}
+
+impl Known {
+    /// The facts that a set asks for about a case.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn read(tx: &ReadTx<'_>, set: &PolicySet, case: &impl Case) -> storage::Result<Self> {
+        let since = Instant::now();
+        let (facts, version) = tx.facts_at(case.requests(set), case.scope())?;
+        Ok(Self { since, facts, version })
+    }
+
+    /// The state of the log in which they were read.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// A decision, and the facts that it rests on.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    /// What the policies came to.
+    pub decision: Decision,
+    facts: Vec<Fact>,
+    version: Version,
+    micros: i64,
+    new_set: Option<SetRecord>,
+}
+
+impl Ruling {
+    /// The same with another decision, for a case that stands for several.
+    #[must_use]
+    pub fn with(&self, decision: Decision) -> Self {
+        Self { decision, ..self.clone() }
+    }
+}
+
+/// What became of an effect.
+#[derive(Debug)]
+pub enum Settled<E> {
+    /// It was made, and the decision is recorded under this number.
+    Done(i64, E),
+    /// Nothing has happened: judge the case again.
+    Moved,
+    /// Nothing has happened, and the case is over.
+    Gone,
+}
+
+/// Judges cases on one database.
+#[derive(Debug)]
+pub struct Judge {
+    db: Db,
+    /// Digest of the last policy set that this process has described in the database.
+    described: Mutex<String>,
+}
+
+impl Judge {
+    /// For the cases of one database.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db, described: Mutex::default() }
+    }
+
+    /// Attempts a case until an attempt comes to something (`None` asks for another); `None` when the facts moved every time.
+    ///
+    /// # Errors
+    /// Those of the attempt.
+    pub fn until_settled<T>(
+        &self,
+        mut attempt: impl FnMut() -> storage::Result<Option<T>>,
+    ) -> storage::Result<Option<T>> {
+        for _ in 0..MAX_ROUNDS {
+            if let Some(settled) = attempt()? {
+                return Ok(Some(settled));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the facts and asks the policies.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub fn ask(&self, case: &impl Case, set: &PolicySet) -> storage::Result<Ruling> {
+        let known = self.db.glance(|tx| Known::read(tx, set, case))?;
+        Ok(self.ask_with(case, set, known))
+    }
+
+    /// Asks the policies, with facts that were read already.
+    pub fn ask_with(&self, case: &impl Case, set: &PolicySet, known: Known) -> Ruling {
+        let Known { since, facts, version } = known;
+        let decision = case.decide(set, &facts);
+        let micros = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let undescribed = *self.described.lock() != set.digest();
+        let new_set = undescribed.then(|| set.record()).flatten();
+        Ruling { decision, facts, version, micros, new_set }
+    }
+
+    /// The one transaction: facts and case still hold, then the decision and the effect together. `done` says whether the
+    /// effect is what was asked for.
+    ///
+    /// # Errors
+    /// Those of the effect and of [`Case::stands`]; nothing has happened then.
+    pub fn settle<C: Case, E: Send + 'static>(
+        &self,
+        mut case: C,
+        set: &Arc<PolicySet>,
+        ruling: &Ruling,
+        done: bool,
+        effect: impl FnOnce(&WriteTx<'_>, &C, i64) -> storage::Result<E> + Send + 'static,
+    ) -> storage::Result<Settled<E>> {
+        let (version, record, in_force) = (ruling.version, record(&case, ruling, done), Arc::clone(set));
+        let settled = self.db.write(move |tx| {
+            let at = tx.facts_version()?;
+            if at != version && tx.facts(case.requests(&in_force), case.scope())? != record.facts {
+                return Ok(Settled::Moved);
+            }
+            match case.stands(tx, at)? {
+                Standing::Holds => {}
+                Standing::Moved => return Ok(Settled::Moved),
+                Standing::Gone => return Ok(Settled::Gone),
+            }
+            let decision = tx.record_decision(&record)?;
+            Ok(Settled::Done(decision, effect(tx, &case, decision)?))
+        })?;
+        if let (Settled::Done(..), Some(_)) = (&settled, &ruling.new_set) {
+            set.digest().clone_into(&mut self.described.lock());
+        }
+        Ok(settled)
+    }
+
+    /// Records a decision whose case changed nothing, with the next commit.
+    pub fn record_later(&self, case: &impl Case, ruling: &Ruling, done: bool, now: Millis) {
+        let record = record(case, ruling, done);
+        self.db.write_later(move |tx| {
+            tx.record_decision(&record)?;
+            record.agent_id.map_or(Ok(()), |id| tx.touch(id, now))
+        });
+    }
+}
+
+fn record(case: &impl Case, ruling: &Ruling, done: bool) -> DecisionRecord {
+    let Ruling { decision, facts, micros, new_set, .. } = ruling;
+    DecisionRecord {
+        at: case.scope().now,
+        agent_id: case.agent_id(),
+        input: Arc::clone(case.input()),
+        facts: facts.clone(),
+        decision: decision.clone(),
+        done,
+        micros: *micros,
+        new_set: new_set.clone(),
+    }
+}
