@@ -1,10 +1,13 @@
-//! What becomes of a call that the policies do not let through: it is refused, or held until a person decides.
+//! What becomes of a call that is not carried out: its arguments cannot be read, a policy refuses it, or it is held until a
+//! person decides.
 
 use std::sync::Arc;
 
 use super::super::Table;
+use super::super::registry::Row;
 use super::super::reply::Reply;
 use super::case::CallCase;
+use crate::auth::{self, Credential};
 use crate::domain::decision::Outcome;
 use crate::domain::refusal::{Code, Refusal};
 use crate::judgement::{Case, Ruling, Settled};
@@ -19,6 +22,29 @@ const RATE_LIMITED: &str = "rate_limited";
 const MAX_HELD: i64 = 20;
 
 impl Table {
+    /// Arguments that cannot be read: the caller is told, and, if known, of the messages that wait.
+    pub(super) async fn unparsed(&self, row: &Row, refusal: Refusal, credential: Credential) -> Reply {
+        let table = self.clone();
+        let (reply, is_inbox) = (Reply::refused(&refusal), row.is_inbox);
+        let badge = tokio::task::spawn_blocking(move || {
+            let known = table.inner.db.glance(|tx| {
+                let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
+                let bad_token = caller.as_ref().is_err_and(|rejected| rejected.bad_token);
+                let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
+                Ok((bad_token, caller, caller.map(|id| tx.unread(id)).transpose()?))
+            });
+            let (bad_token, caller, unread) = known.ok()?;
+            table.seen(caller, table.inner.db.now(&table.inner.options.clock));
+            Some((bad_token, unread.filter(|_| !is_inbox)))
+        });
+        match badge.await {
+            Ok(Some((bad_token, unread))) => {
+                Reply { bad_token, ..reply }.with_badge(&unread.unwrap_or_default())
+            }
+            _ => reply,
+        }
+    }
+
     /// A policy said no, or failed: nothing happens but the record of it. `None`: the facts have moved.
     pub(super) fn refuse(
         &self,
