@@ -11,7 +11,8 @@
 //! | [`policy`] | every line of WebAssembly: gate, engine, evaluation, combining, the life of the set | SQL, tools |
 //! | [`auth`] | a credential becomes a principal; minting and hashing tokens | transports |
 //! | [`events`] | wake-ups and the streams of the durable event log | HTTP |
-//! | [`tools`] | the thirteen tools, a file each; the registry; `pipeline`, the only way to them | MCP, HTTP |
+//! | [`judgement`] | the one way from a question to its effect: facts, policies, recheck and effect in one transaction | tools, transports |
+//! | [`tools`] | the thirteen tools, a file each; the registry; `table`, the service; `pipeline`, the only way to a tool | MCP, HTTP |
 //! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening | SQL, rules |
 //! | [`daemon`] | the poll daemon: answers an inbox by the same policies | terminals |
 //! | [`cli`] | a file for each subcommand; an operator asks no policy | SQL |
@@ -20,16 +21,21 @@
 //!
 //! Imports go downwards only; `tests/architecture.rs` holds that and the "never" column.
 //!
-//! # The way of a tool call
+//! # How a tool call is processed
 //!
-//! `mcp` decodes, then [`tools::Table::call`]: the credential becomes a principal; typed parameters are read;
-//! the facts that the loaded policies asked for are read; the policies are asked, with no lock held; their
-//! verdicts combine into one decision. Refused: the decision is recorded and the agent told who refused and
-//! why. Held: an escalation waits for a person. Allowed: **one** write transaction looks whether the facts
-//! still hold (if not, the policies are asked again), records the decision, makes the change, writes its event
-//! and audit rows, and commits. Only then do waiters wake. The daemon walks the same way with a message.
+//! 1. `mcp` decodes the request and calls [`tools::Table::call`].
+//! 2. `tools::pipeline` reads the typed parameters and opens a case: the credential becomes a principal, the call's target
+//!    becomes the scope of the facts.
+//! 3. [`judgement`] reads the facts that the loaded policies ask for and asks the policies, with no lock held. Their verdicts
+//!    combine into one decision.
+//! 4. **One** write transaction checks that the facts still hold (if not: step 3 again), records the decision, makes the
+//!    effect, writes its event and audit rows, and commits. The effect is the tool's change; for a refused call it is
+//!    nothing; for a held call it is an escalation that waits for a person.
+//! 5. Waiters wake after the commit.
 //!
-//! # What surprises, and why
+//! The daemon passes each message of an inbox through steps 3 and 4 with a case of its own.
+//!
+//! # Design decisions that may surprise you
 //!
 //! - **Facts are compared, not locked.** A cap of 30 is exact with any number of processes racing, because a
 //!   call commits only on the very facts it was judged on. When the log's numbers have not moved, comparing

@@ -118,7 +118,8 @@ pub struct Reason {
     pub code: String,
     /// For the agent: one sentence that says what was wrong and what is allowed.
     pub message: String,
-    /// For the decision log only; the agent never sees them.
+    /// For the decision log. The host acts on those that [`Reason::retry_after`], [`Reason::notice`] and
+    /// [`Reason::holding_inbox`] write, and shows no other to anyone but the operator.
     pub notes: Vec<String>,
 }
 
@@ -134,6 +135,27 @@ impl Reason {
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+
+    /// Of a refused call: the same call may pass in so many seconds. It is then answered with `resource_exhausted`, which
+    /// says "later", and not with `permission_denied`.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.note(format!("retry_after_seconds={seconds}"))
+    }
+
+    /// Of an escalated message: what its sender is told, after `[AUTO] `. Without it, the sender is told the message of the
+    /// reason.
+    #[must_use]
+    pub fn notice(self, text: impl AsRef<str>) -> Self {
+        self.note(format!("notice={}", text.as_ref()))
+    }
+
+    /// Of an escalated message: until its person has decided, no message of the inbox is answered automatically, whatever
+    /// thread it is in.
+    #[must_use]
+    pub fn holding_inbox(self) -> Self {
+        self.note("holds=inbox")
     }
 }
 

@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use super::{Daemon, DaemonError, Note};
 use crate::domain::clock::Millis;
-use crate::domain::decision::{Decision, InboxMessage, Input, Outcome, PrincipalView};
+use crate::domain::decision::{Decision, InboxMessage, Input, Outcome, PrincipalView, Reason};
 use crate::domain::message::{Draft, EVERYONE, MAX_CONTENT, Message, Origin};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Code;
 use crate::judgement::{Case, Held, Ruling, Settled, Standing, Version};
 use crate::storage::{self, Error, FactScope, NewEscalation, ReviewScope, WriteTx};
-
-/// Codes of the built-in policies whose notices the Python Team Table's users know word for word.
-pub(super) const REPLY_LIMIT: &str = "reply_limit";
-const QUESTION: &str = "question";
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,20 +145,20 @@ impl MessageCase {
 
 impl Daemon {
     /// Judges a message and carries the outcome out. With an escalation open in its thread, only a message that escalates
-    /// too is taken, and joins it; `None` for any other. While the limit is reached, nothing is answered: a question
-    /// becomes an escalation without a notice, and all else waits for the fresh counters.
+    /// too is taken, and joins it; `None` for any other. While an open escalation holds the inbox, nothing is
+    /// answered: a question becomes an escalation without a notice, and all else waits.
     pub(super) fn judge(
         &mut self,
         agent: &Principal,
         message: &Message,
         open: Option<i64>,
-        is_capped: bool,
+        is_held: bool,
     ) -> Result<Option<Reviewed>, DaemonError> {
         let set = self.policies.current();
         let settled = self.judge.until_settled(|| {
             let case = self.case(agent, message, open)?;
             let ruling = self.judge.ask(&case, &set)?;
-            let Some(effect) = self.effect(&case, &ruling, is_capped) else { return Ok(Some(None)) };
+            let Some(effect) = effect(&case, &ruling, is_held) else { return Ok(Some(None)) };
             let of_tx = effect.clone();
             let settled = self.judge.settle(case, &set, &ruling, true, move |tx, case, decision| {
                 case.carry_out(tx, &of_tx, decision)
@@ -230,51 +226,6 @@ impl Daemon {
         })
     }
 
-    /// What the decision asks for; `None` for a message that waits.
-    fn effect(&self, case: &MessageCase, ruling: &Ruling, is_capped: bool) -> Option<Effect> {
-        let decision = &ruling.decision;
-        let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
-        let limited = decision.reason.as_ref().is_some_and(|reason| reason.code == REPLY_LIMIT);
-        if (case.open.is_some() || is_capped) && (!escalates || limited) {
-            return None;
-        }
-        if let Some(open) = case.open {
-            return Some(Effect::Join(open));
-        }
-        Some(match (decision.outcome, &decision.reply) {
-            (Outcome::Reply, Some(text)) => Effect::Reply(text.clone()),
-            (Outcome::Ignore, _) => Effect::Ignore,
-            (Outcome::Escalate | Outcome::Error, _) => {
-                let notice = (!is_capped).then(|| self.notice(&case.agent, decision));
-                let escalation = Box::new(ruling.escalation(case, case.held()));
-                Effect::Escalate { notice, escalation }
-            }
-            _ => Effect::Reply(format!(
-                "Acknowledged: received your message. (auto-reply from {})",
-                case.agent.name
-            )),
-        })
-    }
-
-    /// What the sender of an escalated message is told.
-    fn notice(&self, agent: &Principal, decision: &Decision) -> String {
-        let person = format!("Escalating to {}'s operator. Please stand by.", agent.name);
-        match &decision.reason {
-            Some(reason) if decision.outcome == Outcome::Escalate => match reason.code.as_str() {
-                REPLY_LIMIT => format!(
-                    "[AUTO] Message limit ({}) reached. Escalating to human operator. Please stand by.",
-                    self.options.max_messages
-                ),
-                QUESTION => format!("[AUTO] This looks like it needs a human decision. {person}"),
-                _ => {
-                    let message: String = reason.message.chars().take(MAX_CONTENT / 2).collect();
-                    format!("[AUTO] {message} {person}")
-                }
-            },
-            _ => format!("[AUTO] The rules here could not judge your message. {person}"),
-        }
-    }
-
     fn narrate(
         &mut self,
         agent: &Principal,
@@ -303,5 +254,44 @@ impl Daemon {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// What the decision asks for; `None` for a message that waits.
+fn effect(case: &MessageCase, ruling: &Ruling, is_held: bool) -> Option<Effect> {
+    let decision = &ruling.decision;
+    let escalates = matches!(decision.outcome, Outcome::Escalate | Outcome::Error);
+    let holds_inbox = decision.reason.as_ref().is_some_and(Reason::holds_inbox);
+    if (case.open.is_some() || is_held) && (!escalates || holds_inbox) {
+        return None;
+    }
+    if let Some(open) = case.open {
+        return Some(Effect::Join(open));
+    }
+    Some(match (decision.outcome, &decision.reply) {
+        (Outcome::Reply, Some(text)) => Effect::Reply(text.clone()),
+        (Outcome::Ignore, _) => Effect::Ignore,
+        (Outcome::Escalate | Outcome::Error, _) => {
+            let notice = (!is_held).then(|| notice(&case.agent, decision));
+            let escalation = Box::new(ruling.escalation(case, case.held()));
+            Effect::Escalate { notice, escalation }
+        }
+        _ => Effect::Reply(format!(
+            "Acknowledged: received your message. (auto-reply from {})",
+            case.agent.name
+        )),
+    })
+}
+
+/// What the sender of an escalated message is told.
+fn notice(agent: &Principal, decision: &Decision) -> String {
+    let person = format!("Escalating to {}'s operator. Please stand by.", agent.name);
+    let Some(reason) = decision.reason.as_ref().filter(|_| decision.outcome == Outcome::Escalate) else {
+        return format!("[AUTO] The rules here could not judge your message. {person}");
+    };
+    let cut = |text: &str| text.chars().take(MAX_CONTENT / 2).collect::<String>();
+    match reason.notice() {
+        Some(notice) => format!("[AUTO] {}", cut(notice)),
+        None => format!("[AUTO] {} {person}", cut(&reason.message)),
     }
 }

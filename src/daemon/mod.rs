@@ -324,7 +324,7 @@ impl Daemon {
             if !open.is_empty() {
                 look = Look::Escalated;
             }
-            let is_capped = open.iter().any(|row| row.code == judge::REPLY_LIMIT);
+            let is_held = open.iter().any(|row| row.holds_inbox);
             let messages = self.db.read(|tx| tx.to_review(agent.id, after, BATCH))?;
             if messages.is_empty() {
                 return Ok(look);
@@ -335,7 +335,7 @@ impl Daemon {
                 }
                 let id = message.id;
                 let held = open.iter().find(|row| row.thread_id == Some(message.thread_id)).map(|row| row.id);
-                match self.judge(agent, &message, held, is_capped)? {
+                match self.judge(agent, &message, held, is_held)? {
                     Some(Reviewed::Escalated(_)) => {
                         look = Look::Escalated;
                         after = id;

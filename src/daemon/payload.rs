@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::judge::REPLY_LIMIT;
 use crate::domain::clock;
 use crate::domain::escalation::{EscalationStatus, MAX_REMINDERS};
 use crate::domain::message::Message;
@@ -22,7 +21,7 @@ pub struct Escalation {
     /// The last [`THREAD`] messages of its thread, oldest first.
     pub thread: Vec<Message>,
     /// What came since and is not answered while this one is open, oldest first: messages of its thread, or of the whole
-    /// inbox while a reached limit is open.
+    /// inbox if it holds that.
     pub waiting: Vec<Message>,
 }
 
@@ -39,7 +38,7 @@ impl Escalation {
             }
             _ => Vec::new(),
         };
-        if row.code != REPLY_LIMIT {
+        if !row.holds_inbox {
             waiting.retain(|message| Some(message.thread_id) == row.thread_id);
         }
         Ok(Self { row, thread, waiting })

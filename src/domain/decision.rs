@@ -145,9 +145,34 @@ pub struct Reason {
     pub code: String,
     /// For the agent: one sentence.
     pub message: String,
-    /// For the decision log only.
+    /// For the decision log, and, as `name=value`, for the host: `retry_after_seconds`, `notice`, `holds`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl Reason {
+    /// The value of the first note `name=value`: what a policy says to the host.
+    fn says(&self, name: &str) -> Option<&str> {
+        self.notes.iter().find_map(|note| note.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// In how many seconds the refused call may pass.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.says("retry_after_seconds")?.parse().ok()
+    }
+
+    /// What the sender of an escalated message is told.
+    #[must_use]
+    pub fn notice(&self) -> Option<&str> {
+        self.says("notice").filter(|notice| !notice.trim().is_empty())
+    }
+
+    /// Whether nothing in the inbox may be answered automatically until the person has decided.
+    #[must_use]
+    pub fn holds_inbox(&self) -> bool {
+        self.says("holds") == Some("inbox")
+    }
 }
 
 /// What kind of failure kept a policy from answering.

@@ -42,8 +42,9 @@ impl Ruling {
             thread_id: message.map(|(_, thread)| thread),
             module: module.map(|verdict| verdict.module.clone()).unwrap_or_default(),
             policy,
+            holds_inbox: reason.holds_inbox(),
             code: if failed { "policy_error".into() } else { reason.code },
-            message: if failed { "a policy could not judge this message".into() } else { reason.message },
+            message: if failed { "a policy could not judge this".into() } else { reason.message },
             facts: serde_json::to_string(&self.facts).unwrap_or_default(),
             decision_id: 0,
         }

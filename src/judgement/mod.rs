@@ -278,8 +278,8 @@ mod tests {
         }
 
         fn decide(&self, set: &PolicySet, facts: &[Fact]) -> Decision {
-            let sent = facts[0].value.get("count").and_then(Value::as_i64).unwrap();
-            let (outcome, reason) = match sent {
+            let count = facts[0].value.get("count").and_then(Value::as_i64).unwrap();
+            let (outcome, reason) = match count {
                 0 | 1 => (Outcome::Allow, None),
                 _ => {
                     let (code, message) = ("often".into(), "woken already".into());

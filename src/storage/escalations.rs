@@ -45,6 +45,8 @@ pub struct NewEscalation {
     pub message: String,
     /// JSON: the facts it went by.
     pub facts: String,
+    /// While it is open, nothing in the inbox is answered automatically.
+    pub holds_inbox: bool,
     /// The decision.
     pub decision_id: i64,
 }
@@ -84,6 +86,8 @@ pub struct EscalationRow {
     pub code: String,
     pub message: String,
     pub facts: String,
+    #[serde(skip)]
+    pub holds_inbox: bool,
     pub decision_id: Option<i64>,
     pub status: String,
     pub created_at: Millis,
@@ -111,6 +115,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
         code: row.get("code")?,
         message: row.get("message")?,
         facts: row.get("facts")?,
+        holds_inbox: row.get("holds_inbox")?,
         decision_id: row.get("decision_id")?,
         status: row.get("status")?,
         created_at: row.get("created_at")?,
@@ -252,8 +257,8 @@ impl WriteTx<'_> {
         }
         let id = self.insert(
             "INSERT INTO escalations (hook, agent, agent_id, asker, action, subject, arguments, message_id, thread_id,
-                                      policy, module, code, message, facts, decision_id, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                      policy, module, code, message, facts, decision_id, created_at, holds_inbox)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             params![
                 new.hook.as_str(),
                 new.agent,
@@ -270,7 +275,8 @@ impl WriteTx<'_> {
                 new.message,
                 new.facts,
                 new.decision_id,
-                now
+                now,
+                new.holds_inbox
             ],
         )?;
         let status = EscalationStatus::Open.as_str();

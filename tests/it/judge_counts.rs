@@ -177,7 +177,7 @@ fn a_hint_says_when_to_repeat_a_call_and_whom_to_ask() {
     let alice = desk.join("alice");
     alice.call("share_context", json!({ "key": "k", "value": "" })).ok();
     let late = alice.call("share_context", json!({ "key": "k", "value": "" })).refused("resource_exhausted");
-    assert_eq!(late["hint"], "wait as long as the error says, then repeat the same call");
+    assert_eq!(late["hint"], "wait 86400 s, then repeat the same call");
 }
 
 #[tokio::test]

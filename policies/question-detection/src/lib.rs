@@ -63,6 +63,10 @@ impl Review for QuestionDetection {
                     "question",
                     "the message asks something or wants a decision, so a person answers it",
                 )
+                .notice(format!(
+                    "This looks like it needs a human decision. Escalating to {}'s operator. Please stand by.",
+                    message.agent
+                ))
                 .note(why),
             ),
         })

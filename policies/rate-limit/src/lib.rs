@@ -134,7 +134,7 @@ impl RateLimit {
             "rate_limited",
             format!("at most {max} {what} in {window} seconds are allowed; try again in {wait} {seconds}"),
         );
-        Verdict::Deny(reason.note(format!("{} {what} in the window", made.count)))
+        Verdict::Deny(reason.retry_after(wait).note(format!("{} {what} in the window", made.count)))
     }
 }
 

@@ -128,7 +128,8 @@ impl ReplyCap {
             Scope::Sender => format!(" to {}", message.sender.name),
         };
         let text = format!("{} sent {sent} automatic replies{to}, at most {max} are allowed", message.agent);
-        Ok(Some(Reason::new("reply_limit", text)))
+        let notice = format!("Message limit ({max}) reached. Escalating to human operator. Please stand by.");
+        Ok(Some(Reason::new("reply_limit", text).notice(notice).holding_inbox()))
     }
 
     fn in_a_circle(&self, facts: &Facts) -> Result<Option<Reason>, Fault> {

@@ -48,6 +48,9 @@ ALTER TABLE inbox ADD COLUMN answer_id INTEGER;
 CREATE INDEX inbox_unhandled ON inbox (member_id, message_id) WHERE read_at IS NULL AND handled_at IS NULL;
 -- A held call is announced once, whichever daemon is there.
 ALTER TABLE escalations ADD COLUMN announced_at INTEGER;
+-- While it is open, nothing in the inbox is answered automatically.
+ALTER TABLE escalations ADD COLUMN holds_inbox INTEGER NOT NULL DEFAULT 0;
+UPDATE escalations SET holds_inbox = 1 WHERE code = 'reply_limit';
 UPDATE escalations SET announced_at = created_at;
 
 -- The size of the decision log, with what several rows share counted once.

@@ -14,9 +14,6 @@ use crate::judgement::{Case, Ruling, Settled};
 use crate::policy::PolicySet;
 use crate::storage::{self, NewEscalation};
 
-/// The built-in rate limit's code: its refusals are about time, not about permission.
-const RATE_LIMITED: &str = "rate_limited";
-
 /// Most calls of one agent that wait for a person at a time, and of all callers without a name together: a loop must not
 /// fill the person's inbox.
 const MAX_HELD: i64 = 20;
@@ -54,11 +51,13 @@ impl Table {
     ) -> storage::Result<Option<Reply>> {
         let decision = &ruling.decision;
         let refusal = match (&decision.outcome, &decision.reason) {
-            (Outcome::Deny, Some(reason)) if reason.code == RATE_LIMITED => Refusal::new(
-                Code::ResourceExhausted,
-                reason.message.clone(),
-                "wait as long as the error says, then repeat the same call",
-            ),
+            (Outcome::Deny, Some(reason)) if let Some(seconds) = reason.retry_after_seconds() => {
+                Refusal::new(
+                    Code::ResourceExhausted,
+                    reason.message.clone(),
+                    format!("wait {seconds} s, then repeat the same call"),
+                )
+            }
             (Outcome::Deny, Some(reason)) => {
                 let policy = decision.policy.as_deref().unwrap_or_default();
                 Refusal::denied(

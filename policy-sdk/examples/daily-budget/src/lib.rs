@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use team_table_policy_sdk::{
-    Authorize, FactRequest, Facts, Fault, Policy, ToolCall, Verdict, export_policy,
+    Authorize, FactRequest, Facts, Fault, Policy, Reason, ToolCall, Verdict, export_policy,
     facts::{Calls, Fact},
 };
 
 const DAY: u32 = 86_400; // seconds
-/// The server answers this one with `resource_exhausted`, which says "later" and not "never".
 const CODE: &str = "rate_limited";
 /// The tools there are: a mistyped one would have a budget that nothing ever uses up.
 const TOOLS: &str = "broadcast claim_task create_task deregister get_messages get_shared_context heartbeat \
@@ -83,10 +82,13 @@ impl Authorize for DailyBudget {
         for (name, budget) in self.0.budgets.iter().filter(|(_, budget)| budget.tools.contains(&call.tool)) {
             let used = facts.get(&used(budget))?;
             if used.count >= budget.calls {
-                let wait = used.seconds_until_one_leaves(DAY, call.now).div_ceil(60);
+                let seconds = used.seconds_until_one_leaves(DAY, call.now);
+                let wait = seconds.div_ceil(60);
                 let (calls, hours, minutes) = (budget.calls, wait / 60, wait % 60);
                 let room = format!("there is room again in {hours} h {minutes} min");
-                return Ok(Verdict::deny(CODE, format!("{calls} calls a day are allowed ({name}); {room}")));
+                let text = format!("{calls} calls a day are allowed ({name}); {room}");
+                // Answered with `resource_exhausted`, which says "later" and not "never".
+                return Ok(Verdict::Deny(Reason::new(CODE, text).retry_after(seconds)));
             }
         }
         Ok(Verdict::Abstain)
