@@ -7,9 +7,10 @@ mkdir -p "$work"
 section() { printf '\n== %s (at %d s)\n' "$*" "$SECONDS"; }
 die() { echo "$*" >&2; exit 1; }
 
-# debian COMMAND PACKAGE...: installs Debian packages where the command is missing.
+# debian COMMAND PACKAGE...: installs Debian packages where the command is missing; with install=no it says what is missing.
 debian() {
   if command -v "$1" > /dev/null; then return; fi
+  [ "${install:-yes}" = yes ] || die "$1 is missing: install it (Debian: ${*:2}), or run .ci/run --install"
   [ -n "${lists_are_fresh:-}" ] || apt-get update -qq
   lists_are_fresh=yes
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${@:2}" > /dev/null

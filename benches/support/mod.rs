@@ -226,7 +226,7 @@ impl Targets {
 
     pub(crate) fn print(self) {
         if let Some(rows) = self.rows {
-            println!("\n### {}", self.heading);
+            println!("\n## {}", self.heading);
             rows.print();
         }
     }
