@@ -96,7 +96,7 @@ fn tool_call() -> Input {
 
 /// A message as agents send it.
 fn inbox_message(content: &str) -> Input {
-    Input::Escalation(InboxMessage {
+    Input::Review(InboxMessage {
         id: 7,
         agent: "alice".to_owned(),
         sender: principal("bob"),

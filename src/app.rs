@@ -132,7 +132,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     // Before the database: what is wrong with the files leaves nothing behind.
     let tls = config.tls.as_ref().map(|files| mcp::Tls::load(&files.cert, &files.key)).transpose()?;
     let tls = tls.map(Arc::new);
-    // Before anybody can reach us: a SIGHUP that nobody awaits ends the process.
+    // Before the first connection: a SIGHUP without a handler ends the process.
     let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));

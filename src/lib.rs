@@ -50,7 +50,7 @@
 //!   the row.
 //! - **`remaining` stops counting at 10,000**, so that no list costs more the longer it is.
 //! - **A policy's clock is its own running time.** Fuel decides; the deadline behind it counts the time the
-//!   policy ran, so that a busy machine refuses nobody.
+//!   policy ran, so that a busy machine causes no refusals.
 //! - **A file watch tells of a write, not of a commit**: after one, the log is looked at a few times within
 //!   half a second; an idle process does nothing at all.
 

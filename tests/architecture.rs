@@ -252,7 +252,7 @@ fn files_say_what_they_are_for_and_stay_readable() {
 }
 
 #[test]
-fn the_test_s_own_eyes_see() {
+fn import_scanner_detects_imports() {
     let names = |text: &str| used(text).into_iter().collect::<Vec<_>>().join(" ");
     assert_eq!(names("use crate::storage::Db;"), "storage");
     assert_eq!(names("use crate::{app, storage::{Db, Error}, tools};"), "app storage tools");

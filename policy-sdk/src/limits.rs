@@ -12,7 +12,7 @@ pub const MAX_REPLY_CHARS: usize = 10_000;
 
 /// What is wrong with the parts of a [`Reason`](crate::Reason), in one sentence; `None` when nothing is.
 #[must_use]
-pub fn reason_complaint(code: &str, message: &str, notes: &[String]) -> Option<String> {
+pub fn reason_error(code: &str, message: &str, notes: &[String]) -> Option<String> {
     let too_long = |text: &str| text.chars().count() > MAX_MESSAGE_CHARS;
     if !is_code(code) {
         Some(format!("a code must match [a-z][a-z0-9_]* with at most {MAX_CODE_CHARS} characters"))
@@ -27,7 +27,7 @@ pub fn reason_complaint(code: &str, message: &str, notes: &[String]) -> Option<S
 
 /// What is wrong with the text of a reply, in one sentence; `None` when nothing is.
 #[must_use]
-pub fn reply_complaint(text: &str) -> Option<String> {
+pub fn reply_error(text: &str) -> Option<String> {
     let fits = (1..=MAX_REPLY_CHARS).contains(&text.chars().count());
     (!fits).then(|| format!("a reply must be 1 to {MAX_REPLY_CHARS} characters"))
 }

@@ -1,5 +1,5 @@
 //! Credentials: minting and hashing tokens, and turning what a caller presents into a [`Principal`].
-//! Knows nothing of transports: they only say where a token came from.
+//! Must not depend on transports: they only say where a token came from.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -200,8 +200,8 @@ pub fn prove_registration(
     name: &str,
 ) -> Result<Result<Option<i64>, Rejected>> {
     let Some(token) = credential.token() else { return Ok(Ok(None)) };
-    // A token given for this very call must fit. One that merely came with the connection may be that of
-    // another agent on it, or of an earlier life: it proves what it can.
+    // A token passed as argument must fit. One that came with the connection may belong to another agent on it, or be left
+    // over from an earlier registration; it is used only if it matches this name.
     let given = credential.argument.as_deref().is_some_and(|token| !token.trim().is_empty());
     Ok(match tx.member_by_token(&claim(token))? {
         Some(member) if member.name == name => Ok(Some(member.id)),

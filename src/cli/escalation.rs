@@ -51,7 +51,7 @@ pub(super) enum EscalationCommand {
 pub(super) struct ResolveArguments {
     /// Its number; left out at a terminal: go through all that is open
     number: Option<i64>,
-    /// A question: send this text to who asked, in the agent's name, marked as the person's
+    /// A question: send this text to the asker, in the agent's name, marked as the person's
     #[arg(long, allow_hyphen_values = true, group = "answer")]
     reply: Option<String>,
     /// A held call: let it pass, once, within an hour
@@ -60,10 +60,10 @@ pub(super) struct ResolveArguments {
     /// A held call: refuse it and tell the agent
     #[arg(long, group = "answer")]
     deny: bool,
-    /// A question: close it without an answer and tell who asked
+    /// A question: close it without an answer and tell the asker
     #[arg(long, group = "answer")]
     dismiss: bool,
-    /// For who asked, and for the record
+    /// For the asker, and for the record
     #[arg(long, allow_hyphen_values = true)]
     note: Option<String>,
 }

@@ -75,12 +75,12 @@ fn is_terminal() -> bool {
 
 /// Prints a value as JSON, on one line unless a person is looking.
 pub(super) fn json(value: &impl Serialize) -> std::io::Result<()> {
-    if is_terminal() { spell(&serde_json::to_string_pretty(value)?) } else { json_line(value) }
+    if is_terminal() { write_json_escaped(&serde_json::to_string_pretty(value)?) } else { json_line(value) }
 }
 
 /// Prints a value as JSON on one line, one of many.
 pub(super) fn json_line(value: &impl Serialize) -> std::io::Result<()> {
-    spell(&serde_json::to_string(value)?)
+    write_json_escaped(&serde_json::to_string(value)?)
 }
 
 /// Prints a value as JSON for a person, below a line of ours.
@@ -89,8 +89,8 @@ pub(super) fn indented(value: &impl Serialize) -> std::io::Result<()> {
     text.lines().try_for_each(|part| line(&format!("        {part}")))
 }
 
-fn spell(json: &str) -> std::io::Result<()> {
-    // Outside its strings JSON has none of these, and inside it may spell any character so.
+fn write_json_escaped(json: &str) -> std::io::Result<()> {
+    // Outside its strings JSON has none of these, and inside it may write_json_escaped any character so.
     let spelled = rewrite(json, |c| is_tricky(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)));
     writeln!(std::io::stdout().lock(), "{spelled}")
 }
@@ -162,7 +162,7 @@ fn rewrite(text: &str, which: impl Fn(char) -> bool, how: impl Fn(char) -> Strin
     text.chars().map(|c| if which(c) { how(c) } else { c.to_string() }).collect()
 }
 
-/// What a terminal obeys instead of showing: control characters (those from U+0080 on too), and the marks that break a line
+/// Characters that a terminal interprets instead of printing: control characters (those from U+0080 on too), and the marks that break a line
 /// or turn its direction, so that it reads as what it is not. All are below U+10000.
 fn is_tricky(c: char) -> bool {
     c.is_control()

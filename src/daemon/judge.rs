@@ -199,7 +199,7 @@ impl Daemon {
             }),
             ..FactScope::default()
         };
-        let input = Input::Escalation(InboxMessage {
+        let input = Input::Review(InboxMessage {
             id: message.id,
             agent: agent.name.clone(),
             sender: PrincipalView {

@@ -1,6 +1,6 @@
 //! The poll daemon: watches one agent's inbox while its person is away, answers what the policies let be
 //! answered, and puts the rest before the person. It walks the pipeline's way with a message instead of a
-//! call: facts, policies, one transaction. Knows nothing of terminals; what happens it tells as [`Note`]s.
+//! call: facts, policies, one transaction. Must not depend on terminals; what happens it tells as [`Note`]s.
 
 mod holder;
 mod hook;
@@ -377,7 +377,7 @@ impl Daemon {
         }
         for row in self.db.write(move |tx| tx.take_unannounced(id, now))? {
             self.announce(row.id, 0)?;
-            if row.hook == Hook::Escalation.as_str() {
+            if row.hook == Hook::Review.as_str() {
                 // Told already: it is no news at the next look.
                 self.open.insert(row.id);
             }

@@ -44,9 +44,9 @@ pub enum Note {
         to: String,
         /// The text.
         text: String,
-        /// The how-manieth automatic reply since a person last looked.
+        /// Number of automatic replies since a person last looked, this one included.
         count: i64,
-        /// Of so many.
+        /// The limit.
         max_messages: i64,
     },
     /// Its sender was told that a person is asked.

@@ -1,5 +1,5 @@
 //! What policies are asked, what they answer, and how the answers of a whole set are written down.
-//! Knows nothing of WebAssembly: these are the words that `policy`, `tools`, `storage` and `daemon` share.
+//! Must not depend on WebAssembly: these are the words that `policy`, `tools`, `storage` and `daemon` share.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,10 @@ use serde_json::Value;
 pub enum Hook {
     /// May this agent make this tool call?
     Authorization,
-    /// May this message be answered automatically, or must a person see it?
-    Escalation,
+    /// May this message be answered automatically, or must a person see it? `escalation` in the WIT, the database and
+    /// everything printed.
+    #[serde(rename = "escalation")]
+    Review,
 }
 
 impl Hook {
@@ -22,7 +24,7 @@ impl Hook {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
-            Self::Escalation => "escalation",
+            Self::Review => "escalation",
         }
     }
 }
@@ -107,7 +109,8 @@ pub enum Input {
     /// A tool call to authorize.
     Authorization(ToolCall),
     /// A message to review.
-    Escalation(InboxMessage),
+    #[serde(rename = "escalation")]
+    Review(InboxMessage),
 }
 
 impl Input {
@@ -118,7 +121,7 @@ impl Input {
             Self::Authorization(call) => {
                 Self::Authorization(ToolCall { arguments: Value::Null, ..call.clone() })
             }
-            Self::Escalation(message) => Self::Escalation(message.clone()),
+            Self::Review(message) => Self::Review(message.clone()),
         }
     }
 
@@ -133,7 +136,7 @@ impl Input {
     pub const fn hook(&self) -> Hook {
         match self {
             Self::Authorization(_) => Hook::Authorization,
-            Self::Escalation(_) => Hook::Escalation,
+            Self::Review(_) => Hook::Review,
         }
     }
 }
@@ -272,7 +275,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Authorization: nobody objected.
+    /// Authorization: no policy objected.
     Allow,
     /// Authorization: a policy refused.
     Deny,
@@ -316,7 +319,7 @@ pub struct Decision {
     pub generation: u64,
     /// What it came to.
     pub outcome: Outcome,
-    /// The policy whose answer carried the day; `None` when nobody objected.
+    /// The policy whose verdict determined the outcome; `None` when none objected.
     pub policy: Option<String>,
     /// Its reason.
     pub reason: Option<Reason>,

@@ -50,7 +50,7 @@ pub enum Audience {
     Everyone,
     /// One member, by row id.
     Member(i64),
-    /// Nobody: it is in the log for the record.
+    /// No agent: it is in the log for the record.
     Nobody,
 }
 

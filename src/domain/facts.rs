@@ -78,8 +78,8 @@ pub struct FactSpec {
 }
 
 const AUTHORIZATION: &[Hook] = &[Hook::Authorization];
-const ESCALATION: &[Hook] = &[Hook::Escalation];
-const BOTH: &[Hook] = &[Hook::Authorization, Hook::Escalation];
+const ESCALATION: &[Hook] = &[Hook::Review];
+const BOTH: &[Hook] = &[Hook::Authorization, Hook::Review];
 
 const WINDOW: ParamSpec = ParamSpec { name: "window_seconds", kind: ParamKind::Seconds, required: true };
 const CALLS: &[ParamSpec] = &[ParamSpec { name: "tools", kind: ParamKind::Names, required: false }, WINDOW];

@@ -19,7 +19,7 @@ pub const STALE_AFTER: Millis = 15 * MINUTE;
 /// A state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Posted, nobody works on it.
+    /// Posted, not started.
     Pending,
     /// Claimed.
     InProgress,
@@ -160,7 +160,7 @@ pub struct TaskDraft {
     pub depends_on: Vec<i64>,
     /// The task this one is a part of.
     pub parent_id: Option<i64>,
-    /// Who must approve it; empty for nobody.
+    /// Who must approve it; empty for no review.
     pub reviewer: String,
     /// A repeat of the same creator's key posts nothing and returns the first task.
     pub idempotency_key: Option<String>,
@@ -220,7 +220,7 @@ pub struct Task {
     pub depends_on: Vec<i64>,
     /// The task this one is a part of.
     pub parent_id: Option<i64>,
-    /// Who must approve it; empty for nobody.
+    /// Who must approve it; empty for no review.
     pub reviewer: String,
     /// The member that must approve it.
     pub reviewer_id: Option<i64>,
@@ -375,7 +375,7 @@ impl Task {
         Ok(())
     }
 
-    /// With a reviewer, nobody approves their own work, and only the reviewer (or a lead, an admin)
+    /// With a reviewer, no assignee approves their own work, and only the reviewer (or a lead, an admin)
     /// approves what awaits review.
     fn check_review(&self, caller: &Principal) -> Result<(), Refusal> {
         let (id, me) = (self.id, Some(caller.id));
@@ -477,7 +477,7 @@ mod tests {
         assert!(working.check_update(&principal("alice", "agent"), Status::AwaitingReview).is_ok());
     }
 
-    /// From every state that a task can be in, its creator can end it: alone, whoever else has gone.
+    /// From every state of a task its creator can end it, without any other member.
     #[test]
     fn no_task_gets_into_a_state_that_its_creator_cannot_end() {
         let carol = principal("carol", "agent");

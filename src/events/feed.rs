@@ -1,5 +1,5 @@
 //! The newest events of one member, as the dispatcher found them: its streams take them from here rather than
-//! each from the log. Knows nothing of the database.
+//! each from the log. Must not depend on the database.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Wake-ups and streams from the durable event log. One dispatcher reads what any process has committed, once
-//! for all, and hands it to those it concerns; a waiter costs nothing until then. Knows nothing of HTTP.
+//! for all, and hands it to those it concerns; a waiter costs nothing until then. Must not depend on HTTP.
 
 mod feed;
 mod stream;
@@ -45,9 +45,9 @@ struct Inner {
 }
 
 struct Waiters {
-    /// Those who wait, by member.
+    /// The waiters of each member.
     members: HashMap<i64, Waiting>,
-    /// The last event that was handed out. Whoever joins under the same lock gets every later one.
+    /// The last event that was dispatched. A subscription made under the same lock gets every later one.
     position: i64,
 }
 
@@ -247,8 +247,8 @@ async fn advance(inner: &Inner) -> Result<bool> {
     }
 }
 
-/// Hands out what comes after `position`. Whoever joined before it was read may have missed something: they are
-/// woken, and find what it was in the log.
+/// Dispatches what comes after `position`. A subscription made before `position` was read may have missed an event: it is
+/// woken and looks into the log.
 fn start_from(inner: &Inner, position: i64) {
     let mut waiters = inner.waiters.lock();
     waiters.position = position;

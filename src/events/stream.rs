@@ -1,5 +1,5 @@
-//! The events of one member, in order and without gap: from what the dispatcher hands out, or from the log for
-//! whoever is behind it. Knows nothing of how they are delivered.
+//! The events of one member, in order and without gap: from the dispatcher, or from the log when the
+//! stream is behind the dispatcher. Must not depend on how they are delivered.
 
 use std::sync::Arc;
 use std::time::Duration;

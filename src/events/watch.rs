@@ -17,7 +17,7 @@ impl FileWatch {
     pub(super) fn start(database: &Path, wake: Arc<Notify>) -> Option<Self> {
         let folder =
             database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let log = crate::storage::log_of(database).file_name()?.to_owned();
+        let log = crate::storage::wal_path(database).file_name()?.to_owned();
         let watch = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // A lost event is one that may have concerned the log.
             if event.is_ok_and(|event| !event.paths.iter().any(|path| path.file_name() == Some(&log))) {

@@ -159,7 +159,7 @@ impl Judge {
     /// # Errors
     /// Trouble with the database.
     pub fn ask(&self, case: &impl Case, set: &PolicySet) -> storage::Result<Ruling> {
-        let known = self.db.glance(|tx| Known::read(tx, set, case))?;
+        let known = self.db.read_hot(|tx| Known::read(tx, set, case))?;
         Ok(self.ask_with(case, set, known))
     }
 
@@ -287,7 +287,7 @@ mod tests {
                 }
             };
             Decision {
-                hook: Hook::Escalation,
+                hook: Hook::Review,
                 set: set.digest().to_owned(),
                 generation: 1,
                 outcome,
@@ -363,7 +363,7 @@ mod tests {
             };
             let principal = Some((self.alice.id, "alice".to_owned()));
             let scope = FactScope { now: 1_000, principal, ..FactScope::default() };
-            let input = Arc::new(Input::Escalation(message));
+            let input = Arc::new(Input::Review(message));
             WakeCase { input, scope, sleeper: self.bob.id, is_asleep: true }
         }
 

@@ -1,5 +1,5 @@
 //! From a listener to HTTP/1.1 connections, each with its timeouts and all of them bounded, and the graceful
-//! end. Must not know what is served.
+//! end. Must not depend on what is served.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};

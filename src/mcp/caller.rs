@@ -35,7 +35,7 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// The token of an `Authorization: Bearer` header; other schemes are none of ours.
+/// The token of an `Authorization: Bearer` header; other schemes are ignored.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();

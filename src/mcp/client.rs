@@ -1,5 +1,5 @@
 //! An MCP client for the streamable HTTP transport, as small as the demonstration needs: rmcp's client over
-//! one POST for each message. Knows nothing of what the tools do.
+//! one POST for each message. Must not depend on what the tools do.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ impl Client {
     /// Connects to the `/mcp` of a server and initializes.
     ///
     /// # Errors
-    /// When nobody answers there.
+    /// When there is no answer.
     pub async fn connect(server: SocketAddr) -> Result<Self, ClientError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let service = serve_client((), Http { server, sender, receiver }).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What the HTTP side counts for `/metrics`. Must not know who reads it.
+//! The counters of the HTTP side for `/metrics`. Must not depend on how they are exported.
 
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;

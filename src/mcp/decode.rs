@@ -1,5 +1,5 @@
 //! One JSON text to one MCP message, with an answer for every way in which it is none: a client that sends
-//! rubbish is told so and goes on. rmcp's own line codec drops most of it silently. Must not know where the
+//! rubbish is told so and goes on. rmcp's own line codec drops most of it silently. Must not depend on where the
 //! text came from.
 
 use rmcp::model::ClientJsonRpcMessage;
@@ -15,7 +15,7 @@ const INVALID_REQUEST: i32 = -32_600;
 pub(super) enum Decoded {
     /// A message for the service.
     Message(Box<ClientJsonRpcMessage>),
-    /// Nothing that may be answered: an empty line, or a notification nobody knows.
+    /// Nothing that may be answered: an empty line, or an unknown notification.
     Nothing,
     /// No message; this JSON-RPC error is the answer.
     Refused(Value),

@@ -1,5 +1,5 @@
 //! `GET /events/{agent}`: an agent's events as they are committed, resumable by `Last-Event-ID`. A stream
-//! costs its connection and nothing else: no task, no buffer. Must not know how events come about.
+//! costs its connection and nothing else: no task, no buffer. Must not depend on the source of the events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use super::sse;
 use crate::events::EventStream;
 use crate::tools::StreamRefused;
 
-/// Streams beat in company, this many batches to a heartbeat: a write that the processor must be woken for takes
-/// several times as long as one among others.
+/// Heartbeats are aligned so that many streams are written in one wake-up: this many batches in each heartbeat interval. A
+/// write for which the processor must wake up takes several times as long as one among others.
 const BATCHES: u128 = 30;
 
 /// The route.

@@ -1,6 +1,6 @@
 //! What every HTTP request passes before a route sees it, and every response on its way out: host and origin,
 //! coding, size and speed of the body, CORS. One function in the order in which it happens, so that no
-//! route can be added beside it. Must not know what the routes do.
+//! route can be added beside it. Must not depend on what the routes do.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

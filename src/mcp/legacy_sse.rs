@@ -131,7 +131,7 @@ pub(super) async fn post(
     let Some(session) = sessions.get_mut(&id) else {
         return refusal(StatusCode::NOT_FOUND, "unknown session");
     };
-    // Whoever learned the id of a session that was opened with a token still lacks the token. (blake3's
+    // The id alone does not authorise a session that was opened with a token: the same token is needed. (blake3's
     // comparison takes constant time.)
     if session.bearer.is_some() && session.bearer != caller.bearer.as_deref().map(hash) {
         return refusal(StatusCode::FORBIDDEN, "this session was opened with another token");

@@ -1,6 +1,6 @@
 //! What clients and proxies send that rmcp's service would not take, made into what it takes: paths with a prefix or a
 //! trailing slash, `Accept` with wildcards, batches, half of a surrogate pair. And its refusals made into JSON-RPC
-//! errors. Must not know what a request asks for.
+//! errors. Must not depend on what a request asks for.
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;

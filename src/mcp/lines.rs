@@ -1,6 +1,6 @@
 //! MCP as lines of JSON over a pair of byte streams: the transport of standard input and output, made to
 //! outlive whatever a client writes. Malformed, oversized and binary lines are answered and skipped, and
-//! memory stays bounded. Must not know whose streams they are.
+//! memory stays bounded. Must not depend on the kind of the streams.
 
 use std::collections::VecDeque;
 use std::io;
@@ -234,7 +234,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         }
         .await;
         if written.is_err() {
-            // Nobody reads us any more.
+            // The client has closed its end.
             self.stop.cancel();
         }
         written

@@ -1,7 +1,7 @@
 //! A connection that ends politely. A refusal can come while the client is still sending its request; closing with
 //! unread bytes would reset the connection, and the client would get a broken pipe in place of the refusal. So the
 //! writing half is closed first, and a bounded amount of what still arrives is read and dropped (nginx calls it a
-//! lingering close). Must not know what was said.
+//! lingering close). Must not depend on the content.
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! What a client can ask once its bytes have become a request: who we are, which tools there are, call one.
 //! The same [`Server`] answers on every transport and keeps nothing about a caller between two requests, so a
 //! handshake is never required and a restarted server serves its old clients.
-//! Must not know how bytes travel, and nothing of what a tool does.
+//! Must not depend on transports and on what a tool does.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -142,7 +142,7 @@ impl Server {
                     if reply.bad_token {
                         throttles.failed_tokens.record(address, presented.as_deref(), Instant::now());
                     }
-                    // Those whom a policy refused or holds were written down too.
+                    // Refused and held registrations are recorded too.
                     if knocks && (!reply.is_error || reply.body.contains_key("decision_id")) {
                         throttles.newcomers.record(address, None, Instant::now());
                     }
@@ -174,7 +174,7 @@ impl ServerHandler for Server {
     }
 
     /// As the default, but what the peer is remembered by is the revision agreed on, not the one asked for: a
-    /// client that names a revision from the future would otherwise be held to rules nobody negotiated.
+    /// client that names a revision from the future would otherwise be held to rules that were not negotiated.
     async fn initialize(
         &self,
         mut request: InitializeRequestParams,
@@ -233,7 +233,7 @@ impl ServerHandler for Server {
                         encode(reply).into()
                     });
                 }
-                // The client withdrew its request or is gone: nobody reads this answer.
+                // The client cancelled its request or is gone: this answer is not read.
                 () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
                 _ = ticks.tick(), if progress.is_some() => {
                     if let Some(token) = progress.clone() {

@@ -1,4 +1,4 @@
-//! Server-sent events as bytes, and the response that carries them. Must not know what the events mean.
+//! Server-sent events as bytes, and the response that carries them. Must not depend on what the events mean.
 
 use std::convert::Infallible;
 use std::fmt::Write;

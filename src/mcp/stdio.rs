@@ -40,7 +40,7 @@ const PARENT_CHECK: Duration = Duration::from_millis(500);
 /// If the signal handlers cannot be installed. A client that goes away or writes nonsense is no error.
 pub async fn serve_stdio(table: Table, token: Option<String>) -> io::Result<()> {
     let stop = CancellationToken::new();
-    stop_with_the_world(stop.clone())?;
+    cancel_on_signal_or_parent_exit(stop.clone())?;
     let (input, output) = stdio_pipes();
     serve_lines(table, token, input, output, stop).await;
     Ok(())
@@ -84,7 +84,7 @@ pub async fn serve_lines<R, W>(
 
 /// Cancels `stop` on a signal to end, or when the process that started us is gone.
 #[cfg(unix)]
-fn stop_with_the_world(stop: CancellationToken) -> io::Result<()> {
+fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     use std::os::unix::process::parent_id;
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,7 +108,7 @@ fn stop_with_the_world(stop: CancellationToken) -> io::Result<()> {
 
 /// Cancels `stop` on Ctrl-C; elsewhere the end of the input has to tell the rest.
 #[cfg(not(unix))]
-fn stop_with_the_world(stop: CancellationToken) -> io::Result<()> {
+fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     tokio::spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
         stop.cancel();

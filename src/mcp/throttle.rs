@@ -1,6 +1,5 @@
-//! Counts per address what nobody does often for a good reason, and says when an address has had enough: tokens that are not
-//! valid, and newcomers. A guess at 256 random bits is hopeless anyway, so this is about load, log noise and a table full of
-//! strangers. Must not know what a token is nor who holds it.
+//! Rate limits per address for what no client does often for a good reason: presenting invalid tokens, and registering. A guess at 256 random bits is hopeless anyway, so this is about load, log noise and a table full of
+//! strangers. Must not depend on what a token is.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

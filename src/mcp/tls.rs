@@ -155,8 +155,8 @@ fn read(path: &Path, owner_only: bool) -> Result<Vec<u8>, String> {
     Ok(contents)
 }
 
-/// When a certificate's time is over. The library tells that only to who comes too late, so we come at the end
-/// of time; it looks at the time before all else, so it does not matter that we trust nobody.
+/// When a certificate expires (notAfter). rustls reports it only in the expiry error, so the certificate is verified at the
+/// maximum time. The time is checked first, so the empty set of trusted roots does not matter.
 fn last_moment(certificate: &CertificateDer<'_>) -> Option<Millis> {
     let certificate = ParsedCertificate::try_from(certificate).ok()?;
     let end = UnixTime::since_unix_epoch(Duration::MAX);

@@ -1,5 +1,5 @@
-//! What a policy's evaluations cost: each of its own cases, asked again and again as the host asks in earnest, of a fresh instance
-//! that starts from the snapshot. Knows nothing of sets and of who wants to know.
+//! What a policy's evaluations cost: each of its own cases is evaluated repeatedly, exactly as in production, in a fresh
+//! instance that starts from the snapshot. Must not depend on policy sets and on the output format.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

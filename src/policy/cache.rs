@@ -1,6 +1,6 @@
 //! Compiled code on disk, so that a process need not compile at every start. Machine code that somebody else wrote would
 //! run with our rights: the folder and its files must belong to this user alone. Every entry carries a digest over its
-//! name and content; what is damaged is compiled again and overwritten. Knows nothing of policies.
+//! name and content; what is damaged is compiled again and overwritten. Must not depend on policies.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Read, Write};
@@ -117,9 +117,9 @@ impl Entry {
         let code = self.bytes.get(self.kept.end..)?;
         #[expect(unsafe_code, reason = "compiled code can only be loaded so; see SAFETY")]
         // SAFETY: `deserialize` runs what it is given, so the bytes must come from `Component::serialize`. They do: only
-        // `put` writes here, the folder and the file belong to this user and nobody else can write to them, and the
-        // digest, over the name that contains the engine's compatibility hash too, shows that they are whole. Whoever can
-        // write as this user can run code as this user anyway.
+        // `put` writes here, the folder and the file belong to this user and no other can write to them, and the
+        // digest, over the name that contains the engine's compatibility hash too, shows that they are whole. A process
+        // that can write as this user can run code as this user anyway.
         let component = unsafe { Component::deserialize(engine, code) };
         Some((kept, component.inspect_err(|error| tracing::warn!(%error, "cached code is not taken")).ok()?))
     }

@@ -1,6 +1,6 @@
 //! The running of the test cases a policy carries inside its component (custom section `team-table:cases`): the host activates no
 //! module whose own cases do not hold. What a case is and how an answer is judged is the SDK's, so that the policy's own
-//! `cargo test` and the host agree. Knows nothing of sets and files.
+//! `cargo test` and the host agree. Must not depend on sets and files.
 
 use serde::Serialize;
 use team_table_policy_sdk as sdk;
@@ -54,7 +54,7 @@ pub(super) fn hold(reports: &[CaseReport]) -> Result<(), PolicyError> {
 fn run_one(workbench: &Workbench<'_>, case: &Case) -> CaseReport {
     let mut facts = sdk::Facts::default();
     let (got, evaluated) = match workbench.configure(&case.settings_json()) {
-        Err(PolicyError::Settings(complaints)) => (Got::ConfigError(complaints), None),
+        Err(PolicyError::Settings(validation_errors)) => (Got::ConfigError(validation_errors), None),
         Err(error) => (Got::Failed(error.to_string()), None),
         Ok(configured) => match case.facts_for(&requests(&configured.requests)) {
             Err(error) => (Got::Failed(error), None),
@@ -102,7 +102,7 @@ pub(super) fn put<R>(
     let hook = match &input {
         Input::Configure => return None,
         Input::Call(_) => Hook::Authorization,
-        Input::Message(_) => Hook::Escalation,
+        Input::Message(_) => Hook::Review,
     };
     let facts: Vec<_> = asked
         .iter()

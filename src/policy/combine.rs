@@ -8,7 +8,7 @@ use crate::domain::decision::{Answer, Hook, Mode, Outcome, Reason, Verdict};
 pub struct Combined {
     /// The outcome.
     pub outcome: Outcome,
-    /// The policy that carried the day; `None` when nobody objected.
+    /// The policy whose verdict determined the outcome; `None` when none objected.
     pub policy: Option<String>,
     /// Its reason.
     pub reason: Option<Reason>,
@@ -57,7 +57,7 @@ pub fn what_if(hook: Hook, verdicts: &[Verdict], without: &[&str], candidate: Op
 const fn nobody_objected(hook: Hook) -> Outcome {
     match hook {
         Hook::Authorization => Outcome::Allow,
-        Hook::Escalation => Outcome::Pass,
+        Hook::Review => Outcome::Pass,
     }
 }
 
@@ -65,14 +65,14 @@ const fn nobody_objected(hook: Hook) -> Outcome {
 /// does not belong to the hook is a failure of the policy.
 const fn weigh(hook: Hook, answer: &Answer) -> (u8, Outcome) {
     match (hook, answer) {
-        (Hook::Authorization, Answer::Abstain | Answer::Allow) | (Hook::Escalation, Answer::Pass) => {
+        (Hook::Authorization, Answer::Abstain | Answer::Allow) | (Hook::Review, Answer::Pass) => {
             (0, nobody_objected(hook))
         }
         (Hook::Authorization, Answer::Deny(_)) => (4, Outcome::Deny),
         (Hook::Authorization, Answer::Escalate(_)) => (2, Outcome::Escalate),
-        (Hook::Escalation, Answer::Escalate(_)) => (4, Outcome::Escalate),
-        (Hook::Escalation, Answer::Ignore(_)) => (2, Outcome::Ignore),
-        (Hook::Escalation, Answer::Reply { .. }) => (1, Outcome::Reply),
+        (Hook::Review, Answer::Escalate(_)) => (4, Outcome::Escalate),
+        (Hook::Review, Answer::Ignore(_)) => (2, Outcome::Ignore),
+        (Hook::Review, Answer::Reply { .. }) => (1, Outcome::Reply),
         _ => (3, Outcome::Error),
     }
 }
@@ -117,7 +117,7 @@ mod tests {
                 error,
             ]
             .boxed(),
-            Hook::Escalation => prop_oneof![
+            Hook::Review => prop_oneof![
                 Just(Answer::Pass),
                 "[a-c]".prop_map(|text| Answer::Reply { text }),
                 reason().prop_map(Answer::Ignore),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn any_hook() -> impl Strategy<Value = (Hook, Vec<Verdict>, Vec<Verdict>)> {
-        prop_oneof![Just(Hook::Authorization), Just(Hook::Escalation)]
+        prop_oneof![Just(Hook::Authorization), Just(Hook::Review)]
             .prop_flat_map(|hook| (Just(hook), verdicts(hook), verdicts(hook)))
     }
 
@@ -179,11 +179,11 @@ mod tests {
 
         #[test]
         fn what_a_person_must_see_never_disappears((_, mut all, more) in any_hook().prop_filter(
-            "escalation", |(hook, _, _)| *hook == Hook::Escalation)) {
-            let before = combine(Hook::Escalation, &all).outcome;
+            "escalation", |(hook, _, _)| *hook == Hook::Review)) {
+            let before = combine(Hook::Review, &all).outcome;
             all.extend(more);
             if matches!(before, Outcome::Escalate | Outcome::Error) {
-                let after = combine(Hook::Escalation, &all).outcome;
+                let after = combine(Hook::Review, &all).outcome;
                 prop_assert!(matches!(after, Outcome::Escalate | Outcome::Error));
             }
         }

@@ -1,5 +1,5 @@
-//! The value that counts now: swapped by one, read by all, waited for by those who need the first one or a certain one.
-//! Knows nothing of policies.
+//! A shared current value: one thread swaps it, all threads read it, and a thread can wait for the first one or for one that
+//! meets a condition. Must not depend on policies.
 //!
 //! Its locks come from `super::sync`, so that `tests/interleavings` can run this very file under every schedule.
 
@@ -48,7 +48,7 @@ impl<T> Current<T> {
         }
     }
 
-    /// Swaps it and tells those who wait.
+    /// Swaps it and notifies the waiting threads.
     pub(super) fn publish(&self, value: T) {
         let old = self.value.lock().replace(Arc::new(value));
         self.changed.notify_all();

@@ -1,5 +1,5 @@
 //! The wasmtime engine that decides, with its pool of instances and the semaphore before the pool; beside it the one on which
-//! modules are configured; and stores with the limits of one policy set. Knows nothing of what a policy says.
+//! modules are configured; and stores with the limits of one policy set. Must not depend on what a policy says.
 
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) struct Runtime {
     ticker: Ticker,
     free: Mutex<usize>,
     freed: Condvar,
-    patience: Duration,
+    timeout: Duration,
     compatibility: String,
 }
 
@@ -59,13 +59,13 @@ impl Runtime {
         Self::with_slots((cores * 2).clamp(8, 64), SLOT_PATIENCE)
     }
 
-    /// An engine for `slots` evaluations at a time, each of which waits at most `patience` for its turn.
-    pub(super) fn with_slots(slots: usize, patience: Duration) -> Result<Self, PolicyError> {
+    /// An engine for `slots` evaluations at a time, each of which waits at most `timeout` for its turn.
+    pub(super) fn with_slots(slots: usize, timeout: Duration) -> Result<Self, PolicyError> {
         let failed = |error: wasmtime::Error| PolicyError::Engine(format!("{error:#}"));
         let mut config = base_config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
-        // What runs there runs a handful of times and is waited for by whoever changed a policy: unoptimised code is
-        // ready in two thirds of the time.
+        // This engine evaluates a few questions while an operator waits for `policy install`: unoptimised code compiles in
+        // two thirds of the time.
         let mut bench = base_config();
         bench.cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config).or_else(|_| {
@@ -85,7 +85,7 @@ impl Runtime {
             ticker,
             free: Mutex::new(slots),
             freed: Condvar::new(),
-            patience,
+            timeout,
             compatibility,
         })
     }
@@ -109,7 +109,7 @@ impl Runtime {
     pub(super) fn slot(&self) -> Option<Slot<'_>> {
         let mut free = self.free.lock();
         while *free == 0 {
-            if self.freed.wait_for(&mut free, self.patience).timed_out() && *free == 0 {
+            if self.freed.wait_for(&mut free, self.timeout).timed_out() && *free == 0 {
                 return None;
             }
         }
@@ -141,9 +141,8 @@ fn limited(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Meter>> {
 
 /// Fills up the fuel of a store and starts its clock again.
 ///
-/// The epoch only says when to look at the clock; what counts is the time this thread has run. A guest cannot
-/// wait for anything, so on an idle machine that is the time that passed, and on a busy one nobody is refused
-/// because the machine was busy.
+/// The epoch only says when to look at the clock; the deadline counts the CPU time of this thread. A guest cannot block, so
+/// on an idle machine that equals wall-clock time, and on a busy one no call is refused because the machine was busy.
 pub(super) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(Ticker::ticks(limits.millis));
@@ -201,7 +200,7 @@ fn pool(slots: usize) -> PoolingAllocationConfig {
 
 /// The engine's own compatibility hash and this host's version, as text for cache keys.
 fn compatibility(engine: &Engine) -> String {
-    /// Hands what is hashed to blake3, whose result does not change with the standard library.
+    /// Hashes with blake3, whose result does not change with the standard library.
     struct Blake(blake3::Hasher);
     impl Hasher for Blake {
         fn finish(&self) -> u64 {
@@ -244,8 +243,8 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    // An error, not `Ok(false)`: a guest that is told "no" would trap in its own allocator, and nobody could tell
-    // running out of memory from a bug.
+    // An error, not `Ok(false)`: after `Ok(false)` the guest traps in its allocator, and the log could not tell running out
+    // of memory from a bug.
     fn memory_growing(
         &mut self,
         current: usize,

@@ -111,7 +111,7 @@ impl Seen {
             return Err(PolicyError::Version { export: export.clone(), supported: VERSION });
         }
         let exports = |name: &str| self.exports.iter().any(|export| export == name);
-        let hooks: Vec<_> = [(AUTHORIZER, Hook::Authorization), (ESCALATOR, Hook::Escalation)]
+        let hooks: Vec<_> = [(AUTHORIZER, Hook::Authorization), (ESCALATOR, Hook::Review)]
             .into_iter()
             .filter_map(|(name, hook)| exports(name).then_some(hook))
             .collect();

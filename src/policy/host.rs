@@ -1,5 +1,5 @@
 //! The policies of a process, as the rest of the house sees them: the set that decides now, how it stands, and what was
-//! counted. Knows nothing of tools, messages and databases; how a set comes to be is the business of `worker`.
+//! counted. Must not depend on tools, messages and databases; how a set comes to be is the business of `worker`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub enum Source {
 /// The set that decides, and what became of the last attempt to change it.
 #[derive(Debug, Clone, Serialize)]
 pub struct SetStatus {
-    /// The how-manieth set of this process it is; 0 when none could be loaded.
+    /// Sequence number of the set in this process, from 1; 0 when none could be loaded.
     pub generation: u64,
     /// Its digest.
     pub digest: String,
@@ -105,7 +105,7 @@ impl PolicyHost {
     pub(super) fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
         let (commands, received) = mpsc::channel();
         let report = commands.clone();
-        // Nobody receives any more only when the host is gone.
+        // The receiver is gone only when the host is.
         let report = move |failing| drop(report.send(Command::Failing(failing)));
         let monitor = Arc::new(Monitor::new(Arc::clone(&config.clock), report));
         let shared = Arc::new(Shared::new());
@@ -133,8 +133,8 @@ impl PolicyHost {
 
     /// Waits until the status is as wanted, at most so long. `None` when it did not become so.
     #[must_use]
-    pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&SetStatus) -> bool) -> Option<SetStatus> {
-        let now = self.shared.wait_for(Instant::now() + patience, |(_, status)| wanted(status));
+    pub fn wait_for(&self, timeout: Duration, wanted: impl Fn(&SetStatus) -> bool) -> Option<SetStatus> {
+        let now = self.shared.wait_for(Instant::now() + timeout, |(_, status)| wanted(status));
         now.map(|now| now.1.clone())
     }
 

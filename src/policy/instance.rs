@@ -1,5 +1,5 @@
 //! One evaluation: a question put to one instance of a policy, and its answer or what became of it. Every failure of the
-//! guest is an answer here, never an error and never a panic. Knows nothing of sets and files.
+//! guest is an answer here, never an error and never a panic. Must not depend on sets and files.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ impl Question<'_> {
     pub(super) fn hook(&self) -> Hook {
         match self {
             Self::Authorize(_) => Hook::Authorization,
-            Self::Review(_) => Hook::Escalation,
+            Self::Review(_) => Hook::Review,
         }
     }
 
@@ -79,7 +79,7 @@ impl Exports {
         Ok(Self {
             configure: find(METADATA, "configure")?,
             authorize: hook(Hook::Authorization, AUTHORIZER, "authorize")?,
-            review: hook(Hook::Escalation, ESCALATOR, "review")?,
+            review: hook(Hook::Review, ESCALATOR, "review")?,
         })
     }
 
@@ -179,6 +179,6 @@ pub(super) fn classify(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> (
         None if error.is::<MemoryExceeded>() => PolicyErrorKind::OutOfMemory,
         None => otherwise,
     };
-    // The cause alone: around it stands a backtrace of many lines, of no use to who reads a log.
+    // The cause alone, without the backtrace: it has many lines and does not help a reader of the log.
     (kind, error.root_cause().to_string().chars().take(DETAIL_CHARS).collect())
 }

@@ -1,4 +1,4 @@
-//! What a policy may use. Knows nothing of how the limits are enforced.
+//! What a policy may use. Must not depend on how the limits are enforced.
 
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl Limits {
 
     /// Says what is wrong with limits somebody wrote down.
     #[must_use]
-    pub fn complaint(self) -> Option<String> {
+    pub fn validation_error(self) -> Option<String> {
         fn outside(name: &str, value: u64, max: u64) -> Option<String> {
             (value == 0 || value > max)
                 .then(|| format!("limit `{name}` must be from 1 to {max}, not {value}"))
@@ -86,14 +86,14 @@ mod tests {
             (limits.fuel, limits.millis, limits.memory_mib, limits.module_mib),
             (10_000_000, 50, 16, 4)
         );
-        assert_eq!(limits.complaint(), None);
+        assert_eq!(limits.validation_error(), None);
     }
 
     #[test]
     fn limits_have_limits() {
         let zero = Limits { fuel: 0, ..Limits::default() };
-        assert_eq!(zero.complaint().unwrap(), "limit `fuel` must be from 1 to 10000000000, not 0");
+        assert_eq!(zero.validation_error().unwrap(), "limit `fuel` must be from 1 to 10000000000, not 0");
         let big = Limits { memory_mib: 257, ..Limits::default() };
-        assert_eq!(big.complaint().unwrap(), "limit `memory_mib` must be from 1 to 256, not 257");
+        assert_eq!(big.validation_error().unwrap(), "limit `memory_mib` must be from 1 to 256, not 257");
     }
 }

@@ -1,4 +1,4 @@
-//! Policies: every line of WebAssembly in the house. WebAssembly components decide what agents may do and which messages a
+//! Policies: all WebAssembly code. WebAssembly components decide what agents may do and which messages a
 //! person must see; this module finds them, checks them, runs them and combines what they say.
 //!
 //! The way of a module: `set_file` (which, under what name) → `gate` (a look at the bytes) → `workbench` (configured, its

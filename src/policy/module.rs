@@ -1,5 +1,5 @@
 //! From the bytes of a `.wasm` file to a module that can be asked: gate, configure, snapshot, compile (or take all that
-//! from the cache), and the module's own cases. Knows nothing of sets and of where the bytes come from.
+//! from the cache), and the module's own cases. Must not depend on sets and on the source of the bytes.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! What is counted while policies decide (for `/metrics`), and the watch over modules that fail again and again. Shared by
-//! all sets of a process, so that counters survive a swap. Knows nothing of how a policy is run.
+//! all sets of a process, so that counters survive a swap. Must not depend on how a policy is run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::domain::decision::{Answer, Mode, PolicyErrorKind, Verdict};
 
 /// Failures within [`WINDOW_MILLIS`] after which a module may be rolled back.
 pub const MAX_FAILURES: usize = 5;
-/// Agents whose questions must fail before a module counts as failing for everybody: one agent chooses its inputs, and must
+/// Agents whose questions must fail before a module counts as failing for all of them: one agent chooses its inputs, and must
 /// not choose the module that judges them.
 pub const MIN_AGENTS: usize = 3;
 /// The window in which failures are counted, in milliseconds.
@@ -230,7 +230,7 @@ mod tests {
         }
         assert!(
             reported.try_recv().is_err(),
-            "four a minute, shadows, a busy machine and the host's own failures are borne"
+            "four a minute, shadows, a busy machine and the host's own failures are tolerated"
         );
         for _ in 0..5 {
             fail(10_000_000, Mode::Enforce, PolicyErrorKind::Trap);

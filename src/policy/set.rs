@@ -1,5 +1,5 @@
 //! The policies that decide, as one immutable value: asked together, swapped together. In-flight questions finish on the set
-//! they started with because they hold it. Knows nothing of files.
+//! they started with because they hold it. Must not depend on files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,7 +101,7 @@ impl PolicySet {
             let Module { digest, settings_digest, limits, .. } = &*policy.module;
             (policy.name.as_str(), policy.mode, digest.as_str(), settings_digest.as_str(), *limits)
         }));
-        let requests = [Hook::Authorization, Hook::Escalation].map(|hook| {
+        let requests = [Hook::Authorization, Hook::Review].map(|hook| {
             let asking = policies.iter().filter(|policy| policy.module.hooks.contains(&hook));
             let mut requests: Vec<_> = asking.flat_map(|policy| &policy.module.facts).cloned().collect();
             requests.retain(|request| facts::applies(request, hook));
@@ -127,7 +127,7 @@ impl PolicySet {
         &self.digest
     }
 
-    /// The how-manieth set of this process this is; 0 when none could be loaded.
+    /// Sequence number of the set in this process, from 1; 0 when none could be loaded.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -182,7 +182,7 @@ impl PolicySet {
         let [authorization, escalation] = &self.requests;
         match hook {
             Hook::Authorization => authorization.as_slice(),
-            Hook::Escalation => escalation.as_slice(),
+            Hook::Review => escalation.as_slice(),
         }
     }
 
@@ -204,7 +204,7 @@ impl PolicySet {
     pub fn answer(&self, input: &Input, facts: &[Fact]) -> Decision {
         match input {
             Input::Authorization(call) => self.authorize(call, facts),
-            Input::Escalation(message) => self.review(message, facts),
+            Input::Review(message) => self.review(message, facts),
         }
     }
 

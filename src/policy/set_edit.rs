@@ -1,4 +1,4 @@
-//! Changes to `policy-set.toml`: one editor at a time, no comment lost, the whole new file or the old one. Knows nothing of what the
+//! Changes to `policy-set.toml`: one editor at a time, no comment lost, the whole new file or the old one. Must not depend on what the
 //! modules are worth.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -20,7 +20,7 @@ use super::set_file::{Entry, SET_FILE, built_in, parse, text};
 /// The lock that editors of the set file take.
 const LOCK_FILE: &str = ".policy-set.lock";
 
-/// The set file open for changes: nobody else edits it until this is dropped.
+/// The set file, locked for changes: no other command edits it until this is dropped.
 pub struct Editor {
     path: PathBuf,
     document: DocumentMut,

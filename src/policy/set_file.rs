@@ -1,4 +1,4 @@
-//! `policy-set.toml`: which policies make up the set, read into plain values. Knows nothing of WebAssembly: what the
+//! `policy-set.toml`: which policies make up the set, read into plain values. Must not depend on WebAssembly: what the
 //! modules are worth is found out elsewhere.
 
 use std::collections::HashSet;
@@ -99,7 +99,7 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, PolicyError> {
     }
 }
 
-/// The set that is used when nobody wrote one: every built-in policy with its default settings.
+/// The set that is used without a set file: every built-in policy with its default settings.
 #[must_use]
 pub fn built_in() -> Vec<Entry> {
     BUILTINS
@@ -163,10 +163,10 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
         if !names.insert(&entry.name) {
             return Err(wrong(span("name"), format!("there are two policies named `{}`", entry.name)));
         }
-        if let Some(message) = module_complaint(&entry.module) {
+        if let Some(message) = module_error(&entry.module) {
             return Err(wrong(span("module"), message));
         }
-        if let Some(message) = entry.limits.complaint() {
+        if let Some(message) = entry.limits.validation_error() {
             return Err(wrong(span("limits"), message));
         }
         let pin = entry.digest.as_deref().unwrap_or_default();
@@ -205,7 +205,7 @@ pub fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-fn module_complaint(module: &str) -> Option<String> {
+fn module_error(module: &str) -> Option<String> {
     if let Some(name) = module.strip_prefix(BUILTIN_PREFIX) {
         let known = || BUILTINS.iter().map(|builtin| builtin.name).collect::<Vec<_>>().join(", ");
         return builtin(name)

@@ -1,5 +1,5 @@
 //! What a set leaves behind for the next start: the modules and settings that were last in force, those before them, and
-//! the digests that were taken out of force because they failed. Knows nothing of WebAssembly.
+//! the digests that were taken out of force because they failed. Must not depend on WebAssembly.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

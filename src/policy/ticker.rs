@@ -1,5 +1,5 @@
 //! The one thread that makes wall-clock deadlines happen: it advances the engines' epochs while anything runs, and sleeps
-//! without a wake-up when nothing does. Knows nothing of policies.
+//! without a wake-up when nothing does. Must not depend on policies.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Says when something in the policy directory may have changed: by the operating system's notifications where there are
-//! any, else by looking at time stamps. Knows nothing of what the files mean.
+//! any, else by looking at time stamps. Must not depend on what the files mean.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -126,7 +126,7 @@ fn identity(dir: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir).map(|dir| (dir.dev(), dir.ino()))
 }
 
-/// Reading is no change, and other files are none of ours.
+/// Reading is no change, and other files are ignored.
 fn matters(event: &Event, dir: &Path) -> bool {
     let change = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),

@@ -1,6 +1,6 @@
 //! The records and variants of `policy-sdk/wit/v1` as wasmtime passes them, and their translation to and from the words of
 //! `domain`. The order and names of the fields are the interface: wasmtime compares them with every component that is
-//! loaded. Knows nothing of stores and limits.
+//! loaded. Must not depend on stores and limits.
 
 use std::collections::BTreeMap;
 
@@ -223,9 +223,9 @@ impl From<ReviewOut> for Answer {
     fn from(review: ReviewOut) -> Self {
         match review {
             ReviewOut::Pass => Self::Pass,
-            ReviewOut::Reply(text) => match limits::reply_complaint(&text) {
+            ReviewOut::Reply(text) => match limits::reply_error(&text) {
                 None => Self::Reply { text },
-                Some(complaint) => malformed(complaint),
+                Some(validation_error) => malformed(validation_error),
             },
             ReviewOut::Ignore(reason) => judged(reason, Self::Ignore),
             ReviewOut::Escalate(reason) => judged(reason, Self::Escalate),
@@ -235,9 +235,9 @@ impl From<ReviewOut> for Answer {
 
 fn judged(reason: ReasonOut, answer: impl FnOnce(Reason) -> Answer) -> Answer {
     let ReasonOut { code, message, notes } = reason;
-    match limits::reason_complaint(&code, &message, &notes) {
+    match limits::reason_error(&code, &message, &notes) {
         None => answer(Reason { code, message, notes }),
-        Some(complaint) => malformed(complaint),
+        Some(validation_error) => malformed(validation_error),
     }
 }
 

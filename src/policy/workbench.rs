@@ -1,6 +1,6 @@
 //! Where a module is configured: an instrumented copy of it is compiled once, and each `configure` runs in an instance of
 //! that copy, which can then be asked questions (embedded cases) or be turned back into a component whose instances start
-//! configured (the snapshot). Knows nothing of files, caches and sets.
+//! configured (the snapshot). Must not depend on files, caches and sets.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -86,7 +86,8 @@ impl<'a> Workbench<'a> {
             .check_hook_types(&mut store, &instance)
             .map_err(|(export, detail)| wrong_type(export, detail))?;
         let (answer,) = configure.call(&mut store, (settings,)).map_err(failed)?;
-        let description = answer.map_err(|complaints| PolicyError::Settings(shorten(complaints)))?;
+        let description =
+            answer.map_err(|validation_errors| PolicyError::Settings(shorten(validation_errors)))?;
         let requests = checked(&description, self.gated)?;
         Ok(Configured { store, instance, _slot: slot, description, requests })
     }
@@ -147,10 +148,13 @@ fn text(error: &wasmtime::Error) -> String {
     format!("{error:#}")
 }
 
-/// At most ten complaints of at most [`MAX_MESSAGE_CHARS`] characters: they end up on a screen.
-fn shorten(complaints: Vec<String>) -> Vec<String> {
-    let mut kept: Vec<String> =
-        complaints.into_iter().take(10).map(|text| text.chars().take(MAX_MESSAGE_CHARS).collect()).collect();
+/// At most ten validation errors of at most [`MAX_MESSAGE_CHARS`] characters: they end up on a screen.
+fn shorten(validation_errors: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = validation_errors
+        .into_iter()
+        .take(10)
+        .map(|text| text.chars().take(MAX_MESSAGE_CHARS).collect())
+        .collect();
     if kept.is_empty() {
         kept.push("configure refused them without saying why".to_owned());
     }

@@ -1,5 +1,5 @@
-//! The thread that looks after the policy set: it loads it in the background, swaps it as one value, keeps the old one when a new
-//! one is no good, and rolls a module back that keeps failing. Nobody else changes the set.
+//! The thread that owns the policy set: it loads a set in the background, swaps it as one value, keeps the old one when the
+//! new one fails to load, and rolls a module back that keeps failing. No other code changes the set.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,14 +16,15 @@ use super::set_file::{Resolved, SET_FILE};
 use super::state::{Quarantine, State};
 use super::watch::Watch;
 
-/// How long the directory must be quiet after a change before it is read: an editor or a copy is not one event.
-const QUIET: Duration = Duration::from_millis(25);
-/// How long changes may keep coming before it is read all the same.
-const RESTLESS: Duration = Duration::from_millis(150);
+/// Debounce: how long the directory must be quiet after a change before it is read. An editor or a copy causes several
+/// events.
+const DEBOUNCE: Duration = Duration::from_millis(25);
+/// Longest debounce: after this long the directory is read although changes keep coming.
+const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 
-/// How long a set file that is suddenly gone is given to come back: many editors replace a file by deleting it, and without
-/// one the built-in set would decide.
-const VANISHED: Duration = Duration::from_millis(300);
+/// How long a missing set file may stay missing before the built-in set decides. Many editors replace a file by deleting it
+/// first.
+const MISSING_FILE_GRACE: Duration = Duration::from_millis(300);
 
 /// What the thread is told.
 pub(super) enum Command {
@@ -113,7 +114,7 @@ impl Worker {
         self.attempts += 1;
         let has_file = self.config.dir.join(SET_FILE).exists();
         if self.had_file && !has_file {
-            std::thread::sleep(VANISHED);
+            std::thread::sleep(MISSING_FILE_GRACE);
         }
         // A disk that is not mounted must not put the built-in set in the place of the team's own.
         let is_gone = self.had_dir && !self.config.dir.is_dir();
@@ -255,8 +256,8 @@ enum Settled {
 /// Waits until no more changes come, or something more important does.
 fn settle(commands: &Receiver<Command>) -> Settled {
     let start = Instant::now();
-    while start.elapsed() < RESTLESS {
-        match commands.recv_timeout(QUIET) {
+    while start.elapsed() < MAX_DEBOUNCE {
+        match commands.recv_timeout(DEBOUNCE) {
             Ok(Command::Changed | Command::Reload) => {}
             Ok(Command::Failing(failing)) => return Settled::Failing(failing),
             Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Settled::Stop,

@@ -237,7 +237,7 @@ impl WriteTx<'_> {
     }
 
     /// Gives a name up. Its token stays good for one thing: taking the same name back with its inbox,
-    /// while nobody else has.
+    /// while no other member has.
     ///
     /// # Errors
     /// Trouble with the database.

@@ -1,5 +1,5 @@
 //! Moves what the write-ahead log holds into the database beside the calls, so that none of them waits for it,
-//! and keeps the log bounded. Knows nothing of what is written.
+//! and keeps the log bounded. Must not depend on what is written.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use super::error::{Error, Result};
 use super::file::OpenFile;
 use super::open;
 
-/// Pages in the log from which on it is moved, beside those who write (8 MiB). A page that is written again and
+/// Pages in the WAL at which the thread starts to checkpoint, beside the writers (8 MiB). A page that is written again and
 /// again is moved once, so later is cheaper.
 const BEGIN: c_int = 2_000;
-/// Pages in the log at which whoever commits lends a hand (16 MiB): the log begins anew only when all of it has
-/// been moved, and those who write without a pause are always a little ahead. By then most of it has been.
+/// Pages in the WAL at which the committing thread checkpoints too (16 MiB): the WAL restarts only when all of it has been
+/// checkpointed, and continuous writers are always a little ahead of the checkpoint thread.
 const HELP: c_int = 4_000;
-/// Pages in the log at which whoever commits waits for the thread first (32 MiB): they write faster than it moves.
+/// Pages in the WAL at which a committing thread waits for the checkpoint first (32 MiB): backpressure, because writers are
+/// faster than the checkpoint.
 const WAIT: c_int = 8_000;
 
 /// The thread that does it. To be dropped when the connection it looks after is closed: of two that are closed at
@@ -100,7 +101,7 @@ fn work(orders: &Receiver<()>, at_work: &Mutex<()>, open: impl Fn() -> Result<Co
     }
 }
 
-/// Moves what no reader needs in the log any more; waits for nobody and holds nobody up.
+/// Checkpoints the pages that no reader needs in the WAL; neither waits for readers and writers nor blocks them.
 fn move_log(connection: &Connection) -> Result<()> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
@@ -111,7 +112,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::storage::{Durability, log_of};
+    use crate::storage::{Durability, wal_path};
 
     /// Bytes of a page in the log, its frame included.
     const FRAME: u64 = 4_096 + 24;
@@ -151,9 +152,9 @@ mod tests {
         put(&connection, BEGIN / 2);
         let before = length(&path);
         put(&connection, BEGIN);
-        let patience = Instant::now() + Duration::from_mins(1);
+        let timeout = Instant::now() + Duration::from_mins(1);
         while length(&path) < before + u64::try_from(BEGIN).unwrap() * 4_096 {
-            assert!(Instant::now() < patience, "{} bytes", length(&path));
+            assert!(Instant::now() < timeout, "{} bytes", length(&path));
             std::thread::yield_now();
         }
     }
@@ -163,7 +164,7 @@ mod tests {
         let (_dir, path, _checkpointer, connection) = looked_after();
         put(&connection, 5 * WAIT);
         let bound = u64::try_from(WAIT + 100).unwrap() * FRAME;
-        assert!(length(&log_of(&path)) < bound, "{} bytes of log", length(&log_of(&path)));
+        assert!(length(&wal_path(&path)) < bound, "{} bytes of log", length(&wal_path(&path)));
         assert!(length(&path) > bound);
     }
 }

@@ -67,7 +67,7 @@ pub struct DecisionRow {
     pub outcome: String,
     /// Whether what it allowed was then done.
     pub done: bool,
-    /// The policy that carried the day.
+    /// The policy whose verdict determined the outcome.
     pub policy: Option<String>,
     /// Its reason's code.
     pub code: Option<String>,
@@ -160,7 +160,7 @@ impl WriteTx<'_> {
     pub fn record_decision(&self, record: &DecisionRecord) -> Result<i64> {
         let (agent, action) = match record.input.as_ref() {
             Input::Authorization(call) => (&call.principal.name, call.tool.as_str()),
-            Input::Escalation(message) => (&message.agent, REVIEW),
+            Input::Review(message) => (&message.agent, REVIEW),
         };
         let at = self.not_before(record.at)?;
         if let Some(set) = &record.new_set {

@@ -54,9 +54,9 @@ pub struct NewEscalation {
 /// A person's answer to an escalation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// A question: send this text to who asked.
+    /// A question: send this text to the asker.
     Reply(String),
-    /// A question: no answer, and who asked is told so.
+    /// A question: no answer, and the asker is told so.
     Dismiss,
     /// A held call may pass once.
     Approve,
@@ -357,7 +357,7 @@ impl WriteTx<'_> {
     ///
     /// # Errors
     /// `failed_precondition` when it is closed already or the answer is for the other kind; `not_found` when
-    /// there is none, or nobody left to answer.
+    /// there is none, or the asker has left.
     pub fn resolve_escalation(
         &self,
         id: i64,
@@ -378,7 +378,7 @@ impl WriteTx<'_> {
             )
             .into());
         }
-        let is_question = row.hook == Hook::Escalation.as_str();
+        let is_question = row.hook == Hook::Review.as_str();
         let (status, said) = match answer {
             Answer::Reply(_) | Answer::Dismiss if !is_question => {
                 return Err(wrong_kind(id, "holds a tool call", "--approve or --deny"));
@@ -393,7 +393,7 @@ impl WriteTx<'_> {
             Answer::Dismiss => {
                 let text =
                     format!("[AUTO] {}'s operator has closed your question without an answer.", row.agent);
-                // Who has left, or asks for an agent that has, needs no word.
+                // An asker that has left, or that asked an agent that has left, is not told.
                 let told = match self.answer_question(&row, &with_note(&text, note), now) {
                     Ok(()) => true,
                     Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => false,
@@ -431,7 +431,7 @@ impl WriteTx<'_> {
         Ok(said)
     }
 
-    /// Sends a person's answer in the agent's name to who asked.
+    /// Sends a person's answer in the agent's name to the asker.
     fn answer_question(&self, row: &EscalationRow, text: &str, now: Millis) -> Result<()> {
         let gone =
             || Refusal::not_found(format!("{} is no longer a member", row.agent), "close it with --dismiss");

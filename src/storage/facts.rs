@@ -200,7 +200,7 @@ impl ReadTx<'_> {
             _ => window_start(request, scope.now),
         };
         let message = to_sender.then_some(review.message_id);
-        // The sender is who wrote the message under review, not whoever had the name before.
+        // The sender is the member that wrote the message under review, not an earlier holder of the name.
         let counted = self.one(
             "SELECT count(*), min(created_at) FROM messages
               WHERE sender_id = ?1 AND created_at > ?2 AND origin = 'automatic'
@@ -288,7 +288,7 @@ impl ReadTx<'_> {
         }))
     }
 
-    /// A name as policies compare it: that of a member who has left is nobody's, whoever has taken it since.
+    /// A name as policies compare it: the name of a member that has left is empty, even if another member holds it now.
     fn name_of(&self, name: &str, id: Option<i64>) -> Result<String> {
         let Some(id) = id else { return Ok(name.to_owned()) };
         let current =

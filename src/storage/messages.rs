@@ -28,7 +28,7 @@ pub(super) fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
 }
 
 impl ReadTx<'_> {
-    /// A message by number, whoever it is for.
+    /// A message by number, for any recipient.
     ///
     /// # Errors
     /// Trouble with the database.

@@ -161,7 +161,7 @@ impl Db {
     ///
     /// # Errors
     /// Whatever `job` returns, or trouble with the database.
-    pub fn glance<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+    pub fn read_hot<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.inner.writer.read_if_free(job).unwrap_or_else(|job| self.inner.readers.read(job))
     }
 
@@ -176,7 +176,7 @@ impl Db {
         self.inner.writer.write(job)
     }
 
-    /// Queues a change that nobody waits for (presence, decisions of read calls): it joins the next
+    /// Queues a change without waiting for it (presence, decisions of read calls): it joins the next
     /// commit, within 20 ms. A failure is logged.
     pub fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) {
         if let Err(error) = self.inner.writer.write_later(job) {
@@ -277,7 +277,7 @@ impl WriteTx<'_> {
 
 /// The write-ahead log SQLite keeps beside a database while it is in use.
 #[must_use]
-pub fn log_of(database: &Path) -> PathBuf {
+pub fn wal_path(database: &Path) -> PathBuf {
     open::with_suffix(database, "-wal")
 }
 

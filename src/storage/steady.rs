@@ -51,7 +51,7 @@ impl Db {
     /// The time now, never before the newest time in the database. Where that cannot be read, the clock's.
     #[must_use]
     pub fn now(&self, clock: &Clock) -> Millis {
-        self.glance(|tx| self.now_in(tx, clock)).unwrap_or_else(|_| clock.now())
+        self.read_hot(|tx| self.now_in(tx, clock)).unwrap_or_else(|_| clock.now())
     }
 
     /// As [`now`](Self::now), by what a transaction sees.

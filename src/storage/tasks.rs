@@ -285,7 +285,7 @@ impl WriteTx<'_> {
         self.existing_task(id)
     }
 
-    /// Moves a task to another state. Starting one that nobody has makes the caller its assignee.
+    /// Moves a task to another state. Starting an unassigned one makes the caller its assignee.
     ///
     /// # Errors
     /// `not_found`, `failed_precondition`, `permission_denied`: see [`Task::check_update`].

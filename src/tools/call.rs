@@ -54,7 +54,7 @@ impl Context {
 }
 
 /// What came of looking at a call without changing anything.
-pub(super) enum Look {
+pub(super) enum Preview {
     /// The answer; nothing needs to change.
     Answer(Body),
     /// The call is a change.
@@ -125,15 +125,15 @@ pub(super) trait Call: Send + Sync + 'static {
     }
 
     /// Looks whether the call can be answered without a change.
-    fn look(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Look> {
-        Ok(Look::Change)
+    fn preview(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Preview> {
+        Ok(Preview::Change)
     }
 
     /// Makes the change, inside the pipeline's transaction.
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
-        match self.look(tx, context)? {
-            Look::Answer(body) => Ok(body),
-            Look::Change | Look::Wait => Ok(Body::new()),
+        match self.preview(tx, context)? {
+            Preview::Answer(body) => Ok(body),
+            Preview::Change | Preview::Wait => Ok(Body::new()),
         }
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::call::{Body, Call, Context, Look, body};
+use super::call::{Body, Call, Context, Preview, body};
 use super::{check_limit, default_limit, params};
 use crate::domain::message::{Answered, MessageView};
 use crate::domain::principal::Principal;
@@ -105,18 +105,18 @@ impl Call for GetMessages {
         Duration::from_secs(self.wait_seconds.clamp(0, MAX_WAIT).unsigned_abs())
     }
 
-    fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
+    fn preview(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Preview> {
         let page = self.page(tx, context.member()?)?;
         // A thread is there at once; what is waited for is something new in it.
         let nothing_new =
             page.messages.is_empty() || self.thread_id.is_some() && page.unread_ids().is_empty();
         if nothing_new && self.wait_seconds > 0 && !context.last_look {
-            return Ok(Look::Wait);
+            return Ok(Preview::Wait);
         }
         if self.peek || page.unread_ids().is_empty() {
-            return Ok(Look::Answer(answer(page)?));
+            return Ok(Preview::Answer(answer(page)?));
         }
-        Ok(Look::Change)
+        Ok(Preview::Change)
     }
 
     /// Reads again: what another call of the same agent has returned meanwhile is not returned twice.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Context, Look, Target, body};
+use super::call::{Call, Context, Preview, Target, body};
 use super::{check_limit, default_limit, params};
 use crate::domain::context_entry::{ContextEntry, ContextView};
 use crate::domain::refusal::Refusal;
@@ -64,18 +64,18 @@ impl Call for GetSharedContext {
         self.key.is_empty().then_some((Target::Context, "entries", "key"))
     }
 
-    fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
+    fn preview(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Preview> {
         if self.key.is_empty() {
             let (entries, remaining) =
                 tx.context_entries(&self.prefix, &self.after, self.limit, context.now)?;
             let entries = entries.into_iter().map(ContextEntry::view).collect();
-            return Ok(Look::Answer(body(&Entries { entries, remaining })?));
+            return Ok(Preview::Answer(body(&Entries { entries, remaining })?));
         }
         let unknown = || {
             let key: String = self.key.chars().take(crate::domain::context_entry::MAX_KEY).collect();
             Refusal::not_found(format!("no context entry {key:?}"), "leave key out to list what there is")
         };
         let entry = tx.context_entry(&self.key, context.now)?.ok_or_else(unknown)?;
-        Ok(Look::Answer(body(&entry.view())?))
+        Ok(Preview::Answer(body(&entry.view())?))
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Context, Look, body};
+use super::call::{Call, Context, Preview, body};
 use super::params;
 use crate::domain::agent::MemberView;
 use crate::storage::{ReadTx, Result};
@@ -32,9 +32,9 @@ impl Call for ListMembers {
         self.agent_name.as_deref()
     }
 
-    fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
+    fn preview(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Preview> {
         let (members, remaining) = tx.listed_members(self.include_inactive, &self.after)?;
         let members = members.into_iter().map(|member| member.view(context.now)).collect();
-        Ok(Look::Answer(body(&Members { members, remaining })?))
+        Ok(Preview::Answer(body(&Members { members, remaining })?))
     }
 }

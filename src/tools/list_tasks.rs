@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Context, Look, Target, body};
+use super::call::{Call, Context, Preview, Target, body};
 use super::{check_limit, default_limit, params};
 use crate::domain::refusal::Refusal;
 use crate::domain::task::{Status, TaskView};
@@ -58,7 +58,7 @@ impl Call for ListTasks {
         Some((Target::Task, "tasks", "id"))
     }
 
-    fn look(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Look> {
+    fn preview(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Preview> {
         let (tasks, remaining) = tx.tasks(&TaskQuery {
             status: self.status()?,
             assignee: self.assignee.clone(),
@@ -68,6 +68,6 @@ impl Call for ListTasks {
             limit: self.limit,
         })?;
         let tasks = tasks.into_iter().map(|task| task.view(context.now)).collect();
-        Ok(Look::Answer(body(&Tasks { tasks, remaining })?))
+        Ok(Preview::Answer(body(&Tasks { tasks, remaining })?))
     }
 }

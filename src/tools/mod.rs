@@ -1,5 +1,5 @@
 //! The thirteen tools: one file each, the registry of them, and the pipeline every call goes through.
-//! Knows nothing of MCP, HTTP or WebAssembly.
+//! Must not depend on MCP, HTTP or WebAssembly.
 
 mod broadcast;
 mod call;

@@ -116,7 +116,7 @@ impl Table {
     fn attempt(&self, arrived: &Arc<Arrived>, last_look: bool) -> Attempt {
         let set = self.inner.policies.current();
         // One look at the database for all that is known before the policies are asked.
-        let opened = self.inner.db.glance(|tx| {
+        let opened = self.inner.db.read_hot(|tx| {
             let now = self.inner.db.now_in(tx, &self.inner.options.clock)?;
             let case = match CallCase::open(tx, arrived, now, last_look)? {
                 Ok(case) => case,
@@ -144,7 +144,7 @@ impl Table {
                 })
             }
             Ok(Ok((case, Err(refusal)))) => {
-                self.seen(case.context.caller_id(), case.context.now);
+                self.touch_later(case.context.caller_id(), case.context.now);
                 Attempt::Done(self.badged(&case, Reply::refused(&refusal)))
             }
             Ok(Err(rejected)) => {
@@ -156,7 +156,7 @@ impl Table {
     }
 
     /// Notes with the next commit that a member was there, though its call came to nothing.
-    fn seen(&self, member: Option<i64>, now: Millis) {
+    fn touch_later(&self, member: Option<i64>, now: Millis) {
         if let Some(id) = member {
             self.inner.db.write_later(move |tx| tx.touch(id, now));
         }
@@ -169,7 +169,7 @@ impl Table {
     /// A reply with the caller's unread messages, unless the call is about them.
     fn told(&self, context: &Context, is_inbox: bool, reply: Reply) -> Reply {
         match context.caller_id().filter(|_| !is_inbox) {
-            Some(id) => reply.with_badge(&self.inner.db.glance(|tx| tx.unread(id)).unwrap_or_default()),
+            Some(id) => reply.with_badge(&self.inner.db.read_hot(|tx| tx.unread(id)).unwrap_or_default()),
             None => reply,
         }
     }

@@ -53,7 +53,7 @@ fn generate<T: JsonSchema>(null: Null) -> Map<String, Value> {
     schema
 }
 
-/// Takes out what clients stumble over, or nobody needs.
+/// Removes what breaks clients and what no client uses.
 fn simplify(schema: &mut Map<String, Value>, null: Null) {
     for needless in ["title", "format", "$schema", "default"] {
         schema.remove(needless);

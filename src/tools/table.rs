@@ -106,7 +106,10 @@ impl Table {
     pub async fn knows_token(&self, token: &str) -> bool {
         let (table, claim) = (self.clone(), auth::claim(token));
         let known = tokio::task::spawn_blocking(move || {
-            table.inner.db.glance(|tx| Ok::<_, crate::storage::Error>(tx.member_by_token(&claim)?.is_some()))
+            table
+                .inner
+                .db
+                .read_hot(|tx| Ok::<_, crate::storage::Error>(tx.member_by_token(&claim)?.is_some()))
         });
         matches!(known.await, Ok(Ok(true)))
     }
@@ -124,7 +127,7 @@ impl Table {
         let (table, credential, name) = (self.clone(), ambient(bearer), agent.to_owned());
         let caller = tokio::task::spawn_blocking(move || {
             let require_tokens = table.inner.options.require_tokens;
-            table.inner.db.glance(|tx| auth::authenticate(tx, &credential, Some(&name), require_tokens))
+            table.inner.db.read_hot(|tx| auth::authenticate(tx, &credential, Some(&name), require_tokens))
         });
         let principal = match caller.await {
             Ok(Ok(Ok(Caller::Member(principal)))) => principal,

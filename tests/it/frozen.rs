@@ -18,20 +18,20 @@ const VERSION_1: [(&str, &str, &[Hook]); 6] = [
     (
         "business-hours",
         "893610e82a92923fe8d4861ab24546f0454f2bc8077bdba04694fb83e2545e2d",
-        &[Hook::Authorization, Hook::Escalation],
+        &[Hook::Authorization, Hook::Review],
     ),
     (
         "question-detection",
         "931bd87c14df5b0154131b975fa1fa166d4d646051041e3ad0f3afa349cdb9e0",
-        &[Hook::Escalation],
+        &[Hook::Review],
     ),
     (
         "rate-limit",
         "713e1505bd991d8eafc00d296935f86cf9ec67b8d1ef10b1b8b277c0cf92c1f6",
         &[Hook::Authorization],
     ),
-    ("repeat-guard", "37adb27216ea4cef8111ca63eef1330ab8f83f49988cbbf305c8e9d022640c77", &[Hook::Escalation]),
-    ("reply-cap", "d63e1f0c24dbd300c1d4c7a1a497fa184d7dd84bedb22d64bd6f9d6bd93010c6", &[Hook::Escalation]),
+    ("repeat-guard", "37adb27216ea4cef8111ca63eef1330ab8f83f49988cbbf305c8e9d022640c77", &[Hook::Review]),
+    ("reply-cap", "d63e1f0c24dbd300c1d4c7a1a497fa184d7dd84bedb22d64bd6f9d6bd93010c6", &[Hook::Review]),
     (
         "tool-authorization",
         "5771cfd246a39286c74b910bffc2341f217aec2ba0e77f3abdbbd136e2083472",
@@ -96,7 +96,7 @@ fn call(tool: &str, role: &str) -> Input {
 }
 
 fn message(content: &str) -> Input {
-    Input::Escalation(InboxMessage {
+    Input::Review(InboxMessage {
         id: 7,
         agent: "alice".into(),
         sender: bob(),

@@ -181,7 +181,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn who_dawdles_is_cut_off() {
+async fn slow_requests_time_out() {
     let mut options = HttpOptions::default();
     options.limits.head_timeout = Duration::from_millis(200);
     options.limits.body_timeout = Duration::from_millis(200);

@@ -361,7 +361,7 @@ async fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_nobody() {
 }
 
 #[tokio::test]
-async fn only_without_tls_is_said_that_tokens_are_in_the_clear() {
+async fn plaintext_warning_only_without_tls() {
     let home = Home::new();
     Network::with(&home, &["--host", "0.0.0.0"]).logs("tokens cross the network in the clear");
     let identity = Identity::new();

@@ -188,7 +188,7 @@ fn a_good_file_is_described() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_set_the_old_one_keeps_deciding_in_running_processes() {
+fn invalid_set_keeps_previous_set_active() {
     let home = Home::unlimited();
     let mut running = Running::start(&home);
     running.follow("ok");

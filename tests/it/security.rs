@@ -334,7 +334,7 @@ async fn newcomers_without_end_are_slowed_down_and_members_are_not() {
 
 /// On an open network a table need not take everybody who asks.
 #[test]
-fn a_stranger_can_be_held_at_the_door() {
+fn registration_can_require_approval() {
     let home = Home::with_set(Some(&format!("{UNLIMITED}settings.roles.\"*\".escalate = [\"register\"]\n")));
     let mut process = home.start();
     let mut knock = |name: &str| -> Answer { process.call("register", json!({ "name": name })) };

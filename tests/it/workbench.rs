@@ -59,7 +59,7 @@ fn question(i: u64) -> Input {
     };
     let now = START + i64::try_from(i).unwrap();
     if i % 10 == 9 {
-        return Input::Escalation(InboxMessage {
+        return Input::Review(InboxMessage {
             id: now,
             agent: "alice".into(),
             sender: principal,

@@ -10,7 +10,7 @@ use proptest::{
 use super::{facts, inbox_message, tool_call};
 use crate::{
     Exported, FactRequest, Fault, Reason, ReviewOutcome, Verdict,
-    limits::{reason_complaint, reply_complaint},
+    limits::{reason_error, reply_error},
 };
 
 /// Whether a host supplies the fact when it asks for a verdict (`false`: for a review).
@@ -58,7 +58,7 @@ fn run<P: Exported, S: Strategy>(questions: &S, test: impl Fn(&S::Value) -> Resu
 fn judge<P, A: PartialEq + Debug>(
     [policy, twin]: [&P; 2],
     ask: impl Fn(&P) -> Option<Result<A, Fault>>,
-    complaint: impl Fn(&A) -> Option<String>,
+    validation_error: impl Fn(&A) -> Option<String>,
 ) -> Result<(), TestCaseError> {
     let Some(first) = ask(policy) else { return Ok(()) };
     for other in [policy, twin].into_iter().filter_map(ask) {
@@ -66,11 +66,11 @@ fn judge<P, A: PartialEq + Debug>(
             return Err(TestCaseError::fail(format!("two answers to one question: {first:?}, {other:?}")));
         }
     }
-    let complaint = match first {
-        Ok(answer) => complaint(&answer),
+    let validation_error = match first {
+        Ok(answer) => validation_error(&answer),
         Err(fault) => Some(format!("no answer: {fault}")),
     };
-    complaint.map_or(Ok(()), |complaint| Err(TestCaseError::fail(complaint)))
+    validation_error.map_or(Ok(()), |validation_error| Err(TestCaseError::fail(validation_error)))
 }
 
 fn complaint_of_verdict(verdict: &Verdict) -> Option<String> {
@@ -83,13 +83,13 @@ fn complaint_of_verdict(verdict: &Verdict) -> Option<String> {
 fn complaint_of_review(review: &ReviewOutcome) -> Option<String> {
     match review {
         ReviewOutcome::Pass => None,
-        ReviewOutcome::Reply(text) => reply_complaint(text),
+        ReviewOutcome::Reply(text) => reply_error(text),
         ReviewOutcome::Ignore(reason) | ReviewOutcome::Escalate(reason) => complaint_of_reason(reason),
     }
 }
 
 fn complaint_of_reason(reason: &Reason) -> Option<String> {
-    reason_complaint(&reason.code, &reason.message, &reason.notes)
+    reason_error(&reason.code, &reason.message, &reason.notes)
 }
 
 #[allow(clippy::panic, reason = "the body of a test")]

@@ -67,7 +67,7 @@ impl ModuleArguments {
         all.extend(pairs("limit", "fuel=20000000", &self.limits)?);
         let limits: Limits =
             serde_json::from_value(Value::Object(all)).map_err(|error| wrong(error.to_string()))?;
-        limits.complaint().map_or(Ok(limits), |complaint| Err(wrong(complaint)))
+        limits.validation_error().map_or(Ok(limits), |validation_error| Err(wrong(validation_error)))
     }
 
     /// Reads the module. The limits are those given, else the usual ones.

@@ -114,7 +114,7 @@ impl From<HookArgument> for Hook {
     fn from(hook: HookArgument) -> Self {
         match hook {
             HookArgument::Authorization => Self::Authorization,
-            HookArgument::Escalation => Self::Escalation,
+            HookArgument::Escalation => Self::Review,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The names and texts are the suite's. Four of its tools are missing: they ask the client back in the middle of
 //! a call under a revision of sessions, and a server without sessions has no way to hear the answer.
-//! Must not know the table, nor how bytes travel.
+//! Must not depend on the table and on transports.
 
 #![expect(
     deprecated,

@@ -1,4 +1,4 @@
-//! "It changed", told to every request that listens. Must not know what changed.
+//! "It changed", told to every request that listens. Must not depend on what changed.
 
 use tokio::sync::watch;
 

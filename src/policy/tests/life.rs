@@ -1,4 +1,4 @@
-//! The life of a set: it starts, is swapped, is kept when the new one is no good, is rolled back, and survives a restart.
+//! The life of a set: it starts, is swapped, is kept when the new one fails to load, is rolled back, and survives a restart.
 
 use std::fs;
 use std::path::PathBuf;

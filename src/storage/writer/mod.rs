@@ -1,7 +1,6 @@
-//! The one writer: queued jobs are committed in groups, so that however many callers wait, they share one
-//! fsync. A caller that finds the connection free commits by itself, with all that is queued; so a lone
-//! writer wakes nobody. Who commits when is `queue`'s business, which process `turns`', and what a commit is,
-//! this file's. Knows nothing of what the jobs do.
+//! The one writer: queued jobs are committed in groups, so that any number of waiting callers share one fsync. A caller that
+//! finds the connection free commits by itself, with all queued jobs; so a lone writer wakes no thread. `queue` decides which
+//! thread commits, `turns` which process, this file what a commit is. Must not depend on what the jobs do.
 
 mod queue;
 mod turns;
@@ -112,7 +111,7 @@ impl Writer {
         answer.recv().map_err(|_| Error::Closed)?
     }
 
-    /// Runs `job` on the writer's own connection, if nobody is writing. `Err` gives it back.
+    /// Runs `job` on the writer's own connection, unless a write is under way. `Err` gives it back.
     pub(super) fn read_if_free<T, J>(&self, job: J) -> std::result::Result<Result<T>, J>
     where
         J: FnOnce(&ReadTx<'_>) -> Result<T>,
@@ -127,7 +126,7 @@ impl Writer {
         }
     }
 
-    /// Queues a job that nobody waits for: it joins the next commit, or gets its own within 20 ms.
+    /// Queues a job without waiting for it: it joins the next commit, or gets its own within 20 ms.
     pub(super) fn write_later(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
@@ -141,7 +140,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Queues a job and wakes nobody.
+    /// Queues a job without waking the thread.
     fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
@@ -169,7 +168,7 @@ impl Drop for Writer {
     }
 }
 
-/// One transaction for the group. Nobody hears of success before the commit.
+/// One transaction for the group. No caller is told of success before the commit.
 fn commit(
     connection: &Connection,
     turns: &Turns,
@@ -186,17 +185,18 @@ fn commit(
         tracing::error!(%error, "a failed transaction could not be rolled back");
     }
     if matches!(result, Err(Error::Unwritable(_))) {
-        bury(connection);
+        overwrite_failed_commit(connection);
     }
     for job in group {
         job.finish(result.as_ref().copied().map_err(Error::again));
     }
 }
 
-/// A transaction whose fsync failed lies in the log whole; only nobody reads that far. A crash now would bring back
-/// what its callers are about to be told did not happen. One that changes nothing is written over it.
-fn bury(connection: &Connection) {
-    // It fails as the disk does; that it was written is enough, for it is the crash of a process that it is for.
+/// After a failed fsync the WAL may contain the complete transaction, which its callers are about to be told did not happen;
+/// recovery after a crash would replay it. So a transaction that changes nothing is written over it.
+fn overwrite_failed_commit(connection: &Connection) {
+    // Its own fsync may fail as well. That it is written is enough: it protects against the crash of a process, not of the
+    // machine.
     let _ = open::rewrite_version(connection);
 }
 

@@ -1,6 +1,6 @@
-//! The queue before the writer: who commits, when, and how much at once. Whoever finds the connection free
-//! commits with all that is queued; what is queued meanwhile, and what nobody waits for, is for a thread. Knows
-//! nothing of SQLite: a connection is something that only one may hold, a job something to hand on.
+//! The queue in front of the writer: which thread commits, when, and how many jobs at once. A caller that finds the connection
+//! free commits all queued jobs; jobs queued meanwhile, and deferred jobs, are committed by a background thread. Must not
+//! depend on SQLite: a connection is an exclusive resource, a job an opaque value.
 //!
 //! Its locks come from `super::sync`, so that `tests/interleavings` can run this very file under every schedule.
 
@@ -16,7 +16,7 @@ pub(super) struct Limits {
     pub(super) waiting: usize,
     /// Most jobs in one commit.
     pub(super) group: usize,
-    /// How long a job nobody waits for may lie before it is committed on its own.
+    /// How long a deferred job (no caller waits for it) may stay queued before it is committed on its own.
     pub(super) linger: Duration,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Limits {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Closed;
 
-/// Commits a group and tells those who wait.
+/// Commits a group and notifies the waiting callers.
 type Commit<C, J> = Box<dyn Fn(&C, Vec<J>) + Send + Sync>;
 
 /// Jobs of type `J` on their way to the one connection `C`.
@@ -34,7 +34,7 @@ pub(super) struct Queue<C, J> {
     work: Condvar,
     /// For callers: the queue is no longer full.
     room: Condvar,
-    /// Whoever holds it commits. Gone when the queue has ended.
+    /// The thread that holds the lock commits. `None` when the queue has ended.
     connection: Mutex<Option<C>>,
     commit: Commit<C, J>,
     limits: Limits,
@@ -68,7 +68,7 @@ impl<J> Waiting<J> {
 }
 
 impl<C, J> Queue<C, J> {
-    /// A queue before `connection`. `commit` gets each group, never an empty one, and tells those who wait.
+    /// A queue before `connection`. `commit` gets each group, never an empty one, and notifies the waiting callers.
     pub(super) fn new(
         connection: C,
         limits: Limits,
@@ -85,7 +85,7 @@ impl<C, J> Queue<C, J> {
         }
     }
 
-    /// Queues a job and wakes nobody: [`try_commit`](Self::try_commit) or [`wake`](Self::wake) must follow.
+    /// Queues a job without waking the thread: [`try_commit`](Self::try_commit) or [`wake`](Self::wake) must follow.
     pub(super) fn push(&self, job: J, awaited: bool) -> Result<(), Closed> {
         let mut waiting = self.waiting.lock();
         while waiting.jobs.len() >= self.limits.waiting && !waiting.closed {
@@ -103,19 +103,18 @@ impl<C, J> Queue<C, J> {
         Ok(())
     }
 
-    /// Commits what is queued, if nobody else is committing.
+    /// Commits the queued jobs, unless another thread is committing.
     pub(super) fn try_commit(&self) {
         if let Some(connection) = self.connection.try_lock() {
             self.commit_next(connection.as_ref());
         }
-        // Only now: what came while the connection was taken, by this caller or another, is for the thread, and
-        // whoever gives the connection back sees it.
+        // After the lock is released: jobs queued while the connection was taken are for the thread.
         self.wake();
     }
 
     /// Lends the connection for a moment, if it is free.
     pub(super) fn if_free<T>(&self, use_it: impl FnOnce(&C) -> T) -> Option<T> {
-        // Whoever finds it taken meanwhile leaves its job to the thread, which waits for it.
+        // A caller that finds the connection taken meanwhile leaves its job to the thread, which waits for the lock.
         let connection = self.connection.try_lock()?;
         connection.as_ref().map(use_it)
     }

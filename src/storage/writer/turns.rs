@@ -1,7 +1,7 @@
-//! Whose turn it is to write, among the processes that share a database: a lock that the kernel hands from one to
-//! the next at once and in order. SQLite alone has those who wait sleep for up to 100 ms and try again, so that a
-//! swarm of processes mostly sleeps. A courtesy: what keeps two writers apart is SQLite's own lock, and where there
-//! is no such lock as this one, they do without. Knows nothing of what is written.
+//! A fair queue for writers of all processes that share a database: a file lock that the kernel hands to the next waiter at
+//! once and in order. With SQLite's own busy handler, waiters sleep for up to 100 ms and try again, so that many processes
+//! mostly sleep. An optimisation only: SQLite's lock guarantees exclusion; without flock support this is skipped. Must not
+//! depend on what is written.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,12 +13,12 @@ use std::time::Duration;
 use super::super::error::{Error, Result};
 use super::super::open;
 
-/// One process' place in the line.
+/// This process' access to the queue.
 pub(in crate::storage) struct Turns {
     file: Arc<File>,
     /// A turn is asked for with where to tell that it has come.
     asked: Sender<SyncSender<()>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// While this lives, it is our turn.
@@ -32,8 +32,8 @@ impl Drop for Turn<'_> {
 }
 
 impl Turns {
-    /// The line before `database`; whoever waits in it longer than `patience` is told that it is busy.
-    pub(in crate::storage) fn open(database: &Path, patience: Duration) -> std::io::Result<Self> {
+    /// The queue for `database`; a caller that waits longer than `timeout` gets [`Error::Busy`].
+    pub(in crate::storage) fn open(database: &Path, timeout: Duration) -> std::io::Result<Self> {
         // Of its own: SQLite's locks on its files would go with ours.
         let path = open::with_suffix(database, "-turn");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -43,7 +43,7 @@ impl Turns {
         std::thread::Builder::new()
             .name("storage-turns".into())
             .spawn(move || queue_up(&of_thread, &asking))?;
-        Ok(Self { file, asked, patience })
+        Ok(Self { file, asked, timeout })
     }
 
     /// Waits for our turn.
@@ -55,20 +55,20 @@ impl Turns {
             Err(TryLockError::WouldBlock) => {}
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(Turn(&self.file)),
         }
-        // Nothing waits for such a lock with a deadline, so a thread waits for us. It hands the lock over in person: to
-        // one who has gone, it does not.
+        // flock has no timeout, so a thread waits for the lock. A rendezvous channel: if the caller has timed out, the send
+        // fails and the lock is released.
         let (come, has_come) = sync_channel(0);
         if self.asked.send(come).is_err() {
             return Ok(Turn(&self.file));
         }
-        match has_come.recv_timeout(self.patience) {
+        match has_come.recv_timeout(self.timeout) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(Turn(&self.file)),
             Err(RecvTimeoutError::Timeout) => Err(Error::Busy),
         }
     }
 }
 
-/// The thread. It ends with the one who asks.
+/// The waiting thread. It ends when the sender is dropped.
 fn queue_up(file: &File, asking: &Receiver<SyncSender<()>>) {
     for come in asking {
         let locked = file.lock();
@@ -83,8 +83,8 @@ fn queue_up(file: &File, asking: &Receiver<SyncSender<()>>) {
 mod tests {
     use super::*;
 
-    fn turns(dir: &Path, patience: Duration) -> Turns {
-        Turns::open(&dir.join("t.db"), patience).unwrap()
+    fn turns(dir: &Path, timeout: Duration) -> Turns {
+        Turns::open(&dir.join("t.db"), timeout).unwrap()
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         let held = one.take().unwrap();
         assert!(matches!(other.take(), Err(Error::Busy)));
         drop(held);
-        // Its thread gets the lock, finds nobody there, and gives it back.
+        // Its thread gets the lock, finds the receiver gone, and releases it.
         drop(one.take().unwrap());
         drop(other.take().unwrap());
         drop(one.take().unwrap());

@@ -48,7 +48,7 @@ impl CallCase {
     /// Who calls, and what about.
     ///
     /// # Errors
-    /// Trouble with the database; inside, a credential that proves nobody.
+    /// Trouble with the database; inside, a credential that proves no member.
     pub(super) fn open(
         tx: &ReadTx<'_>,
         arrived: &Arc<Arrived>,
@@ -120,11 +120,11 @@ impl CallCase {
     pub(super) fn question(&self) -> &ToolCall {
         match self.input.as_ref() {
             Input::Authorization(call) => call,
-            Input::Escalation(_) => unreachable!("a call is made with a tool call"),
+            Input::Review(_) => unreachable!("a call is made with a tool call"),
         }
     }
 
-    /// Whose unread messages the reply tells of; nobody's where the call itself hands them out.
+    /// The member whose unread messages the reply tells of; `None` where the call itself returns them.
     pub(super) fn badge_of(&self) -> Option<i64> {
         self.context.caller_id().filter(|_| !self.row.is_inbox)
     }

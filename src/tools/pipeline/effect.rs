@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::Table;
-use super::super::call::{Body, Context, Look};
+use super::super::call::{Body, Context, Preview};
 use super::super::delivery::Delivery;
 use super::super::reply::{Reply, internal};
 use super::case::CallCase;
@@ -82,23 +82,23 @@ impl Table {
         if !case.row.looks {
             return Ok(None);
         }
-        let (look, unread) = self.inner.db.glance(|tx| {
-            let look = case.call.look(tx, &case.context)?;
-            let badge = case.badge_of().filter(|_| matches!(look, Look::Answer(_)));
+        let (look, unread) = self.inner.db.read_hot(|tx| {
+            let look = case.call.preview(tx, &case.context)?;
+            let badge = case.badge_of().filter(|_| matches!(look, Preview::Answer(_)));
             Ok((look, badge.map(|id| tx.unread(id)).transpose()?))
         })?;
         match look {
             // An approval is used up, and a counted call counted, in the transaction of the answer.
-            Look::Answer(body) if !approved && !case.is_counted(set) => {
+            Preview::Answer(body) if !approved && !case.is_counted(set) => {
                 let body = self.readable(case, set, approved, body)?;
                 self.inner.judge.record_later(case, ruling, true, case.context.now);
                 Ok(Some(Attempt::Done(finish(case, body, &unread.unwrap_or_default()))))
             }
-            Look::Wait => Ok(Some(match &case.context.principal {
+            Preview::Wait => Ok(Some(match &case.context.principal {
                 Some(principal) => Attempt::Wait(principal.id),
                 None => Attempt::Done(Reply::refused(&internal())),
             })),
-            Look::Answer(_) | Look::Change => Ok(None),
+            Preview::Answer(_) | Preview::Change => Ok(None),
         }
     }
 

@@ -24,14 +24,14 @@ impl Table {
         let table = self.clone();
         let (reply, is_inbox) = (Reply::refused(&refusal), row.is_inbox);
         let badge = tokio::task::spawn_blocking(move || {
-            let known = table.inner.db.glance(|tx| {
+            let known = table.inner.db.read_hot(|tx| {
                 let caller = auth::authenticate(tx, &credential, None, table.inner.options.require_tokens)?;
                 let bad_token = caller.as_ref().is_err_and(|rejected| rejected.bad_token);
                 let caller = caller.ok().and_then(|caller| caller.principal().map(|principal| principal.id));
                 Ok((bad_token, caller, caller.map(|id| tx.unread(id)).transpose()?))
             });
             let (bad_token, caller, unread) = known.ok()?;
-            table.seen(caller, table.inner.db.now(&table.inner.options.clock));
+            table.touch_later(caller, table.inner.db.now(&table.inner.options.clock));
             Some((bad_token, unread.filter(|_| !is_inbox)))
         });
         match badge.await {

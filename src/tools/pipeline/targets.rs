@@ -70,7 +70,7 @@ impl Table {
     /// The approval that lets a held call pass, if a person gave one.
     pub(super) fn approval(&self, case: &CallCase) -> storage::Result<Option<i64>> {
         let (caller, subject) = (case.context.caller_id(), case.subject());
-        self.inner.db.glance(|tx| tx.approval(caller, &subject, case.context.now))
+        self.inner.db.read_hot(|tx| tx.approval(caller, &subject, case.context.now))
     }
 
     /// The answer of a call that lists targets, without those that the caller may not have.
@@ -104,7 +104,7 @@ impl Table {
         set: &PolicySet,
         approved: bool,
     ) -> storage::Result<Recipients> {
-        let Some(names) = self.inner.db.glance(|tx| case.call.recipients(tx, &case.context))? else {
+        let Some(names) = self.inner.db.read_hot(|tx| case.call.recipients(tx, &case.context))? else {
             return Ok(Recipients::All);
         };
         let ids: Vec<Value> = names.iter().map(|name| name.as_str().into()).collect();
@@ -128,7 +128,7 @@ impl Table {
         ids: &[Value],
     ) -> storage::Result<Vec<Decision>> {
         let cases: Vec<CallCase> = ids.iter().map(|id| case.about(target, id)).collect();
-        let facts = self.inner.db.glance(|tx| {
+        let facts = self.inner.db.read_hot(|tx| {
             let of = |case: &CallCase| tx.facts(case.requests(set), case.scope());
             cases.iter().map(of).collect::<storage::Result<Vec<_>>>()
         })?;
