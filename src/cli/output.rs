@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_shown() {
+    fn terminal_control_characters_are_escaped() {
         for (from, to) in [
             ("plain äé漢 🙂", "plain äé漢 🙂"),
             ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),

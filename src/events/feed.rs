@@ -49,7 +49,7 @@ mod tests {
     use crate::domain::clock::Millis;
 
     #[test]
-    fn what_is_asked_for_is_there_without_gap_or_not_at_all() {
+    fn feed_returns_a_gapless_run_or_nothing() {
         let mut feed = Feed::after(10);
         let ids = |feed: &Feed, position| {
             feed.since(position).map(|events| events.iter().map(|event| event.id).collect::<Vec<_>>())

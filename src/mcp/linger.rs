@@ -96,7 +96,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
-    async fn what_the_peer_still_sends_is_taken_and_our_end_is_seen_first() {
+    async fn lingering_close_drains_the_peer_after_our_fin() {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let mut ours = Linger::new(ours, CancellationToken::new());
         ours.write_all(b"no").await.unwrap();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_names_and_configured_ones_are_our_host() {
+    fn only_loopback_and_configured_hosts_are_accepted() {
         let allowed = ["table.example.com".to_owned(), "other.example.com:8741".to_owned()];
         for host in [
             "localhost",

@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_person_must_see_never_disappears((_, mut all, more) in any_hook().prop_filter(
+        fn escalations_never_disappear_in_combining((_, mut all, more) in any_hook().prop_filter(
             "escalation", |(hook, _, _)| *hook == Hook::Review)) {
             let before = combine(Hook::Review, &all).outcome;
             all.extend(more);
@@ -189,7 +189,7 @@ mod tests {
         }
 
         #[test]
-        fn nobody_objecting_means_allow((hook, all, _) in any_hook()) {
+        fn no_objection_means_allow((hook, all, _) in any_hook()) {
             let objects = all.iter().any(|v| v.mode == Mode::Enforce
                 && !matches!(v.answer, Answer::Abstain | Answer::Allow | Answer::Pass));
             let outcome = combine(hook, &all).outcome;

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_sends_takes_no_module_out_of_force() {
+    fn input_driven_failures_never_roll_back_a_module() {
         let (monitor, _now, reported) = monitor();
         let fail = |kind, agent: &str| monitor.failed(&verdict(Mode::Enforce), kind, "boom", agent);
         for _ in 0..100 {

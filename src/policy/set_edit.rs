@@ -304,7 +304,7 @@ module = "builtin:reply-cap"
     }
 
     #[test]
-    fn what_is_added_can_be_read_and_what_is_removed_is_gone() {
+    fn edits_round_trip() {
         let settings = serde_json::json!({ "deny": ["a", "b"], "roles": { "ops": { "all": true } } });
         let entry = Entry {
             mode: Mode::Shadow,

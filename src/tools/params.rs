@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn bad_arguments_are_named() {
         for (value, words) in [
             (json!({ "id": "x" }), "\"x\" is not a whole number"),
             (json!({ "id": 1.5 }), "1.5 is not a whole number"),

@@ -245,7 +245,7 @@ mod tests {
 
     /// The SDK promises policy authors that what it draws is what a policy can be asked.
     #[test]
-    fn what_the_sdk_draws_for_property_tests_is_what_the_tools_take() {
+    fn sdk_strategies_match_the_tools_parameters() {
         assert_eq!(ROWS.len(), TOOLS.len());
         for tool in TOOLS {
             let row = find(tool).unwrap();

@@ -205,7 +205,7 @@ fn write_until_killed(home: &Home, life: usize, token: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_a_killed_process_had_acknowledged_is_there() {
+fn acknowledged_changes_survive_a_killed_process() {
     let home = Home::unlimited();
     let token = {
         let mut first = home.start();
@@ -330,7 +330,7 @@ fn calls_that_wait_for_the_database_leave_room_for_streams() {
 
 /// The last two that wait for a member may go at once; the dispatcher must find nobody left and rest.
 #[test]
-fn nobody_is_left_waiting_when_all_have_gone() {
+fn dropped_subscriptions_leave_no_waiter() {
     let desk = Desk::new();
     let hub = desk.runtime().block_on(async { Hub::start(desk.db().clone()) });
     for round in 0..2_000 {

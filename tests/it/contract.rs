@@ -801,7 +801,7 @@ fn a_task_has_the_fields_of_the_contract() {
 }
 
 #[test]
-fn who_may_claim_and_update_a_task() {
+fn task_transitions_check_the_caller() {
     let desk = Desk::new();
     let (carol, alice, rita, eve) =
         (desk.join("carol"), desk.join("alice"), desk.join("rita"), desk.join("eve"));

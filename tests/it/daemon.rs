@@ -278,7 +278,7 @@ fn the_second_daemon_waits_and_takes_over() {
 
 /// A lease that goes to a daemon elsewhere in the middle: no answers, and no hot loop either.
 #[test]
-fn who_loses_the_lease_stops_answering() {
+fn lost_lease_stops_the_daemon() {
     let office = Office::new();
     let (alice, bob) = (office.join("alice"), office.join("bob"));
     let poll = office.started("alice", &DAY);
@@ -623,7 +623,7 @@ fn a_name_that_is_not_there_is_not_registered_unasked() {
 
 /// The agent that returns is told what was said in its name, by its daemon and by its person.
 #[test]
-fn what_was_answered_stays_unread_with_the_answer() {
+fn answered_messages_stay_unread_and_carry_the_answer() {
     let office = Office::new();
     let mut server = office.home.start();
     let token = server.join("alice");
@@ -683,7 +683,7 @@ fn an_open_question_holds_its_thread_and_no_other() {
 }
 
 #[test]
-fn what_comes_while_a_limit_is_reached_is_listed_with_it() {
+fn messages_behind_a_reached_limit_are_listed_with_it() {
     let office = Office::new();
     let (_, bob) = (office.join("alice"), office.join("bob"));
     let poll = office.started("alice", &["--interval", "86400", "--max-messages", "1"]);

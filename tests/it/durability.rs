@@ -161,7 +161,7 @@ fn records_hold_no_tokens_and_events_no_message_bodies() {
 
 /// The answer comes after the commit: another process that asks right away sees it.
 #[test]
-fn what_is_answered_is_visible_to_other_processes() {
+fn acknowledged_changes_are_visible_to_other_processes() {
     let home = Home::unlimited();
     let (mut one, mut other) = (home.start(), home.start());
     let (alice, bob) = (one.join("alice"), other.join("bob"));

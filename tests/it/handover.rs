@@ -58,7 +58,7 @@ fn every_hand_over_reaches_whom_it_concerns_in_the_thread_of_the_task() {
 }
 
 #[test]
-fn what_waits_for_a_cancelled_task_is_said_and_can_be_ended() {
+fn tasks_behind_a_cancelled_one_are_named_and_can_be_ended() {
     let desk = Desk::new();
     let (ada, ben) = (desk.join("ada"), desk.join("ben"));
     let first = ben.post("first");

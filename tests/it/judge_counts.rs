@@ -58,7 +58,7 @@ fn pruning_keeps_what_a_window_of_the_loaded_set_still_counts() {
 }
 
 #[test]
-fn what_several_decisions_share_counts_once() {
+fn shared_blobs_count_once() {
     let desk = Desk::new();
     let alice = desk.join("alice");
     let bytes = || desk.db().read(|tx| tx.decision_bytes()).unwrap();

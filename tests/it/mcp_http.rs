@@ -92,7 +92,7 @@ async fn the_methods_of_the_endpoint() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_answered_as_json_rpc() {
+async fn malformed_bodies_get_a_json_rpc_error() {
     let server = Server::start().await;
     for (body, id, code) in [
         ("nonsense", Value::Null, -32_700),
@@ -322,7 +322,7 @@ async fn calls_under_way_finish_and_idle_connections_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_cut_off() {
+async fn unfinished_requests_are_cut_off() {
     let mut options = HttpOptions::default();
     options.limits.drain = Duration::from_millis(100);
     let server = Server::with(options).await;

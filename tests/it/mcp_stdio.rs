@@ -99,7 +99,7 @@ impl Drop for Process {
 
 /// As with `printf … | team-table` right after the installation: compiling the policies takes longer than the input.
 #[test]
-fn what_was_piped_in_is_answered_on_a_fresh_installation() {
+fn piped_calls_are_answered_on_a_fresh_installation() {
     let mut process = Process::start();
     process.say(call(1, "register", json!({"name": "alice"})));
     process.say(call(2, "list_tasks", json!({"status": "nonsense"})));
@@ -156,7 +156,7 @@ fn the_stateless_revision_is_served() {
 }
 
 #[test]
-fn what_is_not_declared_does_not_exist() {
+fn undeclared_methods_are_not_found() {
     let mut process = Process::start();
     for method in [
         "prompts/list",

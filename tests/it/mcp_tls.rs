@@ -191,7 +191,7 @@ async fn the_whole_protocol_is_spoken_over_both_versions() {
 }
 
 #[tokio::test]
-async fn what_fills_many_records_arrives_whole_both_ways() {
+async fn large_bodies_survive_tls_in_both_directions() {
     let identity = Identity::new();
     let server = Server::with(Files::of(&identity).options()).await;
     let mut client = connect(server.address, &identity).await;
@@ -375,7 +375,7 @@ async fn plaintext_warning_only_without_tls() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_one_line_before_anything_is_opened() {
+fn unusable_certificates_are_named_before_the_port_opens() {
     let home = Home::new();
     let (good, other) = (Identity::new(), Identity::new());
     let files = Files::of(&good);

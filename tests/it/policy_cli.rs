@@ -148,7 +148,7 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_file_check_and_install_say_so_in_one_line() {
+fn check_and_install_name_a_bad_file_in_one_line() {
     let home = Home::unlimited();
     let before = fs::read_to_string(set_file(&home)).unwrap();
     let (checks, missing) = (bad_files(), home.path().join("missing.wasm"));

@@ -367,7 +367,7 @@ fn a_newer_database_is_refused_and_untouched() {
 }
 
 #[test]
-fn what_is_no_database_is_refused_and_untouched() {
+fn foreign_files_are_refused_and_untouched() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.db");
     for garbage in [&b"x"[..], b"SQLite format 3", &[0; 4096], "# notes\n".repeat(1_000).as_bytes()] {

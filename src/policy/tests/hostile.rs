@@ -17,7 +17,7 @@ fn refusal(bytes: &[u8]) -> PolicyError {
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
+fn non_components_are_refused() {
     assert!(matches!(refusal(b"#!/bin/sh\n"), PolicyError::NotWasm));
     assert!(matches!(refusal(b""), PolicyError::NotWasm));
     assert!(matches!(refusal(&guest("core_module")), PolicyError::CoreModule));

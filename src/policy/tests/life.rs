@@ -136,7 +136,7 @@ fn a_reload_that_changes_nothing_swaps_nothing() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_module_the_old_set_keeps_deciding_and_says_why() {
+fn invalid_module_keeps_previous_set_active() {
     let home = Home::with("denies");
     let host = home.start();
     assert_eq!(outcome(&host), Outcome::Deny);
@@ -162,7 +162,7 @@ fn whatever_is_wrong_with_a_module_the_old_set_keeps_deciding_and_says_why() {
 }
 
 #[test]
-fn whatever_is_wrong_with_the_set_file_the_old_set_keeps_deciding_and_says_where() {
+fn invalid_set_file_keeps_previous_set_active() {
     let home = Home::with("denies");
     let host = home.start();
     assert_eq!(outcome(&host), Outcome::Deny);

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_hears_of_success_before_the_commit() {
+    fn success_is_reported_only_after_the_commit() {
         let (writer, outside, _commits, _dir) = writer();
         let writer = &writer;
         scope(|scope| {
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_joins_the_next_commit() {
+    fn deferred_jobs_join_the_next_commit() {
         let (writer, outside, commits, _dir) = writer();
         let held = hold(&writer);
         for n in 0..10 {
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_committed_by_itself() {
+    fn deferred_jobs_are_committed_without_another_write() {
         let (writer, _outside, commits, _dir) = writer();
         let (done, is_done) = std::sync::mpsc::channel();
         let finish = move |result: Result<()>| done.send(result.is_ok()).unwrap();

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_turn_does_not_come_is_told_and_leaves_the_line() {
+    fn a_timed_out_waiter_leaves_the_queue() {
         let dir = tempfile::tempdir().unwrap();
         let [one, other] = [60_000, 1].map(|millis| turns(dir.path(), Duration::from_millis(millis)));
         let held = one.take().unwrap();
