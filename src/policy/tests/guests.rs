@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::decision::{Answer, Mode, PolicyErrorKind, PrincipalView, ToolCall};
-use crate::policy::engine::Runtime;
+use crate::policy::eval::engine::Runtime;
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 /// The bytes of a guest. Most files hold only a core module and are put into the frame that makes a policy of it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::guests::{call, guest, loader};
 use crate::domain::decision::{Answer, Decision, Hook, InboxMessage, Mode, Outcome};
-use crate::policy::set_file::{Editor, Entry, SET_FILE};
+use crate::policy::file::set_file::{Editor, Entry, SET_FILE};
 use crate::policy::{HostConfig, PolicyHost, Quarantine, SetStatus, Source, State};
 
 /// More than anything here takes on a busy machine.

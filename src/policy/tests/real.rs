@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, InboxMessage, Mode, Outcome};
-use crate::policy::builtin::{BUILTINS, builtin};
+use crate::policy::file::builtin::{BUILTINS, builtin};
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
@@ -192,7 +192,7 @@ fn a_cache_others_can_write_to_is_not_used() {
     let set = rate_limit(&loader);
     assert_eq!(set.authorize(&call(), &sent(&set, 30)).outcome, Outcome::Deny);
     assert_eq!(entries(&cache).len(), 0);
-    let opened = super::super::cache::Cache::open(&cache, "x").map(|_| ());
+    let opened = super::super::component::cache::Cache::open(&cache, "x").map(|_| ());
     assert!(matches!(opened, Err(PolicyError::Untrusted { .. })));
 }
 
@@ -243,7 +243,7 @@ fn speed() {
             times[times.len() * 99 / 100]
         );
     }
-    let endless = Limits { fuel: crate::policy::limits::MAX_FUEL, ..Limits::default() };
+    let endless = Limits { fuel: crate::policy::eval::limits::MAX_FUEL, ..Limits::default() };
     let hangs =
         super::guests::load_with(&loader, &super::guests::guest("loops_in_call"), &json!({}), endless)
             .unwrap();
@@ -261,7 +261,7 @@ fn speed() {
 #[test]
 #[ignore = "prints measurements"]
 fn stages() {
-    use crate::policy::workbench::Workbench;
+    use crate::policy::component::workbench::Workbench;
     let loader = super::guests::loader(4);
     for builtin in BUILTINS {
         let mut last = Instant::now();
@@ -270,7 +270,7 @@ fn stages() {
             last = Instant::now();
         };
         print!("{}: ", builtin.name);
-        let gated = crate::policy::gate::check(builtin.bytes, patient()).unwrap();
+        let gated = crate::policy::component::gate::check(builtin.bytes, patient()).unwrap();
         stage("gate");
         let workbench = Workbench::open(loader.runtime(), &gated, patient()).unwrap();
         stage("instrument and compile");
@@ -282,8 +282,10 @@ fn stages() {
         stage("compile");
         let code = component.serialize().unwrap();
         stage("serialize");
-        let cases = crate::policy::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
-        assert!(crate::policy::cases::run(&workbench, &cases).iter().all(|case| case.result.passed));
+        let cases = crate::policy::component::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
+        assert!(
+            crate::policy::component::cases::run(&workbench, &cases).iter().all(|case| case.result.passed)
+        );
         stage("cases");
         println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
     }

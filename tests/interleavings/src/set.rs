@@ -1,7 +1,7 @@
-//! What `src/policy/current.rs` promises, under many schedules: whoever waits is woken, nobody sees an older value after
+//! What `src/policy/life/current.rs` promises, under many schedules: whoever waits is woken, nobody sees an older value after
 //! a newer one, and what goes away goes outside the lock. Must not know what a policy is.
 
-#[path = "../../../src/policy/current.rs"]
+#[path = "../../../src/policy/life/current.rs"]
 mod current;
 /// What `current` is built on here.
 mod sync {

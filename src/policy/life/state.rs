@@ -13,14 +13,14 @@ use serde_json::{Map, Value};
 
 use crate::domain::decision::Mode;
 
-use super::cache::{private_dir, read_private, write_private};
-use super::error::PolicyError;
-use super::limits::{Limits, MAX_MODULE_MIB};
-use super::set_file::{Entry, Resolved};
+use crate::policy::component::cache::{private_dir, read_private, write_private};
+use crate::policy::error::PolicyError;
+use crate::policy::eval::limits::{Limits, MAX_MODULE_MIB};
+use crate::policy::file::set_file::{Entry, Resolved};
 
 const GOOD_FILE: &str = "last-good.json";
 /// The file with the digests that may not decide; watched, so that every process follows.
-pub(super) const QUARANTINE_FILE: &str = "quarantine.json";
+pub(in crate::policy) const QUARANTINE_FILE: &str = "quarantine.json";
 const LOCK_FILE: &str = "lock";
 const MODULES: &str = "modules";
 /// The largest of the JSON files that is read, in bytes.
@@ -77,7 +77,7 @@ impl State {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(in crate::policy) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -106,7 +106,7 @@ impl State {
 
     /// Takes `decides` for what was in force last, and forgets a module that a person rolled back: going back once more must
     /// not bring it into force again.
-    pub(super) fn forget(&self, decides: &Resolved, digest: &str) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn forget(&self, decides: &Resolved, digest: &str) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         let mut good = self.good()?;
         let name = &decides.entry.name;
@@ -126,7 +126,7 @@ impl State {
     }
 
     /// Forgets the records of a name whose module is no longer the one the set file names.
-    pub(super) fn release_others(&self, policy: &str, digest: &str) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn release_others(&self, policy: &str, digest: &str) -> Result<(), PolicyError> {
         self.release_where(|record| record.policy == policy && record.digest != digest)
     }
 
@@ -139,18 +139,22 @@ impl State {
     }
 
     /// The policies that were last in force together.
-    pub(super) fn last_good(&self) -> Result<Vec<Resolved>, PolicyError> {
+    pub(in crate::policy) fn last_good(&self) -> Result<Vec<Resolved>, PolicyError> {
         self.good()?.now.iter().map(|(name, stored)| self.resolve(name, stored)).collect()
     }
 
     /// What was in force under a name before, or beside, this digest.
-    pub(super) fn fallback(&self, policy: &str, digest: &str) -> Result<Option<Resolved>, PolicyError> {
+    pub(in crate::policy) fn fallback(
+        &self,
+        policy: &str,
+        digest: &str,
+    ) -> Result<Option<Resolved>, PolicyError> {
         let good = self.good()?;
         good.fallback(policy, digest).map(|stored| self.resolve(policy, stored)).transpose()
     }
 
     /// Remembers what is in force now.
-    pub(super) fn remember(&self, set: &[Resolved]) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn remember(&self, set: &[Resolved]) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         for resolved in set {
             let path = self.module_path(&resolved.digest);

@@ -17,13 +17,13 @@ const DETAIL_CHARS: usize = 500;
 
 /// A question, in the form in which it is handed to guests.
 #[derive(Clone, Copy)]
-pub(super) enum Question<'a> {
+pub(in crate::policy) enum Question<'a> {
     Authorize(&'a CallIn<'a>),
     Review(&'a MessageIn<'a>),
 }
 
 impl Question<'_> {
-    pub(super) fn hook(&self) -> Hook {
+    pub(in crate::policy) fn hook(&self) -> Hook {
         match self {
             Self::Authorize(_) => Hook::Authorization,
             Self::Review(_) => Hook::Review,
@@ -31,7 +31,7 @@ impl Question<'_> {
     }
 
     /// The agent whose words are judged.
-    pub(super) const fn agent(&self) -> &str {
+    pub(in crate::policy) const fn agent(&self) -> &str {
         match self {
             Self::Authorize(call) => call.principal.name,
             Self::Review(message) => message.sender.name,
@@ -41,17 +41,17 @@ impl Question<'_> {
 
 /// An answer and what it cost.
 #[derive(Debug)]
-pub(super) struct Evaluated {
-    pub(super) answer: Answer,
-    pub(super) fuel: u64,
-    pub(super) micros: u64,
+pub(in crate::policy) struct Evaluated {
+    pub(in crate::policy) answer: Answer,
+    pub(in crate::policy) fuel: u64,
+    pub(in crate::policy) micros: u64,
     /// Most linear memory the instance had, in bytes.
-    pub(super) memory: usize,
+    pub(in crate::policy) memory: usize,
 }
 
 impl Evaluated {
     /// The host could not even try.
-    pub(super) fn not_run(detail: impl Into<String>) -> Self {
+    pub(in crate::policy) fn not_run(detail: impl Into<String>) -> Self {
         let answer = Answer::Error { kind: PolicyErrorKind::Host, detail: detail.into() };
         Self { answer, fuel: 0, micros: 0, memory: 0 }
     }
@@ -59,15 +59,15 @@ impl Evaluated {
 
 /// Where in a component the interface's functions are. Looked up once, used for every instance.
 #[derive(Clone, Copy)]
-pub(super) struct Exports {
-    pub(super) configure: ComponentExportIndex,
+pub(in crate::policy) struct Exports {
+    pub(in crate::policy) configure: ComponentExportIndex,
     authorize: Option<ComponentExportIndex>,
     review: Option<ComponentExportIndex>,
 }
 
 impl Exports {
     /// `Err` names the function that is missing.
-    pub(super) fn find(component: &Component, hooks: &[Hook]) -> Result<Self, String> {
+    pub(in crate::policy) fn find(component: &Component, hooks: &[Hook]) -> Result<Self, String> {
         let find = |interface: &str, function: &str| {
             component
                 .get_export_index(None, interface)
@@ -84,7 +84,7 @@ impl Exports {
     }
 
     /// Whether the hooks' functions have the interface's types. `Err` is the function and what differs.
-    pub(super) fn check_hook_types(
+    pub(in crate::policy) fn check_hook_types(
         &self,
         store: &mut Store<Meter>,
         of: &Instance,
@@ -105,7 +105,7 @@ type AuthorizeIn<'a> = (CallIn<'a>, &'a [FactIn<'a>]);
 type ReviewIn<'a> = (MessageIn<'a>, &'a [FactIn<'a>]);
 
 /// Puts a question to a fresh instance.
-pub(super) fn evaluate(
+pub(in crate::policy) fn evaluate(
     runtime: &Runtime,
     pre: &InstancePre<Meter>,
     exports: &Exports,
@@ -129,7 +129,7 @@ pub(super) fn evaluate(
 }
 
 /// Puts a question to an instance that is there already.
-pub(super) fn ask(
+pub(in crate::policy) fn ask(
     store: &mut Store<Meter>,
     instance: &Instance,
     exports: &Exports,
@@ -156,7 +156,12 @@ pub(super) fn ask(
 }
 
 /// Adds what the evaluation cost.
-pub(super) fn measured(answer: Answer, store: &Store<Meter>, limits: Limits, start: Instant) -> Evaluated {
+pub(in crate::policy) fn measured(
+    answer: Answer,
+    store: &Store<Meter>,
+    limits: Limits,
+    start: Instant,
+) -> Evaluated {
     Evaluated {
         answer,
         fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
@@ -171,7 +176,10 @@ fn failure(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> Answer {
 }
 
 /// What kind of failure an error of wasmtime is; `otherwise` when it is none of the guest's doing.
-pub(super) fn classify(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> (PolicyErrorKind, String) {
+pub(in crate::policy) fn classify(
+    error: &wasmtime::Error,
+    otherwise: PolicyErrorKind,
+) -> (PolicyErrorKind, String) {
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => PolicyErrorKind::OutOfFuel,
         Some(Trap::Interrupt) => PolicyErrorKind::Deadline,

@@ -13,14 +13,14 @@ use crate::domain::decision::{FactRequest, Hook};
 
 use super::cache::Cache;
 use super::cases::{self, CaseReport};
-use super::engine::{Meter, Runtime};
-use super::error::PolicyError;
 use super::gate::{self, Gated};
-use super::instance::{self, Evaluated, Exports, Question};
-use super::limits::Limits;
-use super::settings::{canonical_json, settings_digest};
-use super::wire::{AskedFact, DescriptionOut, FactIn};
 use super::workbench::{Workbench, missing, prelink};
+use crate::policy::error::PolicyError;
+use crate::policy::eval::engine::{Meter, Runtime};
+use crate::policy::eval::instance::{self, Evaluated, Exports, Question};
+use crate::policy::eval::limits::Limits;
+use crate::policy::eval::wire::{AskedFact, DescriptionOut, FactIn};
+use crate::policy::file::settings::{canonical_json, settings_digest};
 
 /// A configured, compiled module, ready to be asked.
 pub struct Module {
@@ -45,7 +45,7 @@ pub struct Module {
     /// The facts it asked for.
     pub facts: Vec<FactRequest>,
     /// The same facts as the policy wrote them, in the same order.
-    pub(super) asked: Vec<AskedFact>,
+    pub(in crate::policy) asked: Vec<AskedFact>,
     pre: InstancePre<Meter>,
     exports: Exports,
 }
@@ -106,7 +106,7 @@ impl Loader {
         Ok(Self::with_runtime(Runtime::new()?, cache_dir))
     }
 
-    pub(super) fn with_runtime(runtime: Runtime, cache_dir: Option<&Path>) -> Self {
+    pub(in crate::policy) fn with_runtime(runtime: Runtime, cache_dir: Option<&Path>) -> Self {
         let cache = cache_dir.and_then(|dir| match Cache::open(dir, runtime.compatibility()) {
             Ok(cache) => Some(Arc::new(cache)),
             Err(error) => {
@@ -117,7 +117,7 @@ impl Loader {
         Self { runtime: Arc::new(runtime), cache }
     }
 
-    pub(super) fn runtime(&self) -> &Runtime {
+    pub(in crate::policy) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
@@ -169,7 +169,7 @@ impl Loader {
     }
 
     /// Configured, snapshotted and compiled.
-    pub(super) fn prepare(
+    pub(in crate::policy) fn prepare(
         &self,
         workbench: &Workbench<'_>,
         gated: &Gated<'_>,
@@ -269,7 +269,7 @@ fn run_cases(workbench: &Workbench<'_>, gated: &Gated<'_>) -> Result<Vec<CaseRep
 
 impl Module {
     /// Puts a question to a fresh instance. `value_of` gives the JSON text of a fact.
-    pub(super) fn ask<'a>(
+    pub(in crate::policy) fn ask<'a>(
         &'a self,
         runtime: &Runtime,
         question: Question<'_>,
@@ -290,7 +290,7 @@ impl Module {
     }
 
     /// Puts a question to a fresh instance, with the facts of its hook in the order in which it asked for them.
-    pub(super) fn evaluate(
+    pub(in crate::policy) fn evaluate(
         &self,
         runtime: &Runtime,
         question: Question<'_>,

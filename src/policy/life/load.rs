@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
-use super::builtin::{BUILTIN_PREFIX, BUILTINS};
-use super::error::PolicyError;
-use super::module::{Loader, Module};
-use super::set::{Policy, PolicySet};
-use super::set_file::{self, Editor, Entry, Resolved};
-use super::settings::settings_digest;
 use super::state::State;
+use crate::policy::component::module::{Loader, Module};
+use crate::policy::error::PolicyError;
+use crate::policy::eval::set::{Policy, PolicySet};
+use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
+use crate::policy::file::set_file::{self, Editor, Entry, Resolved};
+use crate::policy::file::settings::settings_digest;
 
 /// How many policies are loaded at a time: compiling takes memory that is not given back.
 const MAX_AT_ONCE: usize = 4;
@@ -48,24 +48,24 @@ pub struct PolicyStatus {
 }
 
 /// The outcome of an attempt.
-pub(super) struct Loaded {
+pub(in crate::policy) struct Loaded {
     /// What is to be in force and kept for the next start, or why nothing new is.
-    pub(super) resolved: Result<(Vec<Resolved>, Vec<Policy>), PolicyError>,
-    pub(super) status: Vec<PolicyStatus>,
+    pub(in crate::policy) resolved: Result<(Vec<Resolved>, Vec<Policy>), PolicyError>,
+    pub(in crate::policy) status: Vec<PolicyStatus>,
 }
 
 impl Loaded {
-    pub(super) fn refused(error: PolicyError) -> Self {
+    pub(in crate::policy) fn refused(error: PolicyError) -> Self {
         Self { resolved: Err(error), status: Vec::new() }
     }
 
-    pub(super) fn error(&self) -> Option<String> {
+    pub(in crate::policy) fn error(&self) -> Option<String> {
         self.resolved.as_ref().err().map(ToString::to_string)
     }
 }
 
 /// Loads everything the directory names; what is in `active` already is not loaded twice.
-pub(super) fn from_dir(
+pub(in crate::policy) fn from_dir(
     loader: &Loader,
     dir: &Path,
     state: Option<&State>,
@@ -97,7 +97,7 @@ pub(super) fn from_dir(
 }
 
 /// Loads what was last in force.
-pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
+pub(in crate::policy) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
     let load = |resolved: Resolved| {
         let name = resolved.entry.name.clone();
         policy(loader, None, &resolved).map_err(|error| error.of(&name))
@@ -253,7 +253,7 @@ impl PolicyStatus {
     }
 
     /// A policy that decides, whatever the set file says by now.
-    pub(super) fn of_policy(policy: &Policy) -> Self {
+    pub(in crate::policy) fn of_policy(policy: &Policy) -> Self {
         let mut status = Self::of(&Entry { mode: policy.mode, ..Entry::new(&policy.name, "(kept copy)") });
         status.loaded(&policy.module);
         status

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::current::Current;
-use super::error::PolicyError;
 use super::load::PolicyStatus;
-use super::module::Loader;
 use super::monitor::{Clock, Monitor, PolicyCounts};
-use super::set::PolicySet;
 use super::worker::{self, Command};
+use crate::policy::component::module::Loader;
+use crate::policy::error::PolicyError;
+use crate::policy::eval::set::PolicySet;
 
 /// Where things are.
 pub struct HostConfig {
@@ -90,7 +90,7 @@ pub struct PolicyHost {
 
 /// The set that decides and how it stands: what the loader's thread writes and everybody reads. Nothing before the first
 /// attempt to load is over.
-pub(super) type Shared = Current<(Arc<PolicySet>, SetStatus)>;
+pub(in crate::policy) type Shared = Current<(Arc<PolicySet>, SetStatus)>;
 
 impl PolicyHost {
     /// Starts to load in the background and returns at once.
@@ -102,7 +102,7 @@ impl PolicyHost {
         Self::start_with(config, loader)
     }
 
-    pub(super) fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
+    pub(in crate::policy) fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
         let (commands, received) = mpsc::channel();
         let report = commands.clone();
         // The receiver is gone only when the host is.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::cases;
-use super::error::PolicyError;
 use super::gate;
-use super::limits::Limits;
 use super::module::{Loader, Module};
 use super::workbench::Workbench;
+use crate::policy::error::PolicyError;
+use crate::policy::eval::limits::Limits;
 
 /// Most evaluations of one case, enough for a 99th percentile.
 const MOST_ROUNDS: usize = 1_000;

@@ -13,14 +13,14 @@ use crate::domain::decision::{
 };
 use crate::domain::facts;
 
-use super::builtin::{BUILTINS, Builtin};
 use super::combine::{Combined, combine};
 use super::instance::{Evaluated, Question};
 use super::limits::Limits;
-use super::module::{Loader, Module};
-use super::monitor::{Counters, Monitor};
-use super::settings::canonical_json;
 use super::wire::{CallIn, MessageIn};
+use crate::policy::component::module::{Loader, Module};
+use crate::policy::file::builtin::{BUILTINS, Builtin};
+use crate::policy::file::settings::canonical_json;
+use crate::policy::life::monitor::{Counters, Monitor};
 
 /// A named module with its settings and mode.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl PolicySet {
         Self::build(loader, policies, generation, None, None)
     }
 
-    pub(super) fn monitored(
+    pub(in crate::policy) fn monitored(
         loader: &Loader,
         policies: Vec<Policy>,
         generation: u64,
@@ -84,7 +84,7 @@ impl PolicySet {
     }
 
     /// The set that stands in when none could be loaded: every call is refused, every message goes to a person.
-    pub(super) fn failing(loader: &Loader, why: String) -> Self {
+    pub(in crate::policy) fn failing(loader: &Loader, why: String) -> Self {
         Self::build(loader, Vec::new(), 0, None, Some(why))
     }
 

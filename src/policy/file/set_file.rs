@@ -12,9 +12,9 @@ use toml_edit::{Document, Item};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
-use super::cache::open_guarded;
-use super::error::PolicyError;
-use super::limits::Limits;
+use crate::policy::component::cache::open_guarded;
+use crate::policy::error::PolicyError;
+use crate::policy::eval::limits::Limits;
 
 pub use super::set_edit::Editor;
 
@@ -81,10 +81,10 @@ struct SetFile {
 
 /// An entry with the bytes it stands for.
 #[derive(Debug, Clone)]
-pub(super) struct Resolved {
-    pub(super) entry: Entry,
-    pub(super) bytes: Vec<u8>,
-    pub(super) digest: String,
+pub(in crate::policy) struct Resolved {
+    pub(in crate::policy) entry: Entry,
+    pub(in crate::policy) bytes: Vec<u8>,
+    pub(in crate::policy) digest: String,
 }
 
 /// The entries of a policy directory: those of its set file and the built-in policies that it does not name, or the
@@ -109,7 +109,7 @@ pub fn built_in() -> Vec<Entry> {
 }
 
 /// The set file's text; `None` when there is none.
-pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
+pub(in crate::policy) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     let path = dir.join(SET_FILE);
     let Some(file) = open_guarded(&path)? else { return Ok(None) };
     let mut text = String::new();
@@ -218,7 +218,7 @@ fn module_error(module: &str) -> Option<String> {
 }
 
 /// Reads the module an entry stands for, once, and takes the digest of what was read.
-pub(super) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
+pub(in crate::policy) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
     let mut entry = entry;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
         Some(builtin) => {

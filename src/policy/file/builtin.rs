@@ -1,7 +1,7 @@
 //! The policies that come with the binary. They go through the same gate as everybody's: nothing here is trusted for being
 //! ours.
 
-use super::limits::Limits;
+use crate::policy::eval::limits::Limits;
 
 /// What a module that comes with the binary is called, before its name: in the set file and on the command line.
 pub const BUILTIN_PREFIX: &str = "builtin:";
@@ -27,18 +27,22 @@ const READING: Limits = Limits { fuel: 60_000_000, millis: 300, ..USUAL };
 pub const BUILTINS: &[Builtin] = &[
     Builtin {
         name: "question-detection",
-        bytes: include_bytes!("../../policies/dist/question-detection.wasm"),
+        bytes: include_bytes!("../../../policies/dist/question-detection.wasm"),
         limits: READING,
     },
     Builtin {
         name: "rate-limit",
-        bytes: include_bytes!("../../policies/dist/rate-limit.wasm"),
+        bytes: include_bytes!("../../../policies/dist/rate-limit.wasm"),
         limits: USUAL,
     },
-    Builtin { name: "reply-cap", bytes: include_bytes!("../../policies/dist/reply-cap.wasm"), limits: USUAL },
+    Builtin {
+        name: "reply-cap",
+        bytes: include_bytes!("../../../policies/dist/reply-cap.wasm"),
+        limits: USUAL,
+    },
     Builtin {
         name: "tool-authorization",
-        bytes: include_bytes!("../../policies/dist/tool-authorization.wasm"),
+        bytes: include_bytes!("../../../policies/dist/tool-authorization.wasm"),
         limits: USUAL,
     },
 ];

@@ -41,7 +41,7 @@ impl Limits {
 
     /// The limits of `configure`.
     #[must_use]
-    pub(super) fn for_configure(self) -> Self {
+    pub(in crate::policy) fn for_configure(self) -> Self {
         Self {
             fuel: self.fuel.saturating_mul(Self::CONFIGURE_FACTOR.into()),
             millis: self.millis.saturating_mul(Self::CONFIGURE_FACTOR),
@@ -51,7 +51,7 @@ impl Limits {
 
     /// Linear memory of one instance, in bytes.
     #[must_use]
-    pub(super) fn memory_bytes(self) -> usize {
+    pub(in crate::policy) fn memory_bytes(self) -> usize {
         usize::try_from(u64::from(self.memory_mib) * MIB).unwrap_or(usize::MAX)
     }
 

@@ -5,9 +5,9 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::domain::decision::Hook;
 
-use super::error::PolicyError;
-use super::limits::Limits;
-use super::wire::{AUTHORIZER, ESCALATOR, METADATA, VERSION};
+use crate::policy::error::PolicyError;
+use crate::policy::eval::limits::Limits;
+use crate::policy::eval::wire::{AUTHORIZER, ESCALATOR, METADATA, VERSION};
 
 /// The custom section in which the SDK leaves its version.
 const SDK_SECTION: &str = "team-table:sdk";
@@ -34,7 +34,7 @@ pub struct Gated<'a> {
 }
 
 /// Looks at nothing but the size.
-pub(super) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), PolicyError> {
+pub(in crate::policy) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), PolicyError> {
     let (size, limit) = (bytes.len() as u64, limits.module_bytes());
     if size > limit { Err(PolicyError::TooBig { size, limit }) } else { Ok(()) }
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::error::PolicyError;
 use super::host::{HostConfig, SetStatus, Shared, Source};
 use super::load::{self, Loaded, PolicyStatus};
-use super::module::Loader;
 use super::monitor::{Failing, MAX_FAILURES, Monitor};
-use super::set::{Policy, PolicySet};
-use super::set_file::{Resolved, SET_FILE};
 use super::state::{Quarantine, State};
 use super::watch::Watch;
+use crate::policy::component::module::Loader;
+use crate::policy::error::PolicyError;
+use crate::policy::eval::set::{Policy, PolicySet};
+use crate::policy::file::set_file::{Resolved, SET_FILE};
 
 /// Debounce: how long the directory must be quiet after a change before it is read. An editor or a copy causes several
 /// events.
@@ -27,7 +27,7 @@ const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 const MISSING_FILE_GRACE: Duration = Duration::from_millis(300);
 
 /// What the thread is told.
-pub(super) enum Command {
+pub(in crate::policy) enum Command {
     /// Somebody asked for it.
     Reload,
     /// Something in the directory may have changed.
@@ -39,7 +39,7 @@ pub(super) enum Command {
 }
 
 /// Starts the thread. It ends with [`Command::Stop`].
-pub(super) fn start(
+pub(in crate::policy) fn start(
     config: HostConfig,
     loader: &Loader,
     monitor: &Arc<Monitor>,

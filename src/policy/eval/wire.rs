@@ -13,21 +13,21 @@ use crate::domain::decision::{
     Answer, FactRequest, InboxMessage, PolicyErrorKind, PrincipalView, Reason, ToolCall,
 };
 
-use super::settings::canonical_json;
+use crate::policy::file::settings::canonical_json;
 
 /// The interface version this module speaks.
-pub(super) const VERSION: &str = "1.0.0";
+pub(in crate::policy) const VERSION: &str = "1.0.0";
 /// The interface every policy exports.
-pub(super) const METADATA: &str = "team-table:policy/metadata@1.0.0";
+pub(in crate::policy) const METADATA: &str = "team-table:policy/metadata@1.0.0";
 /// The interface of the authorization hook.
-pub(super) const AUTHORIZER: &str = "team-table:policy/authorizer@1.0.0";
+pub(in crate::policy) const AUTHORIZER: &str = "team-table:policy/authorizer@1.0.0";
 /// The interface of the escalation hook.
-pub(super) const ESCALATOR: &str = "team-table:policy/escalator@1.0.0";
+pub(in crate::policy) const ESCALATOR: &str = "team-table:policy/escalator@1.0.0";
 
 /// `record fact`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct FactIn<'a> {
+pub(in crate::policy) struct FactIn<'a> {
     name: &'a str,
     params: &'a [Entry],
     value: &'a str,
@@ -35,7 +35,7 @@ pub(super) struct FactIn<'a> {
 
 impl<'a> FactIn<'a> {
     /// The answer, as JSON text, to what the policy asked.
-    pub(super) fn new(asked: &'a AskedFact, value: &'a str) -> Self {
+    pub(in crate::policy) fn new(asked: &'a AskedFact, value: &'a str) -> Self {
         Self { name: &asked.name, params: &asked.params, value }
     }
 }
@@ -43,8 +43,8 @@ impl<'a> FactIn<'a> {
 /// `record principal`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct PrincipalIn<'a> {
-    pub(super) name: &'a str,
+pub(in crate::policy) struct PrincipalIn<'a> {
+    pub(in crate::policy) name: &'a str,
     role: &'a str,
     capabilities: &'a [String],
     authenticated: bool,
@@ -64,18 +64,18 @@ impl<'a> From<&'a PrincipalView> for PrincipalIn<'a> {
 /// `record tool-call`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct CallIn<'a> {
+pub(in crate::policy) struct CallIn<'a> {
     tool: &'a str,
-    pub(super) principal: PrincipalIn<'a>,
+    pub(in crate::policy) principal: PrincipalIn<'a>,
     arguments: &'a str,
     transport: &'a str,
     now: u64,
-    pub(super) extra: &'a [Entry],
+    pub(in crate::policy) extra: &'a [Entry],
 }
 
 impl<'a> CallIn<'a> {
     /// `arguments` is the JSON text of the call's arguments, written once for all policies.
-    pub(super) fn new(call: &'a ToolCall, arguments: &'a str) -> Self {
+    pub(in crate::policy) fn new(call: &'a ToolCall, arguments: &'a str) -> Self {
         Self {
             tool: &call.tool,
             principal: (&call.principal).into(),
@@ -90,10 +90,10 @@ impl<'a> CallIn<'a> {
 /// `record inbox-message`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(super) struct MessageIn<'a> {
+pub(in crate::policy) struct MessageIn<'a> {
     id: u64,
     agent: &'a str,
-    pub(super) sender: PrincipalIn<'a>,
+    pub(in crate::policy) sender: PrincipalIn<'a>,
     content: &'a str,
     thread: u64,
     #[component(name = "reply-to")]
@@ -103,7 +103,7 @@ pub(super) struct MessageIn<'a> {
     #[component(name = "created-at")]
     created_at: u64,
     now: u64,
-    pub(super) extra: &'a [Entry],
+    pub(in crate::policy) extra: &'a [Entry],
 }
 
 impl<'a> From<&'a InboxMessage> for MessageIn<'a> {
@@ -132,23 +132,23 @@ fn unsigned(value: i64) -> u64 {
 /// `record entry`, as a policy wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
 #[component(record)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) value: String,
+pub(in crate::policy) struct Entry {
+    pub(in crate::policy) key: String,
+    pub(in crate::policy) value: String,
 }
 
 /// `record fact-request`. Handed back with the answer exactly as the policy wrote it, so that it can find it again by
 /// comparing text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift)]
 #[component(record)]
-pub(super) struct AskedFact {
-    pub(super) name: String,
-    pub(super) params: Vec<Entry>,
+pub(in crate::policy) struct AskedFact {
+    pub(in crate::policy) name: String,
+    pub(in crate::policy) params: Vec<Entry>,
 }
 
 impl AskedFact {
     /// The same in the host's normal form; says which parameter is not JSON or comes twice.
-    pub(super) fn normalise(&self) -> Result<FactRequest, String> {
+    pub(in crate::policy) fn normalise(&self) -> Result<FactRequest, String> {
         let mut params = BTreeMap::new();
         for Entry { key, value } in &self.params {
             let parsed: Value = serde_json::from_str(value)
@@ -164,17 +164,17 @@ impl AskedFact {
 /// `record description`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift)]
 #[component(record)]
-pub(super) struct DescriptionOut {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) summary: String,
-    pub(super) facts: Vec<AskedFact>,
+pub(in crate::policy) struct DescriptionOut {
+    pub(in crate::policy) name: String,
+    pub(in crate::policy) version: String,
+    pub(in crate::policy) summary: String,
+    pub(in crate::policy) facts: Vec<AskedFact>,
 }
 
 /// `record reason`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
-pub(super) struct ReasonOut {
+pub(in crate::policy) struct ReasonOut {
     code: String,
     message: String,
     notes: Vec<String>,
@@ -183,7 +183,7 @@ pub(super) struct ReasonOut {
 /// `variant verdict`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(variant)]
-pub(super) enum VerdictOut {
+pub(in crate::policy) enum VerdictOut {
     #[component(name = "abstain")]
     Abstain,
     #[component(name = "allow")]
@@ -197,7 +197,7 @@ pub(super) enum VerdictOut {
 /// `variant review-outcome`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(variant)]
-pub(super) enum ReviewOut {
+pub(in crate::policy) enum ReviewOut {
     #[component(name = "pass")]
     Pass,
     #[component(name = "reply")]

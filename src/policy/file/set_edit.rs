@@ -12,10 +12,10 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, builtin};
-use super::cache::write_whole;
-use super::error::PolicyError;
-use super::limits::Limits;
 use super::set_file::{Entry, SET_FILE, built_in, parse, text};
+use crate::policy::component::cache::write_whole;
+use crate::policy::error::PolicyError;
+use crate::policy::eval::limits::Limits;
 
 /// The lock that editors of the set file take.
 const LOCK_FILE: &str = ".policy-set.lock";

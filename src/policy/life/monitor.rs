@@ -29,15 +29,15 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A module that failed too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failing {
-    pub(super) policy: String,
-    pub(super) digest: String,
+pub(in crate::policy) struct Failing {
+    pub(in crate::policy) policy: String,
+    pub(in crate::policy) digest: String,
     /// The last failure.
-    pub(super) detail: String,
+    pub(in crate::policy) detail: String,
 }
 
 /// The counters of a process, and where failing modules are reported.
-pub(super) struct Monitor {
+pub(in crate::policy) struct Monitor {
     clock: Clock,
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
     failures: Mutex<HashMap<(String, String), Recent>>,
@@ -73,7 +73,7 @@ impl Recent {
 
 /// The counters of one policy name.
 #[derive(Default)]
-pub(super) struct Counters {
+pub(in crate::policy) struct Counters {
     outcomes: [AtomicU64; OUTCOMES.len()],
     failures: [AtomicU64; FAILURES.len()],
     latency: [AtomicU64; LATENCY_BOUNDS.len() + 1],
@@ -96,22 +96,22 @@ pub struct PolicyCounts {
 }
 
 impl Monitor {
-    pub(super) fn new(clock: Clock, report: impl Fn(Failing) + Send + Sync + 'static) -> Self {
+    pub(in crate::policy) fn new(clock: Clock, report: impl Fn(Failing) + Send + Sync + 'static) -> Self {
         Self { clock, counters: Mutex::default(), failures: Mutex::default(), report: Box::new(report) }
     }
 
     /// The counters of a policy name, the same for every set.
-    pub(super) fn counters(&self, policy: &str) -> Arc<Counters> {
+    pub(in crate::policy) fn counters(&self, policy: &str) -> Arc<Counters> {
         Arc::clone(self.counters.lock().entry(policy.to_owned()).or_default())
     }
 
     /// Everything counted so far.
-    pub(super) fn counts(&self) -> Vec<PolicyCounts> {
+    pub(in crate::policy) fn counts(&self) -> Vec<PolicyCounts> {
         self.counters.lock().iter().map(|(policy, counters)| counters.read(policy)).collect()
     }
 
     /// Takes note of a verdict that was no failure.
-    pub(super) fn answered(&self, verdict: &Verdict) {
+    pub(in crate::policy) fn answered(&self, verdict: &Verdict) {
         let mut failures = self.failures.lock();
         let recent = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
         recent.answered = true;
@@ -119,7 +119,13 @@ impl Monitor {
     }
 
     /// Takes note of a verdict that was a failure, to a question of `agent`; reports the module when it is one too many.
-    pub(super) fn failed(&self, verdict: &Verdict, kind: PolicyErrorKind, detail: &str, agent: &str) {
+    pub(in crate::policy) fn failed(
+        &self,
+        verdict: &Verdict,
+        kind: PolicyErrorKind,
+        detail: &str,
+        agent: &str,
+    ) {
         // What the host could not do is not the module's fault, nor is a busy machine: a module that hangs runs out of
         // fuel long before it runs out of time. And what a shadow does affects nothing.
         let innocent = matches!(kind, PolicyErrorKind::Host | PolicyErrorKind::Deadline);
@@ -150,7 +156,7 @@ impl Monitor {
 }
 
 impl Counters {
-    pub(super) fn count(&self, answer: &Answer, micros: u64) {
+    pub(in crate::policy) fn count(&self, answer: &Answer, micros: u64) {
         let cell = match answer {
             Answer::Abstain => self.outcomes.first(),
             Answer::Allow => self.outcomes.get(1),
