@@ -197,7 +197,7 @@ fn environment_variables_are_read_in_config_only() {
 #[test]
 fn nothing_is_printed_past_the_command_line() {
     only_in(&[], &["println!", "print!", "eprintln!", "eprint!", "dbg!"]);
-    only_in(&["cli/output.rs", "mcp/lines.rs", "mcp/stdio.rs"], &["stdout()"]);
+    only_in(&["cli/output.rs", "mcp/stdio/lines.rs", "mcp/stdio/serve.rs"], &["stdout()"]);
 }
 
 /// The server asks nobody anything, so nobody can have it ask. The demonstration is its own client.

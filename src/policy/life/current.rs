@@ -33,11 +33,7 @@ impl<T> Current<T> {
     }
 
     /// Waits for a value that is as wanted, to a deadline.
-    pub(super) fn wait_for(
-        &self,
-        deadline: Instant,
-        wanted: impl Fn(&T) -> bool,
-    ) -> Option<Arc<T>> {
+    pub(super) fn wait_for(&self, deadline: Instant, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
         let mut value = self.value.lock();
         let mut is_over = false;
         loop {

@@ -90,7 +90,7 @@ pub struct PolicyHost {
 
 /// The set that decides and how it stands: what the loader's thread writes and everybody reads. Nothing before the first
 /// attempt to load is over.
-pub(in crate::policy) type Shared = Current<(Arc<PolicySet>, SetStatus)>;
+pub(super) type Shared = Current<(Arc<PolicySet>, SetStatus)>;
 
 impl PolicyHost {
     /// Starts to load in the background and returns at once.

@@ -39,7 +39,7 @@ pub(in crate::policy) enum Command {
 }
 
 /// Starts the thread. It ends with [`Command::Stop`].
-pub(in crate::policy) fn start(
+pub(super) fn start(
     config: HostConfig,
     loader: &Loader,
     monitor: &Arc<Monitor>,

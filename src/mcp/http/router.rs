@@ -16,38 +16,39 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::accept;
-use super::counters::Counters;
-use super::decode::MAX_MESSAGE;
-use super::guard::{Told, guard};
-use super::legacy_sse::{self, Sessions};
-use super::lenient;
-use super::options::{HttpLimits, HttpOptions};
-use super::server::Server;
-use super::throttle::{Throttle, Throttles};
-use super::{event_stream, health};
+use crate::mcp::http::accept;
+use crate::mcp::http::counters::Counters;
+use crate::mcp::http::guard::{Told, guard};
+use crate::mcp::http::health;
+use crate::mcp::http::lenient;
+use crate::mcp::http::options::{HttpLimits, HttpOptions};
+use crate::mcp::http::throttle::{Throttle, Throttles};
+use crate::mcp::protocol::decode::MAX_MESSAGE;
+use crate::mcp::protocol::server::Server;
+use crate::mcp::sse::event_stream;
+use crate::mcp::sse::legacy::{self, Sessions};
 use crate::tools::{Table, Transport};
 
 /// The first revision without sessions.
 const STATELESS_SINCE: &str = "2026-07-28";
 
 /// What the routes share.
-pub(super) struct App {
-    pub(super) table: Table,
-    pub(super) options: HttpOptions,
+pub(in crate::mcp) struct App {
+    pub(in crate::mcp) table: Table,
+    pub(in crate::mcp) options: HttpOptions,
     /// Whether `Host` is checked at all.
-    pub(super) check_host: bool,
-    pub(super) throttles: Arc<Throttles>,
+    pub(in crate::mcp) check_host: bool,
+    pub(in crate::mcp) throttles: Arc<Throttles>,
     /// What was refused for its host or origin.
-    pub(super) told: Told,
-    pub(super) counters: Arc<Counters>,
+    pub(in crate::mcp) told: Told,
+    pub(in crate::mcp) counters: Arc<Counters>,
     /// The server behind HTTP+SSE sessions.
-    pub(super) sse_server: Server,
-    pub(super) sessions: Sessions,
+    pub(in crate::mcp) sse_server: Server,
+    pub(in crate::mcp) sessions: Sessions,
     /// Cancelled when the server stops: endless responses end then.
-    pub(super) closing: CancellationToken,
+    pub(in crate::mcp) closing: CancellationToken,
     /// What the beats of the event streams are counted from.
-    pub(super) started: Instant,
+    pub(in crate::mcp) started: Instant,
 }
 
 /// Serves MCP over streamable HTTP (`/mcp`) and HTTP+SSE (`/sse`, `/messages`), the event streams and the
@@ -96,8 +97,8 @@ fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
             "/mcp",
             post_service(streamable(app, cut_off)).layer(from_fn(lenient::front)).delete(end_session),
         )
-        .route("/sse", get(legacy_sse::open))
-        .route("/messages", post(legacy_sse::post))
+        .route("/sse", get(legacy::open))
+        .route("/messages", post(legacy::post))
         .route("/events/{agent}", get(event_stream::open))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -146,7 +147,7 @@ fn handler(app: &App) -> Handler {
 }
 
 #[cfg(feature = "conformance")]
-type Handler = super::conformance::Fixtures;
+type Handler = crate::mcp::conformance::Fixtures;
 
 #[cfg(feature = "conformance")]
 fn handler(_: &App) -> Handler {

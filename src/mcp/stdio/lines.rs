@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::decode::{Decoded, MAX_MESSAGE, decode, decode_value, too_long};
+use crate::mcp::protocol::decode::{Decoded, MAX_MESSAGE, decode, decode_value, too_long};
 
 /// Replies that may wait to be written. A client that keeps asking without reading is not read from until it
 /// does.
@@ -28,7 +28,7 @@ const KEPT_BUFFER: usize = 64 * 1024;
 
 /// Lines in, lines out, until end of input, a failed write, or `stop`; whichever it is, `stop` is cancelled
 /// then.
-pub(super) struct LineTransport<R, W> {
+pub(in crate::mcp) struct LineTransport<R, W> {
     input: BufReader<R>,
     /// The line read so far. Kept here because rmcp drops `receive` whenever something else happens first.
     line: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) struct LineTransport<R, W> {
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
     /// `settle` begins what the end of the input waits for: what was read before it can be answered then.
-    pub(super) fn new(
+    pub(in crate::mcp) fn new(
         input: R,
         output: W,
         stop: CancellationToken,

@@ -11,8 +11,8 @@ use rmcp::transport::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::lines::LineTransport;
-use super::server::Server;
+use crate::mcp::protocol::server::Server;
+use crate::mcp::stdio::lines::LineTransport;
 use crate::tools::Table;
 
 /// How long calls under way may go on once it is time to end: their replies are written, and we are gone

@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::caller::Caller;
-use super::counters::Counted;
-use super::guard::refusal;
-use super::http::App;
-use super::sse;
+use super::frame;
 use crate::events::EventStream;
+use crate::mcp::http::counters::Counted;
+use crate::mcp::http::guard::refusal;
+use crate::mcp::http::router::App;
+use crate::mcp::protocol::caller::Caller;
 use crate::tools::StreamRefused;
 
 /// Heartbeats are aligned so that many streams are written in one wake-up: this many batches in each heartbeat interval. A
@@ -26,7 +26,7 @@ use crate::tools::StreamRefused;
 const BATCHES: u128 = 30;
 
 /// The route.
-pub(super) async fn open(
+pub(in crate::mcp) async fn open(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     agent: Result<Path<String>, axum::extract::rejection::PathRejection>,
@@ -62,7 +62,7 @@ pub(super) async fn open(
                 app,
                 events,
             };
-            sse::response(chunks(state, connected))
+            frame::response(chunks(state, connected))
         }
         Err(StreamRefused::Unauthenticated) => {
             if let (Some(address), Some(token)) = (caller.address, &caller.bearer) {
@@ -103,7 +103,7 @@ fn chunks(open: Open, connected: String) -> impl futures_util::Stream<Item = Byt
         let mut chunk = String::new();
         if let Some(data) = connected {
             // Numbered too, so that a client that reconnects before its first event misses nothing either.
-            sse::frame(&mut chunk, Some(open.events.position()), "connected", &data);
+            frame::frame(&mut chunk, Some(open.events.position()), "connected", &data);
         } else if !open.wait(&mut chunk).await {
             return None;
         }
@@ -132,7 +132,7 @@ impl Open {
             // Before events, so that a busy stream beats too.
             () = tokio::time::sleep_until(self.next_beat) => {
                 self.next_beat = next_beat(&self.app);
-                sse::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
+                frame::frame(chunk, Some(self.events.position()), "heartbeat", "{}");
             }
             events = self.events.next() => {
                 if events.is_empty() {
@@ -140,7 +140,7 @@ impl Open {
                     return false;
                 }
                 for event in events {
-                    sse::frame(chunk, Some(event.id), &event.kind, &event.data);
+                    frame::frame(chunk, Some(event.id), &event.kind, &event.data);
                 }
             }
         }

@@ -18,15 +18,15 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parking_lot::Mutex;
 
-use super::accept::PeerAddress;
-use super::caller::{Caller, bearer};
-use super::decode::MAX_MESSAGE;
-use super::health;
-use super::http::App;
-use super::origin::{host_allowed, origin_allowed};
+use crate::mcp::http::accept::PeerAddress;
+use crate::mcp::http::health;
+use crate::mcp::http::origin::{host_allowed, origin_allowed};
+use crate::mcp::http::router::App;
+use crate::mcp::protocol::caller::{Caller, bearer};
+use crate::mcp::protocol::decode::MAX_MESSAGE;
 
 /// The layer in front of every route.
-pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(in crate::mcp) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     if let Some(credential) = request.headers_mut().get_mut(AUTHORIZATION) {
         // Shown as `Sensitive` wherever headers are printed.
         credential.set_sensitive(true);
@@ -103,7 +103,7 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
 /// Hosts and origins that were refused. The operator who forgot one reads it in the log, once: a page that tries for ever
 /// must not fill it.
 #[derive(Default)]
-pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+pub(in crate::mcp) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
 
 /// Different values that are logged at most.
 const MAX_TOLD: usize = 64;
@@ -168,6 +168,6 @@ async fn read_body(app: &App, request: Request) -> Result<Request, Response> {
 type Refusal = (StatusCode, &'static str);
 
 /// The response of a [`Refusal`].
-pub(super) fn refusal(status: StatusCode, line: &'static str) -> Response {
+pub(in crate::mcp) fn refusal(status: StatusCode, line: &'static str) -> Response {
     (status, line).into_response()
 }

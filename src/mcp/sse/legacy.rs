@@ -26,14 +26,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::caller::Caller;
-use super::counters::Counted;
-use super::decode::{Decoded, decode, decode_value};
-use super::guard::refusal;
-use super::http::App;
-use super::lenient::is_json;
-use super::server::Server;
-use super::sse;
+use super::frame;
+use crate::mcp::http::counters::Counted;
+use crate::mcp::http::guard::refusal;
+use crate::mcp::http::lenient::is_json;
+use crate::mcp::http::router::App;
+use crate::mcp::protocol::caller::Caller;
+use crate::mcp::protocol::decode::{Decoded, decode, decode_value};
+use crate::mcp::protocol::server::Server;
 
 /// Posted messages a session holds before its service has looked at them; it looks at once.
 const INBOX: usize = 64;
@@ -43,7 +43,7 @@ const OUTBOX: usize = 256;
 
 /// The sessions of one server, by id.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+pub(in crate::mcp) struct Sessions(Mutex<HashMap<String, Session>>);
 
 struct Session {
     inbox: mpsc::Sender<ClientJsonRpcMessage>,
@@ -72,7 +72,10 @@ impl Sessions {
 }
 
 /// `GET /sse`.
-pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Response {
+pub(in crate::mcp) async fn open(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     let (inbox, received) = mpsc::channel(INBOX);
     let session = Session { inbox, bearer: caller.bearer.as_deref().map(hash), last_post: Instant::now() };
     let Some(id) = app.sessions.insert(session, app.options.limits.sse_sessions) else {
@@ -95,7 +98,7 @@ pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extensi
         id,
         app: Arc::clone(&app),
     };
-    sse::response(futures_util::stream::unfold(stream, |mut stream| async move {
+    frame::response(futures_util::stream::unfold(stream, |mut stream| async move {
         let chunk = stream.next().await?;
         Some((chunk, stream))
     }))
@@ -103,18 +106,18 @@ pub(super) async fn open(State(app): State<Arc<App>>, Extension(caller): Extensi
 
 fn endpoint(prefix: &str, id: &str) -> Bytes {
     let mut frame = String::new();
-    sse::frame(&mut frame, None, "endpoint", &format!("{prefix}/messages?session_id={id}"));
+    frame::frame(&mut frame, None, "endpoint", &format!("{prefix}/messages?session_id={id}"));
     frame.into()
 }
 
 /// The query of `POST /messages`.
 #[derive(Deserialize)]
-pub(super) struct Target {
+pub(in crate::mcp) struct Target {
     session_id: Option<String>,
 }
 
 /// `POST /messages?session_id=…`.
-pub(super) async fn post(
+pub(in crate::mcp) async fn post(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     target: Result<Query<Target>, axum::extract::rejection::QueryRejection>,
@@ -212,7 +215,7 @@ impl SessionStream {
                 if self.app.sessions.last_post(&self.id)?.elapsed() >= self.idle {
                     self.stop.cancel();
                 }
-                Some(sse::COMMENT)
+                Some(frame::COMMENT)
             }
         }
     }
@@ -247,7 +250,7 @@ impl Transport<RoleServer> for SessionTransport {
         async move {
             let data = serde_json::to_string(&message).map_err(|_| NotRead)?;
             let mut frame = String::with_capacity(data.len() + 32);
-            sse::frame(&mut frame, None, "message", &data);
+            frame::frame(&mut frame, None, "message", &data);
             let sent = replies.and_then(|replies| replies.try_send(frame.into()).ok());
             sent.ok_or_else(|| {
                 stop.cancel();
