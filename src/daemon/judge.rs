@@ -130,7 +130,7 @@ impl MessageCase {
             return Ok(None);
         }
         let draft = Draft {
-            content: text.to_owned(),
+            content: text.into(),
             reply_to: Some(self.message.id),
             idempotency_key: None,
             origin: Origin::Automatic,

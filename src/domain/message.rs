@@ -1,5 +1,7 @@
 //! Messages and threads.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::clock::{self, Millis};
@@ -51,20 +53,20 @@ impl Origin {
     }
 }
 
-/// A message to send, already checked.
+/// A message to send. Borrows its text: a message may be large, and a call is judged several times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct Draft<'a> {
     /// The text.
-    pub content: String,
+    pub content: Cow<'a, str>,
     /// The message this one answers.
     pub reply_to: Option<i64>,
     /// A repeat of the same sender's key sends nothing and returns the first message.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<Cow<'a, str>>,
     /// Who writes it.
     pub origin: Origin,
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Checks the limits.
     ///
     /// # Errors
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn content_is_counted_in_characters_and_may_not_be_blank() {
         let draft = |content: &str| Draft {
-            content: content.into(),
+            content: content.to_owned().into(),
             reply_to: None,
             idempotency_key: None,
             origin: Origin::Agent,

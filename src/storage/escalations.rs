@@ -463,8 +463,8 @@ impl WriteTx<'_> {
     }
 }
 
-fn draft(text: &str, reply_to: Option<i64>) -> Result<Draft, Refusal> {
-    let draft = Draft { content: text.to_owned(), reply_to, idempotency_key: None, origin: Origin::Person };
+fn draft(text: &str, reply_to: Option<i64>) -> Result<Draft<'_>, Refusal> {
+    let draft = Draft { content: text.into(), reply_to, idempotency_key: None, origin: Origin::Person };
     draft.check().map(|()| draft)
 }
 

@@ -336,7 +336,12 @@ mod tests {
 
     /// Sends a message; its number and its thread's.
     fn send(db: &Db, from: &Principal, to: &str, content: &str, reply_to: Option<i64>) -> (i64, i64) {
-        let draft = Draft { content: content.into(), reply_to, idempotency_key: None, origin: Origin::Agent };
+        let draft = Draft {
+            content: content.to_owned().into(),
+            reply_to,
+            idempotency_key: None,
+            origin: Origin::Agent,
+        };
         let (from, to) = (from.clone(), to.to_owned());
         let sent = db.write(move |tx| tx.send_message(&from, &to, &draft, 1)).unwrap();
         (sent.id, sent.thread_id)

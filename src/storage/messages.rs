@@ -75,7 +75,7 @@ impl ReadTx<'_> {
     }
 
     /// The message that a call repeats.
-    fn repeat_of(&self, sender: &Principal, recipient: &str, draft: &Draft) -> Result<Option<Message>> {
+    fn repeat_of(&self, sender: &Principal, recipient: &str, draft: &Draft<'_>) -> Result<Option<Message>> {
         let Some(key) = draft.idempotency_key.as_deref() else { return Ok(None) };
         let Some(sent) = self.message_by_key(sender, Some(key))? else { return Ok(None) };
         let answered = |reply_to: Option<i64>| reply_to.map_or(String::new(), |id| id.to_string());
@@ -115,7 +115,7 @@ impl WriteTx<'_> {
         &self,
         sender: &Principal,
         recipient: &str,
-        draft: &Draft,
+        draft: &Draft<'_>,
         now: Millis,
     ) -> Result<Message> {
         if let Some(sent) = self.repeat_of(sender, recipient, draft)? {
@@ -140,7 +140,7 @@ impl WriteTx<'_> {
         &self,
         sender: &Principal,
         only: Option<&[String]>,
-        draft: &Draft,
+        draft: &Draft<'_>,
         now: Millis,
     ) -> Result<Message> {
         if let Some(sent) = self.repeat_of(sender, EVERYONE, draft)? {
@@ -158,7 +158,7 @@ impl WriteTx<'_> {
     }
 
     /// Puts a message in the operator's name into a member's inbox.
-    pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft, now: Millis) -> Result<()> {
+    pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft<'_>, now: Millis) -> Result<()> {
         let id = self.next_message()?;
         self.execute(
             "INSERT INTO messages (id, sender, recipient, content, created_at, thread_id, origin)
@@ -187,7 +187,7 @@ impl WriteTx<'_> {
         &self,
         sender: &Principal,
         recipient: &str,
-        draft: &Draft,
+        draft: &Draft<'_>,
         now: Millis,
     ) -> Result<Message> {
         let thread = draft.reply_to.map(|id| self.thread_of(sender, id)).transpose()?;
@@ -215,7 +215,7 @@ impl WriteTx<'_> {
             id,
             sender: sender.name.clone(),
             recipient: recipient.to_owned(),
-            content: draft.content.clone(),
+            content: draft.content.clone().into_owned(),
             created_at: now,
             thread_id,
             reply_to: draft.reply_to,

@@ -18,11 +18,11 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    fn draft(&self) -> Draft {
+    fn draft(&self) -> Draft<'_> {
         Draft {
-            content: self.content.clone(),
+            content: self.content.as_str().into(),
             reply_to: None,
-            idempotency_key: self.idempotency_key.clone(),
+            idempotency_key: self.idempotency_key.as_deref().map(Into::into),
             origin: Origin::Agent,
         }
     }

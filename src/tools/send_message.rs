@@ -24,11 +24,11 @@ pub(super) struct SendMessage {
 }
 
 impl SendMessage {
-    fn draft(&self) -> Draft {
+    fn draft(&self) -> Draft<'_> {
         Draft {
-            content: self.content.clone(),
+            content: self.content.as_str().into(),
             reply_to: self.reply_to,
-            idempotency_key: self.idempotency_key.clone(),
+            idempotency_key: self.idempotency_key.as_deref().map(Into::into),
             origin: Origin::Agent,
         }
     }

@@ -186,7 +186,7 @@ async fn the_task_board_wakes_none_who_wait_for_messages() {
     let db = Db::open(&dir.path().join("t.db"), OpenOptions::default()).unwrap();
     let hub = Hub::start(db.clone());
     let draft = |content: &str| Draft {
-        content: content.into(),
+        content: content.to_owned().into(),
         reply_to: None,
         idempotency_key: None,
         origin: Origin::Agent,

@@ -70,8 +70,8 @@ impl Office {
         }
     }
 
-    fn draft(content: &str, reply_to: Option<i64>, origin: Origin) -> Draft {
-        Draft { content: content.into(), reply_to, idempotency_key: None, origin }
+    fn draft(content: &str, reply_to: Option<i64>, origin: Origin) -> Draft<'static> {
+        Draft { content: content.to_owned().into(), reply_to, idempotency_key: None, origin }
     }
 
     /// A message that somebody wrote.
