@@ -184,7 +184,8 @@ async fn an_open_stream_does_not_hold_up_the_end_and_calls_under_way_are_answere
     }
     let start = Instant::now();
     server.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    // The idle stream does not make it wait out the drain time.
+    assert!(start.elapsed() < HttpOptions::default().limits.drain, "took {:?}", start.elapsed());
     let mut answered = 0;
     while let Some(event) = busy.stream.event().await {
         assert_eq!(event.json()["result"]["isError"], false);
