@@ -240,7 +240,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::decision::{Hook, InboxMessage, Outcome, PrincipalView, Reason};
+    use crate::domain::decision::{Hook, InboxMessage, Outcome, PrincipalView, Reason, ToolCall};
     use crate::domain::message::{Draft, Origin};
     use crate::domain::principal::Principal;
     use crate::policy::Loader;
@@ -435,5 +435,78 @@ mod tests {
             Ok(None::<()>)
         });
         assert_eq!((settled.unwrap(), attempts), (None, MAX_ROUNDS));
+    }
+
+    static ATTEMPTED: LazyLock<Vec<FactRequest>> = LazyLock::new(|| {
+        let params = [("window_seconds".to_owned(), "60".to_owned())].into();
+        vec![FactRequest { name: "calls.attempted".into(), params }]
+    });
+
+    /// A call that a policy lets pass three times a minute, whatever becomes of it then.
+    #[derive(Clone)]
+    struct Attempted {
+        input: Arc<Input>,
+        scope: FactScope,
+    }
+
+    impl Case for Attempted {
+        fn input(&self) -> &Arc<Input> {
+            &self.input
+        }
+
+        fn scope(&self) -> &FactScope {
+            &self.scope
+        }
+
+        fn agent_id(&self) -> Option<i64> {
+            self.scope.principal.as_ref().map(|(id, _)| *id)
+        }
+
+        fn requests<'set>(&self, _: &'set PolicySet) -> &'set [FactRequest] {
+            &ATTEMPTED
+        }
+
+        fn decide(&self, set: &PolicySet, facts: &[Fact]) -> Decision {
+            let attempted = facts[0].value.get("count").and_then(Value::as_i64).unwrap();
+            let outcome = if attempted < 3 { Outcome::Allow } else { Outcome::Deny };
+            Decision { outcome, ..set.answer(&self.input, &[]) }
+        }
+
+        fn stands(&mut self, _: &WriteTx<'_>, _: Version) -> storage::Result<Standing> {
+            Ok(Standing::Holds)
+        }
+    }
+
+    #[test]
+    fn refused_calls_that_race_are_counted_exactly() {
+        let room = Room::new();
+        let principal = room.case().scope.principal;
+        let call = ToolCall {
+            tool: "heartbeat".into(),
+            principal: room.alice.view(),
+            arguments: json!({}),
+            transport: "stdio".into(),
+            now: 1_000,
+        };
+        let case = Attempted {
+            input: Arc::new(Input::Authorization(call)),
+            scope: FactScope { now: 1_000, principal, ..FactScope::default() },
+        };
+        // Each is recorded as a call that the server's own rules refused after the policies had allowed it.
+        let attempt = || {
+            let settled = room.judge.until_settled(|| {
+                let ruling = room.judge.ask(&case, &room.set)?;
+                let settled = room.judge.settle(case.clone(), &room.set, &ruling, false, |_, _, _| Ok(()))?;
+                Ok(matches!(settled, Settled::Done(..)).then_some(ruling.decision.outcome))
+            });
+            settled.unwrap().unwrap()
+        };
+        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| (0..4).map(|_| attempt()).collect::<Vec<_>>())).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let passed = outcomes.iter().filter(|outcome| **outcome == Outcome::Allow).count();
+        assert_eq!((passed, outcomes.len()), (3, 32));
     }
 }
