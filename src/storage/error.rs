@@ -23,9 +23,14 @@ pub enum Error {
     /// The writer has stopped, because the process is shutting down.
     #[error("the database is closing")]
     Closed,
-    /// Anything else SQLite reports.
-    #[error("database fault: {0}")]
-    Sqlite(rusqlite::Error),
+    /// Anything else that the database engine reports.
+    #[error("database fault: {reason}")]
+    Engine {
+        /// The engine's words, for the log.
+        reason: String,
+        /// The file is damaged, or is no database.
+        damaged: bool,
+    },
     /// A stored value that cannot be read back, or an operation that panicked.
     #[error("storage fault: {0}")]
     Fault(String),
@@ -41,7 +46,7 @@ impl Error {
             Self::Replaced => Self::Replaced,
             Self::Upgraded => Self::Upgraded,
             Self::Closed => Self::Closed,
-            Self::Sqlite(error) => Self::Fault(error.to_string()),
+            Self::Engine { reason, damaged } => Self::Engine { reason: reason.clone(), damaged: *damaged },
             Self::Fault(reason) => Self::Fault(reason.clone()),
         }
     }
@@ -62,7 +67,10 @@ impl From<rusqlite::Error> for Error {
                 | Code::CannotOpen
                 | Code::PermissionDenied,
             ) => Self::Unwritable(error.to_string()),
-            _ => Self::Sqlite(error),
+            code => Self::Engine {
+                reason: error.to_string(),
+                damaged: matches!(code, Some(Code::DatabaseCorrupt | Code::NotADatabase)),
+            },
         }
     }
 }

@@ -211,14 +211,7 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
 fn classify(path: &Path, error: Error) -> OpenError {
     let path = path.display().to_string();
     match error {
-        Error::Sqlite(error)
-            if matches!(
-                error.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-            ) =>
-        {
-            OpenError::Corrupt { path, reason: error.to_string() }
-        }
+        Error::Engine { reason, damaged: true } => OpenError::Corrupt { path, reason },
         source => OpenError::Prepare { path, source },
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn consistent<T>(
     let _end = End(connection);
     let done = job(&ReadTx::new(connection));
     // A newer schema lacks what an older program asks for: that is the news, not the statement that failed.
-    if let Err(Error::Sqlite(_)) = done {
+    if let Err(Error::Engine { .. }) = done {
         open::check_version(connection)?;
     }
     done

@@ -151,7 +151,7 @@ pub(super) fn refusal_of(error: Error) -> Refusal {
             "the server is shutting down; nothing was changed",
             "reconnect and try again",
         ),
-        fault @ (Error::Sqlite(_) | Error::Fault(_)) => {
+        fault @ (Error::Engine { .. } | Error::Fault(_)) => {
             tracing::error!(error = %fault, "a call failed");
             internal()
         }

@@ -325,7 +325,7 @@ mod tests {
         assert!(good.recv().unwrap().is_ok());
         assert!(matches!(panicking.recv().unwrap(), Err(Error::Fault(_))));
         assert!(matches!(refused.recv().unwrap(), Err(Error::Refused(_))));
-        assert!(matches!(faulty.recv().unwrap(), Err(Error::Sqlite(_))));
+        assert!(matches!(faulty.recv().unwrap(), Err(Error::Engine { .. })));
         assert!(last.recv().unwrap().is_ok());
         assert_eq!(stored(&outside), [1, 5]);
         assert_eq!(commits.load(Ordering::SeqCst), 2, "the holding job, and one for all five");
