@@ -168,7 +168,7 @@ fn webassembly_is_in_policy_only() {
 #[test]
 fn the_protocol_and_http_are_in_mcp_only() {
     only_in(
-        &["mcp/"],
+        &["mcp/", "cli/demo/client.rs"],
         &[
             "rmcp::",
             "axum::",
@@ -204,7 +204,7 @@ fn nothing_is_printed_past_the_command_line() {
 #[test]
 fn nothing_connects_outwards() {
     only_in(
-        &["mcp/client.rs"],
+        &["cli/demo/client.rs"],
         &["TcpStream::connect", "UdpSocket", "TcpSocket", "UnixStream", "lookup_host", "ToSocketAddrs"],
     );
 }

@@ -1,6 +1,8 @@
 //! `demo`: the whole story in a temporary folder, played by two real MCP clients, a network server and a
 //! poll daemon. Every step is checked; the first that does not happen ends it with status 1.
 
+mod client;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +19,11 @@ use crate::daemon::{Daemon, Note, PollOptions};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
 use crate::events::Hub;
-use crate::mcp::{Client, HttpOptions, serve_http};
+use crate::mcp::{HttpOptions, serve_http};
 use crate::policy::set_file::{Editor, Entry};
 use crate::storage::{Answer, ChainReport};
 use crate::tools::Table;
+use client::Client;
 
 /// Longest wait for any one thing to happen.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rmcp::model::CallToolRequestParams;
@@ -22,14 +22,14 @@ const QUEUE: usize = 16;
 /// A client that did not get an answer it understands.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ClientError(String);
+pub(super) struct ClientError(String);
 
 fn failed(error: impl std::fmt::Display) -> ClientError {
     ClientError(error.to_string())
 }
 
 /// A connected client.
-pub struct Client {
+pub(super) struct Client {
     service: RunningService<RoleClient, ()>,
 }
 
@@ -38,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn connect(server: SocketAddr) -> Result<Self, ClientError> {
+    pub(super) async fn connect(server: SocketAddr) -> Result<Self, ClientError> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let service = serve_client((), Http { server, sender, receiver }).await.map_err(failed)?;
         Ok(Self { service })
@@ -48,7 +48,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or one without a result object.
-    pub async fn call(
+    pub(super) async fn call(
         &self,
         tool: &'static str,
         arguments: JsonObject,
@@ -76,9 +76,8 @@ impl Transport<RoleClient> for Http {
     ) -> impl Future<Output = Result<(), ClientError>> + Send + 'static {
         let (server, sender) = (self.server, self.sender.clone());
         async move {
-            let answer = post(server, serde_json::to_vec(&item).map_err(failed)?).await?;
-            if !answer.is_empty() {
-                sender.send(serde_json::from_slice(&answer).map_err(failed)?).await.map_err(failed)?;
+            for answer in post(server, serde_json::to_vec(&item).map_err(failed)?).await? {
+                sender.send(serde_json::from_str(&answer).map_err(failed)?).await.map_err(failed)?;
             }
             Ok(())
         }
@@ -94,7 +93,8 @@ impl Transport<RoleClient> for Http {
     }
 }
 
-async fn post(server: SocketAddr, body: Vec<u8>) -> Result<Bytes, ClientError> {
+/// Sends a message; gives the messages that answer it.
+async fn post(server: SocketAddr, body: Vec<u8>) -> Result<Vec<String>, ClientError> {
     let stream = TcpStream::connect(server).await.map_err(failed)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -107,7 +107,38 @@ async fn post(server: SocketAddr, body: Vec<u8>) -> Result<Bytes, ClientError> {
         .map_err(failed)?;
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();
+    // A server may answer a request with a stream of events, which ours does when the answer takes long.
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_stream = kind.starts_with(b"text/event-stream");
     let answer = response.into_body().collect().await.map_err(failed)?.to_bytes();
     connection.abort();
-    if status.is_success() { Ok(answer) } else { Err(failed(format!("the server answered {status}"))) }
+    if !status.is_success() {
+        return Err(failed(format!("the server answered {status}")));
+    }
+    let answer = String::from_utf8(answer.to_vec()).map_err(failed)?;
+    Ok(if is_stream {
+        events(&answer)
+    } else {
+        Some(answer).filter(|text| !text.is_empty()).into_iter().collect()
+    })
+}
+
+/// The data of the events in a stream that has ended.
+fn events(stream: &str) -> Vec<String> {
+    let data = |event: &str| {
+        let lines = event.lines().filter_map(|line| line.strip_prefix("data:"));
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    };
+    stream.split("\n\n").map(data).filter(|data| !data.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_without_data_are_skipped() {
+        let stream = "id: 0\nretry: 3000\ndata:\n\n: ping\n\nevent: message\ndata: {\"a\":\ndata:1}\n\n";
+        assert_eq!(events(stream), ["{\"a\":\n1}"]);
+    }
 }
