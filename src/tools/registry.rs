@@ -219,7 +219,7 @@ pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
             "Write a key everybody can read. expected_version guards against overwriting another's change.",
         ),
         row::<get_shared_context::GetSharedContext, get_shared_context::EntryOrEntries>(
-            ("get_shared_context", "Preview a fact up"),
+            ("get_shared_context", "Look a fact up"),
             Kind::Read,
             false,
             "One shared entry by key, or a list of entries.",
