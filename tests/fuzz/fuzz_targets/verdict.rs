@@ -11,7 +11,7 @@ use team_table::domain::decision::{Answer, Mode, Outcome, PrincipalView, ToolCal
 use team_table::policy::{Loader, Policy, PolicySet};
 use team_table_fuzz::every_panic_counts;
 use team_table_fuzz::mirror::{COMPONENT, letters, patient};
-use team_table_policy_sdk::limits::reason_complaint;
+use team_table_policy_sdk::limits::reason_error;
 
 static MIRROR: LazyLock<PolicySet> = LazyLock::new(|| {
     every_panic_counts();
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
     let right = match &verdict.answer {
         Answer::Abstain | Answer::Allow => decision.outcome == Outcome::Allow,
         Answer::Deny(reason) | Answer::Escalate(reason) => {
-            reason_complaint(&reason.code, &reason.message, &reason.notes).is_none()
+            reason_error(&reason.code, &reason.message, &reason.notes).is_none()
                 && matches!(decision.outcome, Outcome::Deny | Outcome::Escalate)
         }
         Answer::Error { detail, .. } => !detail.is_empty() && decision.outcome == Outcome::Error,
