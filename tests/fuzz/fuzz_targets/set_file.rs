@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| {
     let Ok(entries) = parse(text) else { return };
     for entry in &entries {
         assert!(is_name(&entry.name), "{entry:?}");
-        assert_eq!(entry.limits.complaint(), None, "{entry:?}");
+        assert_eq!(entry.limits.validation_error(), None, "{entry:?}");
         let same_name = |other: &&Entry| other.name == entry.name;
         assert_eq!(entries.iter().filter(same_name).count(), 1, "{entry:?}");
     }
