@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::daemon::payload::{Escalation, escalation, status};
+use crate::daemon::payload::{Escalation, escalation, status, waiting};
 use crate::domain::clock::Clock;
 use crate::domain::message::Message;
 use crate::domain::refusal::Refusal;
@@ -81,13 +81,13 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
 fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
     let rows = db.read(|tx| {
         let rows = tx.escalations(agent, all, 500)?;
-        rows.into_iter().map(|row| Escalation::read(tx, row)).collect::<Result<Vec<_>, _>>()
+        rows.into_iter().map(|row| Ok((waiting(tx, &row)?, row))).collect::<Result<Vec<_>, _>>()
     })?;
     if output::is_json() {
-        let rows: Vec<Value> = rows.iter().map(listed).collect();
+        let rows: Vec<Value> = rows.iter().map(|(waiting, row)| listed(row, waiting)).collect();
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
-    let rows = rows.iter().map(|Escalation { row, waiting, .. }| {
+    let rows = rows.iter().map(|(waiting, row)| {
         let what = if row.hook == "escalation" {
             format!("{} asks: {}", row.asker, question(row))
         } else {
@@ -102,10 +102,10 @@ fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
 }
 
 /// The escalation, and the numbers of the messages that wait with it.
-fn listed(of: &Escalation) -> Value {
-    let mut value = escalation(&of.row);
+fn listed(row: &EscalationRow, waiting: &[Message]) -> Value {
+    let mut value = escalation(row);
     if let Some(fields) = value.as_object_mut() {
-        let waiting: Vec<_> = of.waiting.iter().map(|message| message.id).collect();
+        let waiting: Vec<_> = waiting.iter().map(|message| message.id).collect();
         fields.insert("waiting".into(), json!(waiting));
     }
     value

@@ -32,15 +32,7 @@ impl Escalation {
     /// Trouble with the database.
     pub fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
         let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
-        let mut waiting = match (row.agent_id, row.message_id) {
-            (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {
-                tx.to_review(agent, message, WAITING)?
-            }
-            _ => Vec::new(),
-        };
-        if !row.holds_inbox {
-            waiting.retain(|message| Some(message.thread_id) == row.thread_id);
-        }
+        let waiting = waiting(tx, &row)?;
         Ok(Self { row, thread, waiting })
     }
 
@@ -52,6 +44,23 @@ impl Escalation {
         };
         json!({ "escalation": escalation(&self.row), "thread": views(self.thread), "waiting": views(self.waiting) })
     }
+}
+
+/// What came after the message in question and is not answered while the escalation is open, see [`Escalation::waiting`].
+///
+/// # Errors
+/// Trouble with the database.
+pub fn waiting(tx: &ReadTx<'_>, row: &EscalationRow) -> storage::Result<Vec<Message>> {
+    let mut waiting = match (row.agent_id, row.message_id) {
+        (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {
+            tx.to_review(agent, message, WAITING)?
+        }
+        _ => Vec::new(),
+    };
+    if !row.holds_inbox {
+        waiting.retain(|message| Some(message.thread_id) == row.thread_id);
+    }
+    Ok(waiting)
 }
 
 /// The escalation alone.

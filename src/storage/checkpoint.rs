@@ -152,9 +152,9 @@ mod tests {
         put(&connection, BEGIN / 2);
         let before = length(&path);
         put(&connection, BEGIN);
-        let timeout = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while length(&path) < before + u64::try_from(BEGIN).unwrap() * 4_096 {
-            assert!(Instant::now() < timeout, "{} bytes", length(&path));
+            assert!(Instant::now() < deadline, "{} bytes", length(&path));
             std::thread::yield_now();
         }
     }

@@ -12,7 +12,6 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::time::Instant as Deadline;
 
-use super::call::Context;
 use super::registry::{self, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
 use super::{Table, UnknownTool};
@@ -135,17 +134,16 @@ impl Table {
         });
         match opened {
             Ok(Ok((case, Ok((known, candidates))))) => {
-                let context = case.context.clone();
+                let badge = case.badge_of();
                 let judged = self.choose(case, &candidates, &set, known);
                 let judged = judged.and_then(|(case, ruling)| self.judge(&case, &set, ruling));
                 judged.unwrap_or_else(|error| {
-                    let is_inbox = arrived.row.is_inbox;
-                    Attempt::Done(self.told(&context, is_inbox, Reply::refused(&refusal_of(error))))
+                    Attempt::Done(self.badged(badge, Reply::refused(&refusal_of(error))))
                 })
             }
             Ok(Ok((case, Err(refusal)))) => {
                 self.touch_later(case.context.caller_id(), case.context.now);
-                Attempt::Done(self.badged(&case, Reply::refused(&refusal)))
+                Attempt::Done(self.badged(case.badge_of(), Reply::refused(&refusal)))
             }
             Ok(Err(rejected)) => {
                 let refused = Reply::refused(&rejected.refusal);
@@ -162,13 +160,9 @@ impl Table {
         }
     }
 
-    fn badged(&self, case: &CallCase, reply: Reply) -> Reply {
-        self.told(&case.context, case.row.is_inbox, reply)
-    }
-
-    /// A reply with the caller's unread messages, unless the call is about them.
-    fn told(&self, context: &Context, is_inbox: bool, reply: Reply) -> Reply {
-        match context.caller_id().filter(|_| !is_inbox) {
+    /// A reply that tells of a member's unread messages, see [`CallCase::badge_of`].
+    fn badged(&self, badge: Option<i64>, reply: Reply) -> Reply {
+        match badge {
             Some(id) => reply.with_badge(&self.inner.db.read_hot(|tx| tx.unread(id)).unwrap_or_default()),
             None => reply,
         }

@@ -387,13 +387,13 @@ fn an_update_without_a_name_keeps_settings_and_limits() {
     let module = file(&home, "guest.wasm", &guest("abstains"));
     let update = file(&home, "update.wasm", &guest("denies"));
     home.succeed(&["policy", "install", &module, "--settings", "word=hello", "--limit", "fuel=20000000"]);
-    let of = || read(&home, &["policy", "list", "--json"])["deciding"].clone();
-    let find = |list: &Value| {
+    let deciding = || read(&home, &["policy", "list", "--json"])["deciding"].clone();
+    let guest_in = |list: &Value| {
         list.as_array().unwrap().iter().find(|policy| policy["name"] == "guest").cloned().unwrap()
     };
-    let before = find(&of());
+    let before = guest_in(&deciding());
     home.succeed(&["policy", "install", &update]);
-    let after = find(&of());
+    let after = guest_in(&deciding());
     assert_ne!(before["module"], after["module"], "{after:#}");
     assert_eq!((&before["settings"], &before["limits"]), (&after["settings"], &after["limits"]));
     let written = fs::read_to_string(set_file(&home)).unwrap();

@@ -111,11 +111,6 @@ impl CallCase {
         }))
     }
 
-    /// The same with what a person gave for it.
-    pub(super) fn with_approval(&self, approval: Option<i64>) -> Self {
-        Self { approval, ..self.clone() }
-    }
-
     /// What the policies see.
     pub(super) fn question(&self) -> &ToolCall {
         match self.input.as_ref() {

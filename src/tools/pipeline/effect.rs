@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::Table;
-use super::super::call::{Body, Context, Preview};
+use super::super::call::{Body, Preview};
 use super::super::delivery::Delivery;
 use super::super::reply::{Reply, internal};
 use super::case::CallCase;
@@ -63,7 +63,7 @@ impl Table {
         };
         let carried_out = self.look(case, set, ruling, approved).and_then(|looked| match looked {
             Some(attempt) => Ok(Some(attempt)),
-            None => self.carry_out(&case.with_approval(approval), set, ruling, recipients),
+            None => self.carry_out(case, set, ruling, approval, recipients),
         });
         match carried_out {
             Err(error @ storage::Error::Refused(_)) => self.failed(case, set, ruling, error),
@@ -107,19 +107,22 @@ impl Table {
         case: &CallCase,
         set: &Arc<PolicySet>,
         ruling: &Ruling,
+        approval: Option<i64>,
         recipients: Option<Vec<String>>,
     ) -> storage::Result<Option<Attempt>> {
-        let (of_tx, badge) = (case.clone(), case.badge_of());
-        let settled = self.inner.judge.settle(of_tx, set, ruling, true, move |tx, case, _| {
-            let context = Context { recipients, ..case.context.clone() };
+        let mut of_tx = case.clone();
+        of_tx.approval = approval;
+        of_tx.context.recipients = recipients;
+        let settled = self.inner.judge.settle(of_tx, set, ruling, true, |tx, case, _| {
+            let context = &case.context;
             // First: what the call returns already knows that its caller was seen.
             context.caller_id().map_or(Ok(()), |id| tx.touch(id, context.now))?;
-            let body = case.call.run(tx, &context)?;
-            let unread = badge.map(|id| tx.unread(id)).transpose()?;
+            let body = case.call.run(tx, context)?;
+            let unread = case.badge_of().map(|id| tx.unread(id)).transpose()?;
             Ok((body, unread.unwrap_or_default()))
         })?;
         let Settled::Done(_, (body, unread)) = settled else { return Ok(None) };
-        let body = self.readable(case, set, case.approval.is_some(), body)?;
+        let body = self.readable(case, set, approval.is_some(), body)?;
         // From here on it is dropped wherever the caller is gone.
         let delivery = case.context.caller_id().and_then(|member| {
             let ids = case.call.handed_out(&body);

@@ -86,7 +86,7 @@ impl Table {
                 None
             }
         };
-        Ok(Some(self.badged(case, Reply::judged(&refusal, &told, id))))
+        Ok(Some(self.badged(case.badge_of(), Reply::judged(&refusal, &told, id))))
     }
 
     /// Records the decision about a call that is not carried out, before it is answered.
@@ -146,6 +146,6 @@ impl Table {
                 reply
             }
         };
-        Ok(Some(self.badged(case, reply)))
+        Ok(Some(self.badged(case.badge_of(), reply)))
     }
 }

@@ -1,5 +1,5 @@
-//! What `src/policy/life/current.rs` promises, under many schedules: whoever waits is woken, nobody sees an older value after
-//! a newer one, and what goes away goes outside the lock. Must not know what a policy is.
+//! `src/policy/life/current.rs` under many schedules: every waiting thread is woken, no thread sees an older value after a newer
+//! one, and old values are dropped outside the lock. Must not depend on policies.
 
 #[path = "../../../src/policy/life/current.rs"]
 mod current;
