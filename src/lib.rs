@@ -7,7 +7,7 @@
 //! | module | what is there | never there |
 //! |---|---|---|
 //! | [`domain`] | plain types and rules: agent, message, task, context entry, decision, escalation, clock | I/O |
-//! | [`storage`] | every line of SQL: opening and migrations, one writer, a few readers, a file for each table family | policies, tools |
+//! | [`storage`] | every line of SQL: `ops` has a file for each table family, `tx` the six primitives they use, `sqlite` the engine (opening, migrations, one writer, a few readers, file watch) | policies, tools |
 //! | [`policy`] | every line of WebAssembly: gate, engine, evaluation, combining, the life of the set | SQL, tools |
 //! | [`auth`] | a credential becomes a principal; minting and hashing tokens | transports |
 //! | [`events`] | wake-ups and the streams of the durable event log | HTTP |

@@ -109,14 +109,14 @@ impl Caller {
 
 /// Why a caller was not let in.
 #[derive(Debug)]
-pub struct Rejected {
+pub struct AuthError {
     /// The words for the caller.
     pub refusal: Refusal,
     /// A token was presented and is not valid, which a network transport counts against the address.
     pub bad_token: bool,
 }
 
-impl From<Refusal> for Rejected {
+impl From<Refusal> for AuthError {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, bad_token: false }
     }
@@ -133,26 +133,26 @@ pub fn if_lost(name: &str) -> String {
     )
 }
 
-fn bad_token(name: &str) -> Rejected {
+fn bad_token(name: &str) -> AuthError {
     let refusal = Refusal::new(
         Code::Unauthenticated,
         "this token is not valid",
         format!("use the token that register returned last; {}", if_lost(name)),
     );
-    Rejected { refusal, bad_token: true }
+    AuthError { refusal, bad_token: true }
 }
 
 /// Finds out who calls. The token decides; a name that is given must be the token's. Without a token the
 /// name is believed only where `require_tokens` is off.
 ///
 /// # Errors
-/// Trouble with the database; inside, `unauthenticated` or `permission_denied`.
+/// Those of storage; inside, `unauthenticated` or `permission_denied`.
 pub fn authenticate(
     tx: &ReadTx<'_>,
     credential: &Credential,
     name: Option<&str>,
     require_tokens: bool,
-) -> Result<Result<Caller, Rejected>> {
+) -> Result<Result<Caller, AuthError>> {
     let name = name.filter(|name| !name.is_empty());
     if let Some(token) = credential.token() {
         let Some(member) = tx.member_by_token(&claim(token))? else {
@@ -193,12 +193,12 @@ pub fn authenticate(
 /// for this and nothing else.
 ///
 /// # Errors
-/// Trouble with the database; inside, `unauthenticated` or `permission_denied`.
+/// Those of storage; inside, `unauthenticated` or `permission_denied`.
 pub fn prove_registration(
     tx: &ReadTx<'_>,
     credential: &Credential,
     name: &str,
-) -> Result<Result<Option<i64>, Rejected>> {
+) -> Result<Result<Option<i64>, AuthError>> {
     let Some(token) = credential.token() else { return Ok(Ok(None)) };
     // A token passed as argument must fit. One that came with the connection may belong to another agent on it, or be left
     // over from an earlier registration; it is used only if it matches this name.
@@ -216,7 +216,7 @@ fn shown(name: &str) -> String {
     name.chars().take(MAX_NAME).collect()
 }
 
-fn impostor(member: &Member, name: &str) -> Rejected {
+fn impostor(member: &Member, name: &str) -> AuthError {
     Refusal::denied(
         format!("this token belongs to {}, not to {:?}", member.name, shown(name)),
         format!("call as {}, or with the other agent's own token; {}", member.name, if_lost(name)),
@@ -224,7 +224,7 @@ fn impostor(member: &Member, name: &str) -> Rejected {
     .into()
 }
 
-fn departed(member: &Member) -> Rejected {
+fn departed(member: &Member) -> AuthError {
     Refusal::new(
         Code::Unauthenticated,
         format!("{} has left the table", member.name),

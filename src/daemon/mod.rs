@@ -9,8 +9,6 @@ mod note;
 pub mod payload;
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -101,8 +99,6 @@ pub struct Daemon {
     clock: Clock,
     started: Millis,
     tell: Box<dyn FnMut(&Note) + Send>,
-    /// Device and inode of the database when it was opened.
-    file: Option<(u64, u64)>,
     /// The person's commands that may still run.
     hooks: Vec<JoinHandle<Result<(), String>>>,
     /// The questions that waited for the person at the last look.
@@ -120,7 +116,6 @@ impl Daemon {
         clock: Clock,
         tell: impl FnMut(&Note) + Send + 'static,
     ) -> Self {
-        let file = identity(db.path());
         let started = db.now(&clock);
         Self {
             judge: Judge::new(db.clone()),
@@ -131,7 +126,6 @@ impl Daemon {
             clock,
             started,
             tell: Box::new(tell),
-            file,
             hooks: Vec::new(),
             open: BTreeSet::new(),
             renewed: Instant::now(),
@@ -287,7 +281,7 @@ impl Daemon {
     }
 
     fn take_lease(&mut self, agent: &Principal, displace: Option<String>) -> Result<bool, DaemonError> {
-        if identity(self.db.path()) != self.file {
+        if self.db.is_replaced() {
             return Err(DaemonError::Replaced);
         }
         self.renewed = Instant::now();
@@ -434,8 +428,4 @@ enum Look {
     Done,
     /// Something waits for the person.
     Escalated,
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }

@@ -29,7 +29,7 @@ impl Escalation {
     /// Reads what belongs to an escalation.
     ///
     /// # Errors
-    /// Trouble with the database.
+    /// Those of storage.
     pub fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
         let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
         let waiting = waiting(tx, &row)?;
@@ -49,7 +49,7 @@ impl Escalation {
 /// What came after the message in question and is not answered while the escalation is open, see [`Escalation::waiting`].
 ///
 /// # Errors
-/// Trouble with the database.
+/// Those of storage.
 pub fn waiting(tx: &ReadTx<'_>, row: &EscalationRow) -> storage::Result<Vec<Message>> {
     let mut waiting = match (row.agent_id, row.message_id) {
         (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {

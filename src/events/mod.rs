@@ -3,7 +3,6 @@
 
 mod feed;
 mod stream;
-mod watch;
 
 pub use stream::EventStream;
 
@@ -17,9 +16,8 @@ use tokio::sync::Notify;
 use tokio::sync::watch as signal;
 
 use crate::domain::event::{Audience, EventKind};
-use crate::storage::{Db, Result};
+use crate::storage::{Db, Result, Sign};
 use feed::Feed;
-use watch::FileWatch;
 
 /// How often the log is read while somebody waits and no wake-up comes: the net under the file watch.
 const SAFETY_NET: Duration = Duration::from_secs(1);
@@ -179,16 +177,13 @@ async fn wait_for_waiters(hub: &Weak<Inner>) -> bool {
 }
 
 async fn follow(inner: Arc<Inner>) {
-    let wake = Arc::new(Notify::new());
-    let watch = FileWatch::start(inner.db.path(), Arc::clone(&wake));
-    let pause = if watch.is_some() { SAFETY_NET } else { POLLING };
-    let mut commits = inner.db.commits();
+    let mut changes = inner.db.changes();
+    let pause = if changes.sees_others() { SAFETY_NET } else { POLLING };
     let position = last_event(&inner.db).await.unwrap_or(0);
     start_from(&inner, position);
     while !inner.waiters.lock().members.is_empty() {
         let written = tokio::select! {
-            _ = commits.changed() => false,
-            () = wake.notified() => true,
+            sign = changes.next() => sign == Sign::Written,
             () = inner.changed.notified() => false,
             () = tokio::time::sleep(pause) => false,
         };
@@ -196,7 +191,7 @@ async fn follow(inner: Arc<Inner>) {
         while let Some(pause) = pauses.next() {
             let again = tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(*pause)) => false,
-                () = wake.notified() => true,
+                () = changes.written() => true,
             };
             match advance(&inner).await {
                 // What was seen may be one commit, and the write that woke us another's: from the start.

@@ -29,7 +29,7 @@ impl EventStream {
     /// whatever ends a token, in whichever process, writes a `member` event in the same transaction.
     ///
     /// # Errors
-    /// Trouble with the database.
+    /// Those of storage.
     pub async fn open(
         hub: &Hub,
         member_id: i64,

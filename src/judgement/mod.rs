@@ -52,7 +52,7 @@ pub trait Case: Clone + Send + Sync + 'static {
     /// of the log there. What can be taken only once is taken as the last step.
     ///
     /// # Errors
-    /// A refusal that ends the case, or trouble with the database.
+    /// A refusal that ends the case.
     fn stands(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Standing>;
 }
 
@@ -79,7 +79,7 @@ impl Known {
     /// The facts that a set asks for about a case.
     ///
     /// # Errors
-    /// Trouble with the database.
+    /// Those of storage.
     pub fn read(tx: &ReadTx<'_>, set: &PolicySet, case: &impl Case) -> storage::Result<Self> {
         let since = Instant::now();
         let (facts, version) = tx.facts_at(case.requests(set), case.scope())?;
@@ -157,7 +157,7 @@ impl Judge {
     /// Reads the facts and asks the policies.
     ///
     /// # Errors
-    /// Trouble with the database.
+    /// Those of storage.
     pub fn ask(&self, case: &impl Case, set: &PolicySet) -> storage::Result<Ruling> {
         let known = self.db.read_hot(|tx| Known::read(tx, set, case))?;
         Ok(self.ask_with(case, set, known))

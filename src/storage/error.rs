@@ -55,26 +55,6 @@ impl Error {
 /// What storage operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Code;
-        match error.sqlite_error_code() {
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Busy,
-            Some(
-                Code::DiskFull
-                | Code::ReadOnly
-                | Code::SystemIoFailure
-                | Code::CannotOpen
-                | Code::PermissionDenied,
-            ) => Self::Unwritable(error.to_string()),
-            code => Self::Engine {
-                reason: error.to_string(),
-                damaged: matches!(code, Some(Code::DatabaseCorrupt | Code::NotADatabase)),
-            },
-        }
-    }
-}
-
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::Fault(error.to_string())

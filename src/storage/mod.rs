@@ -1,70 +1,27 @@
-//! The database: every line of SQL, one writer, a few readers. Knows the rules of `domain` and nothing of
-//! policies, tools or MCP.
+//! The database: one writer, a few readers, wake-ups. Must not depend on policies, tools or MCP.
 //!
 //! A change is a job given to [`Db::write`]; it runs in a savepoint of a group transaction and the caller
-//! waits until that is on disk. Operations are methods of [`ReadTx`] and [`WriteTx`], one file for each
-//! table family. Times are given by the caller: storage has no clock.
+//! waits until that is on disk. Operations are methods of [`ReadTx`] and [`WriteTx`] in `ops`, which is written in six
+//! primitives (`tx`) and knows no engine; `sqlite` is the engine. Times are given by the caller: storage has no clock.
+//!
+//! Every operation can fail with [`Error`]; an `# Errors` section names only what else it refuses.
 
-mod agents;
-mod audit;
-mod backup;
-mod checkpoint;
-mod context;
-mod decisions;
+mod changes;
 mod error;
-mod escalations;
-mod events;
-mod facts;
-mod file;
-mod handover;
-mod inbox;
-mod leases;
-mod legacy;
-mod messages;
-mod open;
-#[cfg(test)]
-mod plans;
-mod readers;
-mod reviews;
-mod size;
-mod steady;
-mod tasks;
+mod ops;
+mod sqlite;
 mod tx;
-mod writer;
+mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-pub use agents::{Claim, Registration};
-pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
-pub use backup::{CopyReport, RestoreError, inspect_copy, known_schema, restore};
-pub use context::ContextWrite;
-pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
+pub use changes::{Changes, Sign};
 pub use error::{Error, OpenError, Result};
-pub use escalations::{Answer, EscalationRow, NewEscalation};
-pub use facts::{FactScope, ReviewScope};
-pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
-pub use open::BUSY_TIMEOUT;
-pub use size::Size;
-pub use steady::CLOCK_TOLERANCE;
-pub use tasks::TaskQuery;
+pub use ops::*;
+pub use sqlite::{BUSY_TIMEOUT, CopyReport, RestoreError, inspect_copy, known_schema, restore};
 pub use tx::{ReadTx, WriteTx};
-
-use checkpoint::Checkpointer;
-use file::OpenFile;
-use readers::Readers;
-use writer::{Turns, Writer};
-
-/// Most characters of a list result's items together: tools.md stops lists before 12,000, and the rest is
-/// for the frame and the unread badge.
-const LIST_BUDGET: usize = 10_500;
-
-/// Where "how many are left" stops counting, so that no list costs more the longer it is. A larger number
-/// is reported as this one.
-pub const REMAINING_CAP: i64 = 10_000;
 
 /// How much a commit may cost and what it survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,14 +55,8 @@ pub struct Db {
 }
 
 struct Inner {
-    // Field order is drop order: the writer finishes, and with its connection the checkpointer, before the readers go.
-    writer: Writer,
-    _checkpointer: Checkpointer,
-    readers: Readers,
-    commits: watch::Receiver<u64>,
-    steady: steady::Steady,
-    /// Last: it outlives every connection.
-    file: Arc<OpenFile>,
+    engine: sqlite::Engine,
+    steady: ops::steady::Steady,
 }
 
 impl std::fmt::Debug for Db {
@@ -121,38 +72,16 @@ impl Db {
     /// # Errors
     /// See [`OpenError`]; the file is then left untouched.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
-        let (mut connection, file) = open::open(path, options)?;
-        let file = Arc::new(file);
-        let prepare = |source| OpenError::Prepare { path: path.display().to_string(), source };
-        let checkpointer =
-            Checkpointer::start(&mut connection, Arc::clone(&file), options).map_err(prepare)?;
-        let (sender, commits) = watch::channel(0_u64);
-        let writer = Turns::open(path, options.busy_timeout)
-            .and_then(|turns| {
-                Writer::start(connection, turns, Arc::clone(&file), move || {
-                    sender.send_modify(|count| *count += 1);
-                })
-            })
-            .map_err(|error| prepare(Error::Fault(error.to_string())))?;
-        let readers = Readers::new(options, Arc::clone(&file));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer,
-                _checkpointer: checkpointer,
-                readers,
-                commits,
-                steady: steady::Steady::default(),
-                file,
-            }),
-        })
+        let engine = sqlite::Engine::open(path, options)?;
+        Ok(Self { inner: Arc::new(Inner { engine, steady: ops::steady::Steady::default() }) })
     }
 
     /// Runs `job` on a consistent view of the database. Blocks; not for async threads.
     ///
     /// # Errors
-    /// Whatever `job` returns, or trouble with the database.
+    /// Whatever `job` returns, and [`Error`].
     pub fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.inner.readers.read(job)
+        self.inner.engine.read(job)
     }
 
     /// As [`read`](Self::read), for what takes microseconds and calls nothing of [`Db`]. On the writer's own
@@ -160,131 +89,65 @@ impl Db {
     /// after every commit.
     ///
     /// # Errors
-    /// Whatever `job` returns, or trouble with the database.
+    /// Whatever `job` returns, and [`Error`].
     pub fn read_hot<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.inner.writer.read_if_free(job).unwrap_or_else(|job| self.inner.readers.read(job))
+        self.inner.engine.read_hot(job)
     }
 
     /// Runs `job` as one change and waits until it is durable. Blocks; not for async threads.
     ///
     /// # Errors
-    /// Whatever `job` returns, or trouble with the database; nothing of the change has then happened.
+    /// Whatever `job` returns, and [`Error`]; nothing of the change has then happened.
     pub fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.inner.writer.write(job)
+        self.inner.engine.write(job)
     }
 
     /// Queues a change without waiting for it (presence, decisions of read calls): it joins the next
     /// commit, within 20 ms. A failure is logged.
     pub fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) {
-        if let Err(error) = self.inner.writer.write_later(job) {
+        if let Err(error) = self.inner.engine.write_later(job) {
             tracing::warn!(%error, "a deferred write was lost");
         }
     }
 
-    /// Changes its value after every commit of this process.
+    /// Tells of every commit, by whichever process.
     #[must_use]
-    pub fn commits(&self) -> watch::Receiver<u64> {
-        self.inner.commits.clone()
+    pub fn changes(&self) -> Changes {
+        self.inner.engine.changes()
     }
 
-    /// Refuses when the path no longer leads to the open file. One `stat`.
+    /// Refuses when the path no longer leads to the open database. One `stat`.
     ///
     /// # Errors
     /// [`Error::Replaced`].
     pub fn check_place(&self) -> Result<()> {
-        self.inner.file.check()
+        self.inner.engine.check_place()
     }
 
-    /// The database file.
+    /// Whether the path no longer leads to the open database. One `stat`.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.check_place().is_err()
+    }
+
+    /// The database file, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.inner.file.path()
+        self.inner.engine.path()
     }
 
     /// Commits what is queued; later writes are [`Error::Closed`].
     pub fn close(&self) {
-        self.inner.writer.stop();
+        self.inner.engine.stop();
     }
-}
-
-/// Decides how many items go into one list result: at most a number, and no more text than clients show.
-/// The first item always goes in.
-#[derive(Debug)]
-struct Listing {
-    limit: i64,
-    /// Characters of an item besides its texts: field names, numbers, times.
-    frame: usize,
-    taken: i64,
-    characters: usize,
-    full: bool,
-}
-
-impl Listing {
-    const fn new(limit: i64, frame: usize) -> Self {
-        Self { limit, frame, taken: 0, characters: 0, full: false }
-    }
-
-    /// Whether an item with these texts still goes in.
-    fn take(&mut self, texts: &[&str]) -> bool {
-        let escapes = |c: char| match c {
-            '"' | '\\' | '\n' | '\r' | '\t' => 2,
-            c if c.is_control() => 6,
-            _ => 1,
-        };
-        let size = self.frame + texts.iter().flat_map(|text| text.chars()).map(escapes).sum::<usize>();
-        self.full = self.taken >= self.limit || (self.taken > 0 && self.characters + size > LIST_BUDGET);
-        if !self.full {
-            self.taken += 1;
-            self.characters += size;
-        }
-        !self.full
-    }
-
-    /// Whether an item was turned away.
-    const fn is_full(&self) -> bool {
-        self.full
-    }
-
-    const fn taken(&self) -> i64 {
-        self.taken
-    }
-}
-
-impl ReadTx<'_> {
-    /// What SQLite finds wrong with the file; takes time in proportion to its size.
-    ///
-    /// # Errors
-    /// Trouble with the database.
-    pub fn integrity(&self) -> Result<Vec<String>> {
-        let mut found: Vec<String> = self.all("PRAGMA integrity_check(10)", [], |row| row.get(0))?;
-        found.retain(|line| line != "ok");
-        Ok(found)
-    }
-}
-
-impl WriteTx<'_> {
-    /// Shows that the database can be written, without leaving a trace.
-    ///
-    /// # Errors
-    /// What keeps it from being written.
-    pub fn probe(&self) -> Result<()> {
-        self.rewrite_version()
-    }
-}
-
-/// The write-ahead log SQLite keeps beside a database while it is in use.
-#[must_use]
-pub fn wal_path(database: &Path) -> PathBuf {
-    open::with_suffix(database, "-wal")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn db() -> (Db, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
@@ -294,7 +157,7 @@ mod tests {
     #[test]
     fn concurrent_writers_share_commits() {
         let (db, _dir) = db();
-        let before = *db.commits().borrow();
+        let before = db.changes().commits();
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (begun, has_begun) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
@@ -317,36 +180,8 @@ mod tests {
                 writer.join().unwrap().unwrap();
             }
         });
-        let commits = *db.commits().borrow() - before;
+        let commits = db.changes().commits() - before;
         assert!((2..101).contains(&commits), "{commits} commits for 101 writes");
-    }
-
-    #[test]
-    fn a_database_of_the_first_schema_keeps_its_decisions_and_their_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("t.db");
-        let old = rusqlite::Connection::open(&path).unwrap();
-        old.execute_batch(open::MIGRATIONS[0]).unwrap();
-        old.pragma_update(None, "application_id", open::APPLICATION_ID).unwrap();
-        old.pragma_update(None, "user_version", 1).unwrap();
-        for (id, size) in [(3, 700), (4, 40), (9, 5)] {
-            old.execute(
-                "INSERT INTO decisions (id, at, hook, agent, action, outcome, done, set_digest, input, facts, verdicts,
-                                        micros, size)
-                 VALUES (?1, ?1, 'authorization', 'alice', 'heartbeat', 'allow', 1, '', '{}', '[]', '[]', 1, ?2)",
-                [id, size],
-            )
-            .unwrap();
-        }
-        drop(old);
-        let db = Db::open(&path, OpenOptions::default()).unwrap();
-        assert_eq!(db.read(|tx| tx.decision_ids(4)).unwrap(), [4, 9]);
-        assert_eq!(db.read(|tx| tx.decision_bytes()).unwrap(), 2 * 206, "those after the oldest");
-        assert!(db.read(|tx| tx.decisions_overdue(10, 411)).unwrap());
-        assert!(!db.read(|tx| tx.decisions_overdue(10, 412)).unwrap());
-        assert!(!db.write(|tx| tx.prune_decisions(10, 411)).unwrap());
-        assert_eq!(db.read(|tx| tx.decision_ids(0)).unwrap(), [9], "the newest stays");
-        assert_eq!(db.read(|tx| tx.integrity()).unwrap(), Vec::<String>::new());
     }
 
     #[test]
@@ -382,17 +217,5 @@ mod tests {
             assert!(std::panic::catch_unwind(read).is_err());
         }
         assert!(db.read(|tx| tx.members(true)).unwrap().is_empty());
-    }
-
-    proptest! {
-        /// The listing's count of an item is never below what JSON makes of its texts.
-        #[test]
-        fn a_listing_never_counts_too_little(texts in prop::collection::vec(any::<String>(), 1..4)) {
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let written: usize = texts.iter().map(|text| serde_json::json!(text).to_string().chars().count() - 2).sum();
-            let mut listing = Listing::new(10, 0);
-            assert!(listing.take(&texts));
-            prop_assert!(listing.characters >= written, "{} < {written}", listing.characters);
-        }
     }
 }

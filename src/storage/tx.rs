@@ -1,12 +1,12 @@
-//! Transactions: the handles on which every operation of the table families is defined.
+//! Transactions: the handles on which every operation of the table families is defined, and the six primitives that
+//! those are made of. A second engine adds a kind of connection here.
 
 use std::cell::Cell;
 use std::ops::Deref;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
-
-use super::error::Result;
-use super::open;
+use super::error::{Error, Result};
+use super::sqlite::{self, Connection, Row};
+use super::value::Params;
 
 /// A consistent view of the database. Operations that only read are defined on it.
 #[derive(Debug, Clone, Copy)]
@@ -28,18 +28,14 @@ impl<'a> ReadTx<'a> {
         Self { connection }
     }
 
-    fn statement(&self, sql: &'static str) -> Result<CachedStatement<'a>> {
-        Ok(self.connection.prepare_cached(sql)?)
-    }
-
     /// The first row, if there is one.
     pub(super) fn one<T>(
         &self,
         sql: &'static str,
         params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        Ok(self.statement(sql)?.query_row(params, read).optional()?)
+        sqlite::one(self.connection, sql, params, read)
     }
 
     /// All rows.
@@ -47,11 +43,14 @@ impl<'a> ReadTx<'a> {
         &self,
         sql: &'static str,
         params: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.statement(sql)?;
-        let rows = statement.query_map(params, read)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let mut all = Vec::new();
+        sqlite::each(self.connection, sql, params, |row| {
+            all.push(read(row)?);
+            Ok(true)
+        })?;
+        Ok(all)
     }
 
     /// Rows until `take` says that it has enough.
@@ -59,22 +58,34 @@ impl<'a> ReadTx<'a> {
         &self,
         sql: &'static str,
         params: impl Params,
-        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
         mut take: impl FnMut(T) -> bool,
     ) -> Result<()> {
-        let mut statement = self.statement(sql)?;
-        let mut rows = statement.query(params)?;
-        while let Some(row) = rows.next()? {
-            if !take(read(row)?) {
-                break;
-            }
-        }
-        Ok(())
+        sqlite::each(self.connection, sql, params, |row| Ok(take(read(row)?)))
     }
 
-    /// A number that is always there, such as a count.
+    /// The first column of a row that is always there, such as a count.
     pub(super) fn number(&self, sql: &'static str, params: impl Params) -> Result<i64> {
-        Ok(self.statement(sql)?.query_row(params, |row| row.get(0))?)
+        let number = self.one(sql, params, |row| row.get(0))?;
+        number.ok_or_else(|| Error::Fault(format!("no row: {sql}")))
+    }
+
+    /// What the engine finds wrong with its file, at most ten lines; takes time in proportion to its size.
+    ///
+    /// # Errors
+    /// Only those of storage.
+    pub fn integrity(&self) -> Result<Vec<String>> {
+        sqlite::integrity(self.connection)
+    }
+
+    /// Bytes of the database, free pages included.
+    pub(super) fn bytes(&self) -> Result<i64> {
+        sqlite::bytes(self.connection)
+    }
+
+    /// The highest number that a row of `audit` ever had.
+    pub(super) fn highest_audit_row(&self) -> Result<i64> {
+        sqlite::highest_row(self.connection, "audit")
     }
 }
 
@@ -85,18 +96,21 @@ impl<'a> WriteTx<'a> {
 
     /// Runs a change; returns the number of rows it touched.
     pub(super) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
-        Ok(self.statement(sql)?.execute(params)?)
-    }
-
-    /// A change that changes nothing.
-    pub(super) fn rewrite_version(&self) -> Result<()> {
-        open::rewrite_version(self.connection)
+        sqlite::execute(self.connection, sql, params)
     }
 
     /// Runs an insertion; returns the new row's id.
     pub(super) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64> {
         self.execute(sql, params)?;
         Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Shows that the database can be written, without leaving a trace.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    pub fn probe(&self) -> Result<()> {
+        sqlite::rewrite_version(self.connection)
     }
 }
 

@@ -1,7 +1,7 @@
-//! What `src/storage/writer/queue.rs` promises, under many schedules: every job is committed once and in its turn, nobody
+//! What `src/storage/sqlite/writer/queue.rs` promises, under many schedules: every job is committed once and in its turn, nobody
 //! is forgotten, and the end comes after everything else. Must not know what a commit does.
 
-#[path = "../../../src/storage/writer/queue.rs"]
+#[path = "../../../src/storage/sqlite/writer/queue.rs"]
 mod queue;
 /// What `queue` is built on here.
 mod sync {
@@ -15,7 +15,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use crate::explore;
 use crate::locks::{TICK, Time, others_may_run};
-use queue::{Closed, Limits, Queue};
+use queue::{ClosedError, Limits, Queue};
 
 /// What happened to a job, as moments in `History::moment`.
 #[derive(Default)]
@@ -94,7 +94,7 @@ impl Writer {
         &self,
         awaited: bool,
         held: Option<(Sender<()>, Receiver<()>)>,
-    ) -> Result<(usize, Receiver<()>), Closed> {
+    ) -> Result<(usize, Receiver<()>), ClosedError> {
         let (done, is_done) = channel();
         let number = {
             let mut history = self.log.write();
@@ -123,7 +123,7 @@ impl Writer {
     }
 
     /// As callers do who do not.
-    fn write_later(&self) -> Result<Receiver<()>, Closed> {
+    fn write_later(&self) -> Result<Receiver<()>, ClosedError> {
         let (_, is_done) = self.push(false, None)?;
         self.queue.wake();
         Ok(is_done)
@@ -157,7 +157,7 @@ impl Writer {
         thread.join().unwrap();
         assert!(self.log.write().is_gone, "the thread ended without dropping the connection");
         assert!(!self.look(), "lent after the end");
-        assert_eq!(self.queue.push(self.surplus(), true), Err(Closed));
+        assert_eq!(self.queue.push(self.surplus(), true), Err(ClosedError));
         self.queue.try_commit();
 
         let history = self.log.write();
@@ -346,7 +346,7 @@ fn the_end_is_told_at_once_and_nobody_is_held_up_by_a_long_commit() {
         writer.queue.try_commit();
         let too_many = writer.spawn(|writer| writer.push(true, None).map(drop));
         writer.queue.close();
-        assert_eq!(too_many.join().unwrap(), Err(Closed));
+        assert_eq!(too_many.join().unwrap(), Err(ClosedError));
         drop(release);
         writer.finish(thread);
     });

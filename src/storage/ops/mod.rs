@@ -1,0 +1,36 @@
+//! The operations on a table: methods of `ReadTx` and `WriteTx`, one file for each table family. They hold the rules that
+//! a change must keep (ownership, audit row, event, idempotency). Must not depend on an engine.
+
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every operation can fail with `storage::Error`; an Errors section names what else it refuses"
+)]
+
+mod agents;
+pub(super) mod audit;
+mod context;
+mod decisions;
+mod escalations;
+mod events;
+mod facts;
+mod handover;
+mod inbox;
+mod leases;
+mod listing;
+mod messages;
+mod reviews;
+mod size;
+pub(super) mod steady;
+mod tasks;
+
+pub use agents::{Claim, Registration};
+pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
+pub use context::ContextWrite;
+pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
+pub use escalations::{Answer, EscalationRow, NewEscalation};
+pub use facts::{FactScope, ReviewScope};
+pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
+pub use listing::REMAINING_CAP;
+pub use size::Size;
+pub use steady::CLOCK_TOLERANCE;
+pub use tasks::TaskQuery;

@@ -1,0 +1,106 @@
+//! Statements and rows: the six operations that everything in `ops` is made of.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ToSql};
+
+use crate::storage::error::{Error, Result};
+use crate::storage::value::{Column, Params, Value, Which, typed, unexpected};
+
+/// A row of a result.
+pub(in crate::storage) struct Row<'a>(&'a rusqlite::Row<'a>);
+
+impl Row<'_> {
+    /// A column's value, copied out.
+    pub(in crate::storage) fn get<T: Column>(&self, column: impl Into<Which>) -> Result<T> {
+        let column = column.into();
+        typed(&column, self.value(&column)?)
+    }
+
+    /// A text column's value, borrowed.
+    pub(in crate::storage) fn text(&self, column: impl Into<Which>) -> Result<&str> {
+        let column = column.into();
+        if let Value::Text(text) = self.value(&column)? { Ok(text) } else { Err(unexpected(&column)) }
+    }
+
+    fn value(&self, column: &Which) -> Result<Value<'_>> {
+        let value = match *column {
+            Which::At(position) => self.0.get_ref(position),
+            Which::Named(name) => self.0.get_ref(name),
+        }?;
+        Ok(match value {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Integer(number),
+            ValueRef::Text(text) => Value::Text(std::str::from_utf8(text).map_err(|_| unexpected(column))?),
+            ValueRef::Blob(bytes) => Value::Bytes(bytes),
+            ValueRef::Real(_) => return Err(unexpected(column)),
+        })
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Prepares a statement, once for a connection, and binds its parameters.
+fn bound<'c>(
+    connection: &'c Connection,
+    sql: &'static str,
+    params: impl Params,
+) -> Result<CachedStatement<'c>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = params.values();
+    let values = values.as_ref();
+    let wanted = statement.parameter_count();
+    if values.len() != wanted {
+        return Err(Error::Fault(format!("{} parameters for {wanted}: {sql}", values.len())));
+    }
+    for (number, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(number, value)?;
+    }
+    Ok(statement)
+}
+
+/// The first row, if there is one.
+pub(in crate::storage) fn one<T>(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = bound(connection, sql, params)?;
+    let mut rows = statement.raw_query();
+    rows.next()?.map(|row| read(&Row(row))).transpose()
+}
+
+/// Rows until `read` says, by `false`, that it has enough.
+pub(in crate::storage) fn each(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<bool>,
+) -> Result<()> {
+    let mut statement = bound(connection, sql, params)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        if !read(&Row(row))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a change; returns the number of rows it touched.
+pub(in crate::storage) fn execute(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+) -> Result<usize> {
+    Ok(bound(connection, sql, params)?.raw_execute()?)
+}
