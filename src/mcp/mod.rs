@@ -3,13 +3,10 @@
 //! `protocol::server` answers on three transports, none of which keeps anything about a caller from one request to the next:
 //! `stdio`, streamable HTTP at `/mcp` (rmcp's service), and the older HTTP+SSE pair (`sse::legacy`). `http::router` has the
 //! routes, among them `/events/{agent}` (`sse::event_stream`) and health; `http::guard` checks every request before its route,
-//! `http::accept` every connection before that, with `http::tls` if there is a certificate. Under the feature `conformance`, for the MCP conformance suite alone, its fixtures answer at `/mcp` in the
-//! server's place.
+//! `http::accept` every connection before that, with `http::tls` if there is a certificate; `http::state` is what the routes share.
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not depend on SQL, WebAssembly and the tools' rules.
 
-#[cfg(feature = "conformance")]
-mod conformance;
 mod http;
 mod protocol;
 mod sse;
@@ -18,6 +15,8 @@ mod stdio;
 pub use http::options::{HttpLimits, HttpOptions};
 pub use http::origin::check_allowed;
 pub use http::router::serve_http;
+#[cfg(feature = "conformance")]
+pub use http::router::serve_http_with;
 pub use http::tls::{Tls, TlsError};
 pub use stdio::serve::{serve_lines, serve_stdio};
 

@@ -2,7 +2,6 @@
 //! coding, size and speed of the body, CORS. One function in the order in which it happens, so that no
 //! route can be added beside it. Must not depend on what the routes do.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -16,12 +15,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use parking_lot::Mutex;
 
 use crate::mcp::http::accept::PeerAddress;
 use crate::mcp::http::health;
 use crate::mcp::http::origin::{host_allowed, origin_allowed};
-use crate::mcp::http::router::App;
+use crate::mcp::http::state::{App, Refusal, refusal};
 use crate::mcp::protocol::caller::{Caller, bearer};
 use crate::mcp::protocol::decode::MAX_MESSAGE;
 
@@ -100,24 +98,6 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Hosts and origins that were refused. The operator who forgot one reads it in the log, once: a page that tries for ever
-/// must not fill it.
-#[derive(Default)]
-pub(in crate::mcp) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
-
-/// Different values that are logged at most.
-const MAX_TOLD: usize = 64;
-
-impl Told {
-    fn once(&self, setting: &'static str, value: &HeaderValue) {
-        let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(256).collect();
-        let mut told = self.0.lock();
-        if told.len() < MAX_TOLD && told.insert((setting, value.clone())) {
-            tracing::warn!("refused a request of {value:?}: to let it through, put it into {setting}");
-        }
-    }
-}
-
 /// Nothing is ever inflated here: a kilobyte that says it is compressed can stand for gigabytes.
 fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     let plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
@@ -162,12 +142,4 @@ async fn read_body(app: &App, request: Request) -> Result<Request, Response> {
         Err(_) => return Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
     };
     Ok(Request::from_parts(parts, Body::from(body)))
-}
-
-/// A status and one line for a person.
-type Refusal = (StatusCode, &'static str);
-
-/// The response of a [`Refusal`].
-pub(in crate::mcp) fn refusal(status: StatusCode, line: &'static str) -> Response {
-    (status, line).into_response()
 }

@@ -7,8 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use crate::mcp::http::guard::refusal;
-use crate::mcp::http::router::App;
+use crate::mcp::http::state::{App, refusal};
 
 /// Routes for probes, which name a host of their own choosing or, in HTTP/1.0, none. They tell a page that was led here by
 /// a rebound name nothing but that we are here.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::mcp::http::guard::refusal;
+use crate::mcp::http::state::refusal;
 use crate::mcp::protocol::decode::{Decoded, decode, decode_value, without_lone_surrogates};
 
 /// The two kinds of answer that a request to `/mcp` can get.

@@ -9,5 +9,6 @@ pub(in crate::mcp) mod linger;
 pub(in crate::mcp) mod options;
 pub(in crate::mcp) mod origin;
 pub(in crate::mcp) mod router;
+pub(in crate::mcp) mod state;
 pub(in crate::mcp) mod throttle;
 pub(in crate::mcp) mod tls;

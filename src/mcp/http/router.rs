@@ -18,38 +18,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mcp::http::accept;
 use crate::mcp::http::counters::Counters;
-use crate::mcp::http::guard::{Told, guard};
+use crate::mcp::http::guard::guard;
 use crate::mcp::http::health;
 use crate::mcp::http::lenient;
 use crate::mcp::http::options::{HttpLimits, HttpOptions};
+use crate::mcp::http::state::{App, Told};
 use crate::mcp::http::throttle::{Throttle, Throttles};
 use crate::mcp::protocol::decode::MAX_MESSAGE;
 use crate::mcp::protocol::server::Server;
 use crate::mcp::sse::event_stream;
-use crate::mcp::sse::legacy::{self, Sessions};
+use crate::mcp::sse::legacy;
+use crate::mcp::sse::sessions::Sessions;
 use crate::tools::{Table, Transport};
 
 /// The first revision without sessions.
 const STATELESS_SINCE: &str = "2026-07-28";
-
-/// What the routes share.
-pub(in crate::mcp) struct App {
-    pub(in crate::mcp) table: Table,
-    pub(in crate::mcp) options: HttpOptions,
-    /// Whether `Host` is checked at all.
-    pub(in crate::mcp) check_host: bool,
-    pub(in crate::mcp) throttles: Arc<Throttles>,
-    /// What was refused for its host or origin.
-    pub(in crate::mcp) told: Told,
-    pub(in crate::mcp) counters: Arc<Counters>,
-    /// The server behind HTTP+SSE sessions.
-    pub(in crate::mcp) sse_server: Server,
-    pub(in crate::mcp) sessions: Sessions,
-    /// Cancelled when the server stops: endless responses end then.
-    pub(in crate::mcp) closing: CancellationToken,
-    /// What the beats of the event streams are counted from.
-    pub(in crate::mcp) started: Instant,
-}
 
 /// Serves MCP over streamable HTTP (`/mcp`) and HTTP+SSE (`/sse`, `/messages`), the event streams and the
 /// health routes on `listener`, until `shutdown` is cancelled; calls under way then have ten seconds to
@@ -63,6 +46,35 @@ pub async fn serve_http(
     listener: TcpListener,
     options: HttpOptions,
     shutdown: CancellationToken,
+) -> io::Result<()> {
+    serve(table, listener, options, shutdown, |app| {
+        Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.throttles))
+    })
+    .await
+}
+
+/// As [`serve_http`], but `handler` answers at `/mcp` in place of the table's tools: the conformance suite's fixtures pass
+/// the same guard and transport as the tools do.
+///
+/// # Errors
+///
+/// If the listener's address cannot be read.
+#[cfg(feature = "conformance")]
+pub async fn serve_http_with<H: rmcp::ServerHandler + Clone>(
+    table: Table,
+    listener: TcpListener,
+    handler: H,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    serve(table, listener, HttpOptions::default(), shutdown, |_| handler).await
+}
+
+async fn serve<H: rmcp::ServerHandler + Clone>(
+    table: Table,
+    listener: TcpListener,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+    handler: impl FnOnce(&App) -> H,
 ) -> io::Result<()> {
     let limits = options.limits;
     let counters = Arc::new(table.register_metrics(Counters::register));
@@ -84,19 +96,19 @@ pub async fn serve_http(
         started: Instant::now(),
     });
     let cut_off = CancellationToken::new();
-    let router = router(&app, &cut_off);
+    let router = router(&app, streamable(&app, handler(&app), &cut_off));
     let (tls, counters, closing) = (app.options.tls.clone(), Arc::clone(&app.counters), app.closing.clone());
     accept::serve(listener, tls, router, limits, counters, shutdown, closing).await;
     cut_off.cancel();
     Ok(())
 }
 
-fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
+fn router<H: rmcp::ServerHandler + Clone>(
+    app: &Arc<App>,
+    mcp: StreamableHttpService<H, NeverSessionManager>,
+) -> Router {
     let routes = Router::new()
-        .route(
-            "/mcp",
-            post_service(streamable(app, cut_off)).layer(from_fn(lenient::front)).delete(end_session),
-        )
+        .route("/mcp", post_service(mcp).layer(from_fn(lenient::front)).delete(end_session))
         .route("/sse", get(legacy::open))
         .route("/messages", post(legacy::post))
         .route("/events/{agent}", get(event_stream::open))
@@ -118,10 +130,11 @@ fn router(app: &Arc<App>, cut_off: &CancellationToken) -> Router {
 /// rmcp's service, one request at a time: no sessions, so clients go on after a restart, and plain JSON
 /// replies. A call that has progress to tell is answered as an event stream instead, which rmcp does by
 /// itself.
-fn streamable(
-    app: &Arc<App>,
+fn streamable<H: rmcp::ServerHandler + Clone>(
+    app: &App,
+    handler: H,
     cut_off: &CancellationToken,
-) -> StreamableHttpService<Handler, NeverSessionManager> {
+) -> StreamableHttpService<H, NeverSessionManager> {
     let HttpLimits { keep_alive, .. } = app.options.limits;
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -133,28 +146,7 @@ fn streamable(
         // `guard` has checked the host, on every route.
         .disable_allowed_hosts()
         .with_cancellation_token(cut_off.clone());
-    let handler = handler(app);
     StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
-}
-
-/// What answers at `/mcp`.
-#[cfg(not(feature = "conformance"))]
-type Handler = Server;
-
-#[cfg(not(feature = "conformance"))]
-fn handler(app: &App) -> Handler {
-    Server::network(app.table.clone(), Transport::Http, Arc::clone(&app.throttles))
-}
-
-#[cfg(feature = "conformance")]
-type Handler = crate::mcp::conformance::Fixtures;
-
-#[cfg(feature = "conformance")]
-fn handler(_: &App) -> Handler {
-    tracing::warn!(
-        "built for the conformance suite: its fixtures answer at /mcp, and no tool of the table does"
-    );
-    Handler::default()
 }
 
 /// `DELETE /mcp`: clients of the older revisions end their session, of which there is none. From 2026-07-28

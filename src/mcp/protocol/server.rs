@@ -149,7 +149,7 @@ impl Server {
                 }
                 Ok(reply)
             }
-            Ok(Err(tools::UnknownTool(_))) => {
+            Ok(Err(tools::UnknownToolError(_))) => {
                 Err(ErrorData::invalid_params(format!("unknown tool: {}", echo(&params.name)), None))
             }
             Err(panic) => {

@@ -16,10 +16,9 @@ use tokio::time::Instant;
 use super::frame;
 use crate::events::EventStream;
 use crate::mcp::http::counters::Counted;
-use crate::mcp::http::guard::refusal;
-use crate::mcp::http::router::App;
+use crate::mcp::http::state::{App, refusal};
 use crate::mcp::protocol::caller::Caller;
-use crate::tools::StreamRefused;
+use crate::tools::StreamError;
 
 /// Heartbeats are aligned so that many streams are written in one wake-up: this many batches in each heartbeat interval. A
 /// write for which the processor must wake up takes several times as long as one among others.
@@ -64,7 +63,7 @@ pub(in crate::mcp) async fn open(
             };
             frame::response(chunks(state, connected))
         }
-        Err(StreamRefused::Unauthenticated) => {
+        Err(StreamError::Unauthenticated) => {
             if let (Some(address), Some(token)) = (caller.address, &caller.bearer) {
                 app.throttles.failed_tokens.record(address, Some(token), Instant::now());
             }
@@ -73,10 +72,8 @@ pub(in crate::mcp) async fn open(
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             response
         }
-        Err(StreamRefused::Forbidden) => {
-            refusal(StatusCode::FORBIDDEN, "this token belongs to another agent")
-        }
-        Err(StreamRefused::Unavailable) => {
+        Err(StreamError::Forbidden) => refusal(StatusCode::FORBIDDEN, "this token belongs to another agent"),
+        Err(StreamError::Unavailable) => {
             refusal(StatusCode::SERVICE_UNAVAILABLE, "events are not available now")
         }
     }

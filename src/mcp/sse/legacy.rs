@@ -3,7 +3,6 @@
 //! stream carries the replies. A session is the open `GET` and dies with it; it proves nothing about who
 //! posts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,8 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use parking_lot::Mutex;
 use rmcp::RoleServer;
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{RunningService, TxJsonRpcMessage, serve_directly};
@@ -27,10 +23,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::frame;
+use super::sessions::Session;
 use crate::mcp::http::counters::Counted;
-use crate::mcp::http::guard::refusal;
 use crate::mcp::http::lenient::is_json;
-use crate::mcp::http::router::App;
+use crate::mcp::http::state::{App, refusal};
 use crate::mcp::protocol::caller::Caller;
 use crate::mcp::protocol::decode::{Decoded, decode, decode_value};
 use crate::mcp::protocol::server::Server;
@@ -40,36 +36,6 @@ const INBOX: usize = 64;
 
 /// Replies a session holds for a client that does not read. One more and the session is closed.
 const OUTBOX: usize = 256;
-
-/// The sessions of one server, by id.
-#[derive(Default)]
-pub(in crate::mcp) struct Sessions(Mutex<HashMap<String, Session>>);
-
-struct Session {
-    inbox: mpsc::Sender<ClientJsonRpcMessage>,
-    /// The hash of the token the `GET` carried, if it did.
-    bearer: Option<blake3::Hash>,
-    last_post: Instant,
-}
-
-impl Sessions {
-    /// Keeps `session` under a fresh id of 256 random bits; none if there are `limit` already.
-    fn insert(&self, session: Session, limit: usize) -> Option<String> {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).ok()?;
-        let id = URL_SAFE_NO_PAD.encode(random);
-        let mut sessions = self.0.lock();
-        if sessions.len() >= limit {
-            return None;
-        }
-        sessions.insert(id.clone(), session);
-        Some(id)
-    }
-
-    fn last_post(&self, id: &str) -> Option<Instant> {
-        self.0.lock().get(id).map(|session| session.last_post)
-    }
-}
 
 /// `GET /sse`.
 pub(in crate::mcp) async fn open(
@@ -130,7 +96,7 @@ pub(in crate::mcp) async fn post(
     if !is_json(&headers) {
         return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json");
     }
-    let mut sessions = app.sessions.0.lock();
+    let mut sessions = app.sessions.lock();
     let Some(session) = sessions.get_mut(&id) else {
         return refusal(StatusCode::NOT_FOUND, "unknown session");
     };
@@ -223,7 +189,7 @@ impl SessionStream {
 
 impl Drop for SessionStream {
     fn drop(&mut self) {
-        self.app.sessions.0.lock().remove(&self.id);
+        self.app.sessions.lock().remove(&self.id);
     }
 }
 
@@ -237,24 +203,24 @@ struct SessionTransport {
 /// A reply could not be handed to the session's stream.
 #[derive(Debug, thiserror::Error)]
 #[error("the client does not read its replies")]
-struct NotRead;
+struct SlowClientError;
 
 impl Transport<RoleServer> for SessionTransport {
-    type Error = NotRead;
+    type Error = SlowClientError;
 
     fn send(
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
-    ) -> impl Future<Output = Result<(), NotRead>> + Send + 'static {
+    ) -> impl Future<Output = Result<(), SlowClientError>> + Send + 'static {
         let (replies, stop) = (self.replies.clone(), self.stop.clone());
         async move {
-            let data = serde_json::to_string(&message).map_err(|_| NotRead)?;
+            let data = serde_json::to_string(&message).map_err(|_| SlowClientError)?;
             let mut frame = String::with_capacity(data.len() + 32);
             frame::frame(&mut frame, None, "message", &data);
             let sent = replies.and_then(|replies| replies.try_send(frame.into()).ok());
             sent.ok_or_else(|| {
                 stop.cancel();
-                NotRead
+                SlowClientError
             })
         }
     }
@@ -267,7 +233,7 @@ impl Transport<RoleServer> for SessionTransport {
         }
     }
 
-    async fn close(&mut self) -> Result<(), NotRead> {
+    async fn close(&mut self) -> Result<(), SlowClientError> {
         self.replies = None;
         Ok(())
     }

@@ -3,3 +3,4 @@
 pub(in crate::mcp) mod event_stream;
 pub(in crate::mcp) mod frame;
 pub(in crate::mcp) mod legacy;
+pub(in crate::mcp) mod sessions;
