@@ -10,21 +10,28 @@ use crate::storage::{ReadTx, Result, WriteTx};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Broadcast {
+pub(super) struct Arguments {
     sender: String,
     content: String,
     #[serde(default)]
     idempotency_key: Option<String>,
 }
 
-impl Broadcast {
-    fn draft(&self) -> Draft<'_> {
-        Draft {
-            content: self.content.as_str().into(),
+pub(super) struct Broadcast {
+    sender: String,
+    draft: Draft<'static>,
+}
+
+impl From<Arguments> for Broadcast {
+    fn from(arguments: Arguments) -> Self {
+        let Arguments { sender, content, idempotency_key } = arguments;
+        let draft = Draft {
+            content: content.into(),
             reply_to: None,
-            idempotency_key: self.idempotency_key.as_deref().map(Into::into),
+            idempotency_key: idempotency_key.map(Into::into),
             origin: Origin::Agent,
-        }
+        };
+        Self { sender, draft }
     }
 }
 
@@ -34,7 +41,7 @@ impl Call for Broadcast {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        self.draft().check()
+        self.draft.check()
     }
 
     fn recipients(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Option<Vec<String>>> {
@@ -45,7 +52,7 @@ impl Call for Broadcast {
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
         let allowed = context.recipients.as_deref();
-        let message = tx.broadcast(context.member()?, allowed, &self.draft(), context.now)?;
+        let message = tx.broadcast(context.member()?, allowed, &self.draft, context.now)?;
         body(&message.view(None))
     }
 }

@@ -15,7 +15,7 @@ fn default_priority() -> String {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateTask {
+pub(super) struct Arguments {
     title: String,
     creator: String,
     #[serde(default)]
@@ -37,19 +37,27 @@ pub(super) struct CreateTask {
     idempotency_key: Option<String>,
 }
 
-impl CreateTask {
-    fn draft(&self) -> Result<TaskDraft, Refusal> {
+pub(super) struct CreateTask {
+    creator: String,
+    draft: TaskDraft,
+    /// Refused only once it is known who calls.
+    priority: Result<Priority, Refusal>,
+}
+
+impl From<Arguments> for CreateTask {
+    fn from(arguments: Arguments) -> Self {
+        let priority = Priority::parse(&arguments.priority);
         let draft = TaskDraft {
-            title: self.title.clone(),
-            description: self.description.clone(),
-            assignee: self.assignee.clone(),
-            priority: Priority::parse(&self.priority)?,
-            depends_on: self.depends_on.clone(),
-            parent_id: self.parent_id,
-            reviewer: self.reviewer.clone(),
-            idempotency_key: self.idempotency_key.clone(),
+            title: arguments.title,
+            description: arguments.description,
+            assignee: arguments.assignee,
+            priority: priority.as_ref().copied().unwrap_or(Priority::Medium),
+            depends_on: arguments.depends_on,
+            parent_id: arguments.parent_id,
+            reviewer: arguments.reviewer,
+            idempotency_key: arguments.idempotency_key,
         };
-        draft.check().map(|()| draft)
+        Self { creator: arguments.creator, draft, priority }
     }
 }
 
@@ -59,16 +67,17 @@ impl Call for CreateTask {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        self.draft().map(|_| ())
+        self.priority.clone()?;
+        self.draft.check()
     }
 
     fn target(&self, scope: &mut FactScope) {
-        scope.member = (!self.assignee.is_empty()).then(|| self.assignee.clone());
-        scope.task = self.parent_id;
+        scope.member = (!self.draft.assignee.is_empty()).then(|| self.draft.assignee.clone());
+        scope.task = self.draft.parent_id;
     }
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
-        let task = tx.create_task(context.member()?, &self.draft()?, context.now)?;
+        let task = tx.create_task(context.member()?, &self.draft, context.now)?;
         body(&task.view(context.now))
     }
 }

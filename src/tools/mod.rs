@@ -28,7 +28,7 @@ pub use call::Body;
 pub use delivery::Delivery;
 pub use registry::{ToolSpec, registry};
 pub use reply::{Reply, Request, Transport};
-pub use table::{StreamRefused, Table, TableOptions, UnknownTool};
+pub use table::{StreamError, Table, TableOptions, UnknownToolError};
 
 use crate::domain::refusal::Refusal;
 

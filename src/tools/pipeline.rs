@@ -14,7 +14,7 @@ use tokio::time::Instant as Deadline;
 
 use super::registry::{self, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
-use super::{Table, UnknownTool};
+use super::{Table, UnknownToolError};
 use crate::auth::Credential;
 use crate::domain::clock::Millis;
 use crate::domain::refusal::{Code, Refusal};
@@ -39,7 +39,7 @@ impl Table {
     ///
     /// # Errors
     /// Only for a name that is no tool; every other failure is a [`Reply`].
-    pub async fn call(&self, request: Request) -> Result<Reply, UnknownTool> {
+    pub async fn call(&self, request: Request) -> Result<Reply, UnknownToolError> {
         self.call_unconfirmed(request).await.map(Reply::arrived)
     }
 
@@ -48,8 +48,8 @@ impl Table {
     ///
     /// # Errors
     /// As [`call`](Self::call).
-    pub async fn call_unconfirmed(&self, request: Request) -> Result<Reply, UnknownTool> {
-        let Some(row) = registry::find(&request.tool) else { return Err(UnknownTool(request.tool)) };
+    pub async fn call_unconfirmed(&self, request: Request) -> Result<Reply, UnknownToolError> {
+        let Some(row) = registry::find(&request.tool) else { return Err(UnknownToolError(request.tool)) };
         let started = Instant::now();
         let reply = self.attempts(row, request).await;
         self.inner.metrics.called(row.spec.name, reply.code(), started.elapsed());

@@ -77,7 +77,18 @@ enum Kind {
     Destructive,
 }
 
+/// A tool whose call is its arguments.
 fn row<P: Call + JsonSchema + DeserializeOwned, O: JsonSchema>(
+    names: (&'static str, &'static str),
+    kind: Kind,
+    always_load: bool,
+    description: &'static str,
+) -> Row {
+    row_from::<P, P, O>(names, kind, always_load, description)
+}
+
+/// A tool whose call is made from its arguments.
+fn row_from<A: JsonSchema + DeserializeOwned, P: Call + From<A>, O: JsonSchema>(
     (name, title): (&'static str, &'static str),
     kind: Kind,
     always_load: bool,
@@ -87,15 +98,16 @@ fn row<P: Call + JsonSchema + DeserializeOwned, O: JsonSchema>(
         name,
         title,
         description,
-        input_schema: schema::input::<P>(),
+        input_schema: schema::input::<A>(),
         output_schema: schema::output::<O>(),
         read_only: matches!(kind, Kind::Read),
         destructive: matches!(kind, Kind::Destructive),
         idempotent: matches!(kind, Kind::Read | Kind::Repeatable),
         always_load,
     };
-    let parse =
-        |arguments, schema: &_| params::parse::<P>(arguments, schema).map(|it| Parsed::Call(Arc::new(it)));
+    let parse = |arguments, schema: &_| {
+        params::parse::<A>(arguments, schema).map(|arguments| Parsed::Call(Arc::new(P::from(arguments))))
+    };
     Row { spec, parse, is_inbox: false, looks: matches!(kind, Kind::Read) }
 }
 
@@ -175,20 +187,20 @@ pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
             false,
             "Say that you are still here. Any other call does too.",
         ),
-        row::<send_message::SendMessage, MessageSchema>(
+        row_from::<send_message::Arguments, send_message::SendMessage, MessageSchema>(
             ("send_message", "Send a message"),
             Kind::Write,
             true,
             "Send a message to one agent. A repeated idempotency_key sends nothing twice.",
         ),
         inbox,
-        row::<broadcast::Broadcast, MessageSchema>(
+        row_from::<broadcast::Arguments, broadcast::Broadcast, MessageSchema>(
             ("broadcast", "Tell everyone"),
             Kind::Write,
             false,
             "Send a message to every other agent at the table.",
         ),
-        row::<create_task::CreateTask, TaskSchema>(
+        row_from::<create_task::Arguments, create_task::CreateTask, TaskSchema>(
             ("create_task", "Post a task"),
             Kind::Write,
             false,

@@ -12,7 +12,7 @@ use crate::storage::{FactScope, Result, WriteTx};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SendMessage {
+pub(super) struct Arguments {
     sender: String,
     recipient: String,
     content: String,
@@ -23,14 +23,22 @@ pub(super) struct SendMessage {
     idempotency_key: Option<String>,
 }
 
-impl SendMessage {
-    fn draft(&self) -> Draft<'_> {
-        Draft {
-            content: self.content.as_str().into(),
-            reply_to: self.reply_to,
-            idempotency_key: self.idempotency_key.as_deref().map(Into::into),
+pub(super) struct SendMessage {
+    sender: String,
+    recipient: String,
+    draft: Draft<'static>,
+}
+
+impl From<Arguments> for SendMessage {
+    fn from(arguments: Arguments) -> Self {
+        let Arguments { sender, recipient, content, reply_to, idempotency_key } = arguments;
+        let draft = Draft {
+            content: content.into(),
+            reply_to,
+            idempotency_key: idempotency_key.map(Into::into),
             origin: Origin::Agent,
-        }
+        };
+        Self { sender, recipient, draft }
     }
 }
 
@@ -41,7 +49,7 @@ impl Call for SendMessage {
 
     fn check(&self) -> Result<(), Refusal> {
         agent::check_name("recipient", &self.recipient)?;
-        self.draft().check()
+        self.draft.check()
     }
 
     fn target(&self, scope: &mut FactScope) {
@@ -49,7 +57,7 @@ impl Call for SendMessage {
     }
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
-        let message = tx.send_message(context.member()?, &self.recipient, &self.draft(), context.now)?;
+        let message = tx.send_message(context.member()?, &self.recipient, &self.draft, context.now)?;
         body(&message.view(None))
     }
 }

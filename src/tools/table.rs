@@ -55,11 +55,11 @@ pub(super) struct Inner {
 /// There is no tool of that name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tool {0:?}; tools/list names the thirteen there are")]
-pub struct UnknownTool(pub String);
+pub struct UnknownToolError(pub String);
 
 /// Why an event stream was not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StreamRefused {
+pub enum StreamError {
     /// No token, or one that is not valid.
     #[error("this stream needs the agent's token")]
     Unauthenticated,
@@ -117,13 +117,13 @@ impl Table {
     /// Opens the event stream of an agent, after the event `after` or from now on.
     ///
     /// # Errors
-    /// See [`StreamRefused`].
+    /// See [`StreamError`].
     pub async fn event_stream(
         &self,
         bearer: Option<&str>,
         agent: &str,
         after: Option<i64>,
-    ) -> Result<EventStream, StreamRefused> {
+    ) -> Result<EventStream, StreamError> {
         let (table, credential, name) = (self.clone(), ambient(bearer), agent.to_owned());
         let caller = tokio::task::spawn_blocking(move || {
             let require_tokens = table.inner.options.require_tokens;
@@ -132,16 +132,16 @@ impl Table {
         let principal = match caller.await {
             Ok(Ok(Ok(Caller::Member(principal)))) => principal,
             Ok(Ok(Err(rejected))) if rejected.refusal.code == Code::PermissionDenied => {
-                return Err(StreamRefused::Forbidden);
+                return Err(StreamError::Forbidden);
             }
-            Ok(Ok(_)) => return Err(StreamRefused::Unauthenticated),
-            Ok(Err(_)) | Err(_) => return Err(StreamRefused::Unavailable),
+            Ok(Ok(_)) => return Err(StreamError::Unauthenticated),
+            Ok(Err(_)) | Err(_) => return Err(StreamError::Unavailable),
         };
         match EventStream::open(&self.inner.hub, principal.id, bearer, after).await {
             Ok(Some(stream)) => Ok(stream),
             // It ended between the two looks.
-            Ok(None) => Err(StreamRefused::Unauthenticated),
-            Err(_) => Err(StreamRefused::Unavailable),
+            Ok(None) => Err(StreamError::Unauthenticated),
+            Err(_) => Err(StreamError::Unavailable),
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::call::{Call, Candidate, Context, Target};
 use super::super::registry::{Parsed, Row};
-use crate::auth::{self, Caller, Credential, Rejected};
+use crate::auth::{self, AuthError, Caller, Credential};
 use crate::domain::clock::Millis;
 use crate::domain::decision::{Hook, Input, PrincipalView, ToolCall};
 use crate::domain::principal::Principal;
@@ -48,13 +48,13 @@ impl CallCase {
     /// Who calls, and what about.
     ///
     /// # Errors
-    /// Trouble with the database; inside, a credential that proves no member.
+    /// Those of storage; inside, a credential that proves no member.
     pub(super) fn open(
         tx: &ReadTx<'_>,
         arrived: &Arc<Arrived>,
         now: Millis,
         last_look: bool,
-    ) -> storage::Result<Result<Self, Rejected>> {
+    ) -> storage::Result<Result<Self, AuthError>> {
         let Arrived { row, parsed, arguments, credential, transport, require_tokens } = arrived.as_ref();
         let call = parsed.call();
         let (principal, proof, view) = match parsed {
