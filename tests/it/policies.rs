@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use team_table::domain::decision::{Answer as Said, Mode, PolicyErrorKind, Verdict};
 use team_table::policy::builtin::BUILTINS;
 use team_table::policy::settings::settings_digest;
-use team_table::policy::{Loader, Manifest, Policy, PolicySet};
+use team_table::policy::{Loader, Policy, PolicyRecord, PolicySet};
 use team_table::storage::{Db, DecisionFilter, DecisionRow, OpenOptions};
 
 use crate::guests::guest;
@@ -40,7 +40,7 @@ fn decisions(db: &Db) -> Vec<DecisionRow> {
 /// The sets that decisions name, put together again from what the database says of them and the modules.
 struct Sets {
     modules: HashMap<String, Vec<u8>>,
-    known: HashMap<String, (Vec<Manifest>, PolicySet)>,
+    known: HashMap<String, (Vec<PolicyRecord>, PolicySet)>,
 }
 
 impl Sets {
@@ -50,13 +50,13 @@ impl Sets {
         Self { modules, known: HashMap::new() }
     }
 
-    fn get(&mut self, db: &Db, loader: &Loader, digest: &str) -> &(Vec<Manifest>, PolicySet) {
+    fn get(&mut self, db: &Db, loader: &Loader, digest: &str) -> &(Vec<PolicyRecord>, PolicySet) {
         let modules = &self.modules;
         self.known.entry(digest.to_owned()).or_insert_with(|| {
             let text = db.read(|tx| tx.policy_set(digest)).unwrap();
-            let manifest: Vec<Manifest> =
+            let manifest: Vec<PolicyRecord> =
                 serde_json::from_str(&text.expect("a set nobody described")).unwrap();
-            let policy = |it: &Manifest| {
+            let policy = |it: &PolicyRecord| {
                 let module = loader.load(&modules[&it.module], &it.settings, it.limits).unwrap();
                 Policy { name: it.name.clone(), mode: it.mode, module: Arc::new(module) }
             };

@@ -424,7 +424,7 @@ fn a_set_file_says_what_differs_and_what_does_not_decide_is_named() {
 fn looking_at_another_policy_directory_changes_nothing_that_is_kept() {
     let home = Home::unlimited();
     home.succeed(&["policy", "list"]);
-    let kept = || fs::read_to_string(home.path().join("table.db.policy-state/last-good.json")).unwrap();
+    let kept = || fs::read_to_string(home.path().join("table.db.policy-state/in-force.json")).unwrap();
     let before = kept();
     let experiment = home.path().join("experiment");
     fs::create_dir(&experiment).unwrap();

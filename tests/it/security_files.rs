@@ -197,7 +197,7 @@ fn everything_that_is_kept_is_the_owner_s_alone_whatever_the_umask() {
             "t.db-shm",
             "t.db.policy-cache",
             "t.db.policy-state",
-            "last-good.json",
+            "in-force.json",
             "lock",
         ] {
             assert!(names.contains(&part), "{part} is not among {names:?}");

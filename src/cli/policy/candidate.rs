@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{CliError, one_line};
 use crate::policy::builtin::{BUILTIN_PREFIX, Builtin, builtin};
-use crate::policy::set_file::Entry;
+use crate::policy::set_file::{PolicyEntry, ResolvedEntry};
 use crate::policy::{Limits, Loader, PolicyError};
 
 /// How a command is told of a module.
@@ -31,12 +31,6 @@ pub(super) struct ModuleArguments {
 pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
     pub(super) limits: Limits,
-}
-
-/// A module under the name it has, or would have, in the set, with the settings and limits it would have there.
-pub(super) struct Candidate {
-    pub(super) entry: Entry,
-    pub(super) bytes: Vec<u8>,
 }
 
 impl ModuleArguments {
@@ -91,14 +85,14 @@ impl ModuleArguments {
         &self,
         loader: &Loader,
         name: Option<&str>,
-        entries: &[Entry],
-    ) -> Result<Candidate, CliError> {
+        entries: &[PolicyEntry],
+    ) -> Result<ResolvedEntry, CliError> {
         let old = |name: &str| entries.iter().find(|old| old.name == name).cloned();
         let settings = self.settings()?;
         let name =
             if let Some(name) = name { name.to_owned() } else { self.own_name(loader, &settings, entries)? };
         // A new version of what is there: what the operator set stays, unless given anew.
-        let mut entry = old(&name).unwrap_or_else(|| Entry::new(&name, ""));
+        let mut entry = old(&name).unwrap_or_else(|| PolicyEntry::new(&name, ""));
         entry.settings.extend(settings);
         let Read { bytes, limits } = self.read_over(entry.limits)?;
         entry.limits = limits;
@@ -106,7 +100,8 @@ impl ModuleArguments {
         if self.is_builtin() {
             entry.module = self.file.to_string_lossy().into_owned();
         }
-        Ok(Candidate { entry, bytes })
+        let digest = blake3::hash(&bytes).to_hex().to_string();
+        Ok(ResolvedEntry { entry, bytes, digest })
     }
 }
 
@@ -117,7 +112,7 @@ impl ModuleArguments {
         &self,
         loader: &Loader,
         settings: &Map<String, Value>,
-        entries: &[Entry],
+        entries: &[PolicyEntry],
     ) -> Result<String, CliError> {
         let load = |base: Limits, settings: Map<String, Value>| {
             let Read { bytes, limits } = self.read_over(base)?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::candidate::{Candidate, ModuleArguments, refused};
+use super::candidate::{ModuleArguments, refused};
 use super::{check, list, one_line, short};
 use crate::app;
 use crate::cli::{CliError, output};
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
 use crate::policy::builtin::builtin;
-use crate::policy::set_file::{self, Editor, Entry, is_name};
+use crate::policy::set_file::{self, Editor, PolicyEntry, ResolvedEntry, is_name};
 use crate::policy::{Loader, PolicyError, State, named_digest, roll_back};
 use crate::storage::{Db, PolicyChange};
 
@@ -42,7 +42,7 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
     let record = Record::begin(config)?;
     let mut editor = Editor::open(&config.policies)?;
     let entries = editor.entries()?;
-    let Candidate { mut entry, bytes } = module.candidate(&loader, name.as_deref(), &entries)?;
+    let ResolvedEntry { mut entry, bytes, .. } = module.candidate(&loader, name.as_deref(), &entries)?;
     let name = entry.name.clone();
     if !is_name(&name) {
         return Err(CliError::Usage(format!(
@@ -149,7 +149,7 @@ struct Record<'a> {
     config: &'a Config,
     /// Opened before anything is changed: a change that cannot be recorded is not made.
     db: Db,
-    before: Vec<Entry>,
+    before: Vec<PolicyEntry>,
 }
 
 impl<'a> Record<'a> {
@@ -161,7 +161,7 @@ impl<'a> Record<'a> {
     fn end(self, action: &str, policy: &str) -> Result<(), CliError> {
         let Self { config, db, before } = self;
         let after = set_file::read(&config.policies)?;
-        let one = |entries: &[Entry]| {
+        let one = |entries: &[PolicyEntry]| {
             let entry = entries.iter().find(|entry| entry.name == policy);
             json!({
                 "module": named_digest(&config.policies, entries, policy),

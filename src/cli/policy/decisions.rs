@@ -11,7 +11,7 @@ use crate::cli::listing::Listing;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Outcome, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::policy::{Manifest, Policy, PolicySet, State, find_module};
+use crate::policy::{Policy, PolicyRecord, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
@@ -143,7 +143,7 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
 fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>, CliError> {
     let loader = app::policy_loader(config)?;
     let state = State::open(&config.policy_state())?;
-    let set: Vec<Manifest> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
+    let set: Vec<PolicyRecord> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
         Some(set) => serde_json::from_str(&set).map_err(storage::Error::from)?,
         None => Vec::new(),
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::candidate::{Candidate, ModuleArguments, refused};
+use super::candidate::{ModuleArguments, refused};
 use super::flips::Flips;
 use super::{CliError, HookArgument, history, output, short};
 use crate::app;
@@ -15,7 +15,8 @@ use crate::cli::listing::Since;
 use crate::config::Config;
 use crate::domain::decision::{Answer, FactRequest, Mode, Verdict};
 use crate::policy::combine::what_if;
-use crate::policy::{Policy, PolicySet, set_file};
+use crate::policy::set_file::{self, ResolvedEntry};
+use crate::policy::{Policy, PolicySet};
 use crate::storage::DecisionRow;
 
 #[derive(Debug, Args)]
@@ -101,7 +102,8 @@ pub(super) fn run(config: &Config, arguments: &ReplayArguments) -> Result<(), Cl
     let loader = app::policy_loader(config)?;
     let entries = set_file::read(&config.policies)?;
     let module = &arguments.module;
-    let Candidate { entry, bytes } = module.candidate(&loader, arguments.name.as_deref(), &entries)?;
+    let ResolvedEntry { entry, bytes, .. } =
+        module.candidate(&loader, arguments.name.as_deref(), &entries)?;
     let settings = Value::Object(entry.settings);
     let candidate =
         loader.load(&bytes, &settings, entry.limits).map_err(|error| refused(&module.file, &error))?;

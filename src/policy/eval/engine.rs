@@ -225,7 +225,7 @@ pub(in crate::policy) struct Meter {
 /// The error a guest is stopped with when it wants more memory than it may have.
 #[derive(Debug, thiserror::Error)]
 #[error("wanted {wanted} bytes of memory; at most {limit} are allowed")]
-pub(in crate::policy) struct MemoryExceeded {
+pub(in crate::policy) struct MemoryExceededError {
     wanted: usize,
     limit: usize,
 }
@@ -253,7 +253,7 @@ impl ResourceLimiter for Meter {
     ) -> wasmtime::Result<bool> {
         let wanted = self.used.saturating_add(desired.saturating_sub(current));
         if wanted > self.limit {
-            return Err(MemoryExceeded { wanted, limit: self.limit }.into());
+            return Err(MemoryExceededError { wanted, limit: self.limit }.into());
         }
         self.used = wanted;
         Ok(true)

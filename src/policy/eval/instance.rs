@@ -8,7 +8,7 @@ use wasmtime::{Store, Trap};
 
 use crate::domain::decision::{Answer, Hook, PolicyErrorKind};
 
-use super::engine::{MemoryExceeded, Meter, Runtime};
+use super::engine::{MemoryExceededError, Meter, Runtime};
 use super::limits::Limits;
 use super::wire::{AUTHORIZER, CallIn, ESCALATOR, FactIn, METADATA, MessageIn, ReviewOut, VerdictOut};
 
@@ -184,7 +184,7 @@ pub(in crate::policy) fn classify(
         Some(Trap::OutOfFuel) => PolicyErrorKind::OutOfFuel,
         Some(Trap::Interrupt) => PolicyErrorKind::Deadline,
         Some(_) => PolicyErrorKind::Trap,
-        None if error.is::<MemoryExceeded>() => PolicyErrorKind::OutOfMemory,
+        None if error.is::<MemoryExceededError>() => PolicyErrorKind::OutOfMemory,
         None => otherwise,
     };
     // The cause alone, without the backtrace: it has many lines and does not help a reader of the log.

@@ -33,9 +33,10 @@ pub struct Policy {
     pub module: Arc<Module>,
 }
 
-/// A member of a set without its code.
+/// A policy of a set as it is recorded: beside decisions, and as what was in force. Enough to load it again, with the bytes
+/// of its module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct PolicyRecord {
     /// Its name in the set.
     pub name: String,
     /// Whether its answers count.
@@ -152,8 +153,8 @@ impl PolicySet {
 
     /// What the digest is over, as JSON: enough to put the set together again from the modules' bytes.
     #[must_use]
-    pub fn manifest(&self) -> Vec<Manifest> {
-        let describe = |policy: &Policy| Manifest {
+    pub fn manifest(&self) -> Vec<PolicyRecord> {
+        let describe = |policy: &Policy| PolicyRecord {
             name: policy.name.clone(),
             mode: policy.mode,
             module: policy.module.digest.clone(),

@@ -12,7 +12,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, builtin};
-use super::set_file::{Entry, SET_FILE, built_in, parse, text};
+use super::set_file::{PolicyEntry, SET_FILE, built_in, parse, text};
 use crate::policy::component::cache::write_whole;
 use crate::policy::error::PolicyError;
 use crate::policy::eval::limits::Limits;
@@ -60,7 +60,7 @@ impl Editor {
     ///
     /// # Errors
     /// When a change made the file wrong.
-    pub fn entries(&self) -> Result<Vec<Entry>, PolicyError> {
+    pub fn entries(&self) -> Result<Vec<PolicyEntry>, PolicyError> {
         if self.document.is_empty() { Ok(built_in()) } else { parse(&self.document.to_string()) }
     }
 
@@ -68,7 +68,7 @@ impl Editor {
     ///
     /// # Errors
     /// When TOML cannot hold a setting: `null`, or an integer beyond 64 bits.
-    pub fn put(&mut self, entry: &Entry) -> Result<(), PolicyError> {
+    pub fn put(&mut self, entry: &PolicyEntry) -> Result<(), PolicyError> {
         for (key, value) in &entry.settings {
             if let Some((path, what)) = unwritable(key, value) {
                 return Err(PolicyError::Setting {
@@ -139,8 +139,8 @@ impl Editor {
     pub fn set_mode(&mut self, name: &str, mode: Mode) -> Result<(), PolicyError> {
         let is_named = self.tables().iter().any(|table| named(table, name));
         if !is_named && let Some(builtin) = builtin(name) {
-            let entry = Entry::new(builtin.name, &format!("{BUILTIN_PREFIX}{name}"));
-            return self.put(&Entry { mode, ..entry });
+            let entry = PolicyEntry::new(builtin.name, &format!("{BUILTIN_PREFIX}{name}"));
+            return self.put(&PolicyEntry { mode, ..entry });
         }
         let table = self.tables().iter_mut().find(|table| named(table, name));
         set(
@@ -306,12 +306,12 @@ module = "builtin:reply-cap"
     #[test]
     fn edits_round_trip() {
         let settings = serde_json::json!({ "deny": ["a", "b"], "roles": { "ops": { "all": true } } });
-        let entry = Entry {
+        let entry = PolicyEntry {
             mode: Mode::Shadow,
             digest: Some("0".repeat(64)),
             settings: settings.as_object().unwrap().clone(),
             limits: Limits { fuel: 5, ..Limits::default() },
-            ..Entry::new("new", "new.wasm")
+            ..PolicyEntry::new("new", "new.wasm")
         };
         let text = after(TEXT, |editor| {
             editor.put(&entry).unwrap();
@@ -372,7 +372,7 @@ module = "builtin:reply-cap"
     fn a_change_that_would_not_be_read_again_is_not_saved() {
         let dir = tempfile::tempdir().unwrap();
         let mut editor = Editor::open(dir.path()).unwrap();
-        editor.put(&Entry::new("Bad Name", "x.wasm")).unwrap_err();
+        editor.put(&PolicyEntry::new("Bad Name", "x.wasm")).unwrap_err();
         assert!(editor.save().is_err());
         assert!(!dir.path().join(SET_FILE).exists());
     }

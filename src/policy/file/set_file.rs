@@ -15,6 +15,7 @@ use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
 use crate::policy::component::cache::open_guarded;
 use crate::policy::error::PolicyError;
 use crate::policy::eval::limits::Limits;
+use crate::policy::eval::set::PolicyRecord;
 
 pub use super::set_edit::Editor;
 
@@ -26,7 +27,7 @@ const MAX_SET_FILE: u64 = 1024 * 1024;
 /// One policy of the set file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct PolicyEntry {
     /// Its name in the set: `[a-z][a-z0-9-]{0,63}`.
     pub name: String,
     /// `builtin:NAME`, or a file in the policy directory.
@@ -44,7 +45,7 @@ pub struct Entry {
     pub limits: Limits,
 }
 
-impl Entry {
+impl PolicyEntry {
     /// An entry with everything at its default.
     #[must_use]
     pub fn new(name: &str, module: &str) -> Self {
@@ -76,15 +77,31 @@ struct SetFile {
     #[serde(default)]
     builtins: Builtins,
     #[serde(default)]
-    policy: Vec<Entry>,
+    policy: Vec<PolicyEntry>,
 }
 
 /// An entry with the bytes it stands for.
 #[derive(Debug, Clone)]
-pub(in crate::policy) struct Resolved {
-    pub(in crate::policy) entry: Entry,
-    pub(in crate::policy) bytes: Vec<u8>,
-    pub(in crate::policy) digest: String,
+pub struct ResolvedEntry {
+    /// The entry.
+    pub entry: PolicyEntry,
+    /// The module.
+    pub bytes: Vec<u8>,
+    /// Digest (hex blake3) of the module.
+    pub digest: String,
+}
+
+impl ResolvedEntry {
+    /// What is kept of it.
+    pub(in crate::policy) fn record(&self) -> PolicyRecord {
+        PolicyRecord {
+            name: self.entry.name.clone(),
+            mode: self.entry.mode,
+            module: self.digest.clone(),
+            settings: Value::Object(self.entry.settings.clone()),
+            limits: self.entry.limits,
+        }
+    }
 }
 
 /// The entries of a policy directory: those of its set file and the built-in policies that it does not name, or the
@@ -92,7 +109,7 @@ pub(in crate::policy) struct Resolved {
 ///
 /// # Errors
 /// What is wrong with the file, and where.
-pub fn read(dir: &Path) -> Result<Vec<Entry>, PolicyError> {
+pub fn read(dir: &Path) -> Result<Vec<PolicyEntry>, PolicyError> {
     match text(dir)? {
         Some(text) => parse(&text),
         None => Ok(built_in()),
@@ -101,10 +118,10 @@ pub fn read(dir: &Path) -> Result<Vec<Entry>, PolicyError> {
 
 /// The set that is used without a set file: every built-in policy with its default settings.
 #[must_use]
-pub fn built_in() -> Vec<Entry> {
+pub fn built_in() -> Vec<PolicyEntry> {
     BUILTINS
         .iter()
-        .map(|builtin| Entry::new(builtin.name, &format!("{BUILTIN_PREFIX}{}", builtin.name)))
+        .map(|builtin| PolicyEntry::new(builtin.name, &format!("{BUILTIN_PREFIX}{}", builtin.name)))
         .collect()
 }
 
@@ -123,7 +140,7 @@ pub(in crate::policy) fn text(dir: &Path) -> Result<Option<String>, PolicyError>
 }
 
 /// Whether an entry is a built-in policy, or takes its place.
-fn stands_for(entry: &Entry, builtin: &str) -> bool {
+fn stands_for(entry: &PolicyEntry, builtin: &str) -> bool {
     entry.name == builtin || entry.module.strip_prefix(BUILTIN_PREFIX) == Some(builtin)
 }
 
@@ -132,7 +149,7 @@ fn stands_for(entry: &Entry, builtin: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong, with line and column.
-pub fn parse(text: &str) -> Result<Vec<Entry>, PolicyError> {
+pub fn parse(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
     let wrong = |span: Option<std::ops::Range<usize>>, message: String| PolicyError::SetFile {
         position: span.map(|span| position(text, span.start)),
         message,
@@ -218,7 +235,7 @@ fn module_error(module: &str) -> Option<String> {
 }
 
 /// Reads the module an entry stands for, once, and takes the digest of what was read.
-pub(in crate::policy) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, PolicyError> {
+pub(in crate::policy) fn resolve(dir: &Path, entry: PolicyEntry) -> Result<ResolvedEntry, PolicyError> {
     let mut entry = entry;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
         Some(builtin) => {
@@ -232,11 +249,11 @@ pub(in crate::policy) fn resolve(dir: &Path, entry: Entry) -> Result<Resolved, P
     let digest = blake3::hash(&bytes).to_hex().to_string();
     match &entry.digest {
         Some(pinned) if *pinned != digest => Err(PolicyError::Pin { found: digest, pinned: pinned.clone() }),
-        _ => Ok(Resolved { entry, bytes, digest }),
+        _ => Ok(ResolvedEntry { entry, bytes, digest }),
     }
 }
 
-fn read_module(dir: &Path, entry: &Entry) -> Result<Vec<u8>, PolicyError> {
+fn read_module(dir: &Path, entry: &PolicyEntry) -> Result<Vec<u8>, PolicyError> {
     let problem = |problem: String| PolicyError::ModuleFile { module: entry.module.clone(), problem };
     let path = dir.join(&entry.module);
     let file = match open_guarded(&path) {
@@ -279,7 +296,7 @@ mod tests {
         assert_eq!(entries[0].mode, Mode::Shadow);
         assert_eq!(entries[0].settings["max_messages"], 30);
         assert_eq!(entries[0].limits, Limits { memory_mib: 32, ..Limits::default() });
-        assert_eq!(entries[1], Entry::new("ours", "ours.wasm"));
+        assert_eq!(entries[1], PolicyEntry::new("ours", "ours.wasm"));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
-use super::state::State;
+use super::state::{KEPT_COPY, State};
 use crate::policy::component::module::{Loader, Module};
 use crate::policy::error::PolicyError;
 use crate::policy::eval::set::{Policy, PolicySet};
 use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
-use crate::policy::file::set_file::{self, Editor, Entry, Resolved};
+use crate::policy::file::set_file::{self, Editor, PolicyEntry, ResolvedEntry};
 use crate::policy::file::settings::settings_digest;
 
 /// How many policies are loaded at a time: compiling takes memory that is not given back.
@@ -50,7 +50,7 @@ pub struct PolicyStatus {
 /// The outcome of an attempt.
 pub(in crate::policy) struct Loaded {
     /// What is to be in force and kept for the next start, or why nothing new is.
-    pub(in crate::policy) resolved: Result<(Vec<Resolved>, Vec<Policy>), PolicyError>,
+    pub(in crate::policy) resolved: Result<(Vec<ResolvedEntry>, Vec<Policy>), PolicyError>,
     pub(in crate::policy) status: Vec<PolicyStatus>,
 }
 
@@ -98,7 +98,7 @@ pub(in crate::policy) fn from_dir(
 
 /// Loads what was last in force.
 pub(in crate::policy) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
-    let load = |resolved: Resolved| {
+    let load = |resolved: ResolvedEntry| {
         let name = resolved.entry.name.clone();
         policy(loader, None, &resolved).map_err(|error| error.of(&name))
     };
@@ -130,7 +130,7 @@ pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, Poli
 
 /// The digest of the module that a set of these entries names for a policy; `None` when it names none that can be read.
 #[must_use]
-pub fn named_digest(dir: &Path, entries: &[Entry], policy: &str) -> Option<String> {
+pub fn named_digest(dir: &Path, entries: &[PolicyEntry], policy: &str) -> Option<String> {
     let entry = entries.iter().find(|entry| entry.name == policy)?;
     set_file::resolve(dir, entry.clone()).ok().map(|resolved| resolved.digest)
 }
@@ -163,12 +163,12 @@ struct Sources<'a> {
 }
 
 /// How loading one policy went; no outcome when it is switched off.
-type Attempt = (PolicyStatus, Option<Result<(Resolved, Policy), PolicyError>>);
+type Attempt = (PolicyStatus, Option<Result<(ResolvedEntry, Policy), PolicyError>>);
 
 impl Sources<'_> {
     /// Loads all entries, as many at a time as there are processors: with a cold cache each is hundreds of milliseconds of
     /// compilation.
-    fn attempts(self, entries: &[Entry]) -> Vec<Attempt> {
+    fn attempts(self, entries: &[PolicyEntry]) -> Vec<Attempt> {
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_AT_ONCE);
         let mut attempts = Vec::with_capacity(entries.len());
         for batch in entries.chunks(at_once) {
@@ -186,13 +186,17 @@ impl Sources<'_> {
         attempts
     }
 
-    fn attempt(self, entry: &Entry) -> Attempt {
+    fn attempt(self, entry: &PolicyEntry) -> Attempt {
         let mut status = PolicyStatus::of(entry);
         let outcome = (entry.mode != Mode::Off).then(|| self.load(entry, &mut status));
         (status, outcome)
     }
 
-    fn load(self, entry: &Entry, status: &mut PolicyStatus) -> Result<(Resolved, Policy), PolicyError> {
+    fn load(
+        self,
+        entry: &PolicyEntry,
+        status: &mut PolicyStatus,
+    ) -> Result<(ResolvedEntry, Policy), PolicyError> {
         let mut resolved = set_file::resolve(self.dir, entry.clone())?;
         status.digest = Some(resolved.digest.clone());
         if let Some(state) = self.state
@@ -208,7 +212,10 @@ impl Sources<'_> {
 }
 
 /// What decides in place of a module that may not.
-fn quarantined(state: &State, resolved: &Resolved) -> Result<Option<(String, Resolved)>, PolicyError> {
+fn quarantined(
+    state: &State,
+    resolved: &ResolvedEntry,
+) -> Result<Option<(String, ResolvedEntry)>, PolicyError> {
     let (name, digest) = (&resolved.entry.name, &resolved.digest);
     let records = state.quarantined()?;
     let mut of_name = records.into_iter().filter(|record| record.policy == *name).peekable();
@@ -221,8 +228,12 @@ fn quarantined(state: &State, resolved: &Resolved) -> Result<Option<(String, Res
     }
 }
 
-fn policy(loader: &Loader, active: Option<&PolicySet>, resolved: &Resolved) -> Result<Policy, PolicyError> {
-    let Resolved { entry, bytes, digest } = resolved;
+fn policy(
+    loader: &Loader,
+    active: Option<&PolicySet>,
+    resolved: &ResolvedEntry,
+) -> Result<Policy, PolicyError> {
+    let ResolvedEntry { entry, bytes, digest } = resolved;
     let settings = Value::Object(entry.settings.clone());
     let same = |module: &Module| {
         (&module.digest, module.limits) == (digest, entry.limits) && module.settings == settings
@@ -236,7 +247,7 @@ fn policy(loader: &Loader, active: Option<&PolicySet>, resolved: &Resolved) -> R
 }
 
 impl PolicyStatus {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &PolicyEntry) -> Self {
         Self {
             name: entry.name.clone(),
             mode: entry.mode,
@@ -254,7 +265,8 @@ impl PolicyStatus {
 
     /// A policy that decides, whatever the set file says by now.
     pub(in crate::policy) fn of_policy(policy: &Policy) -> Self {
-        let mut status = Self::of(&Entry { mode: policy.mode, ..Entry::new(&policy.name, "(kept copy)") });
+        let mut status =
+            Self::of(&PolicyEntry { mode: policy.mode, ..PolicyEntry::new(&policy.name, KEPT_COPY) });
         status.loaded(&policy.module);
         status
     }

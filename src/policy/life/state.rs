@@ -11,16 +11,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::decision::Mode;
-
 use crate::policy::component::cache::{private_dir, read_private, write_private};
 use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::{Limits, MAX_MODULE_MIB};
-use crate::policy::file::set_file::{Entry, Resolved};
+use crate::policy::eval::limits::MAX_MODULE_MIB;
+use crate::policy::eval::set::PolicyRecord;
+use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
+use crate::policy::file::set_file::{PolicyEntry, ResolvedEntry};
 
-const GOOD_FILE: &str = "last-good.json";
+const GOOD_FILE: &str = "in-force.json";
 /// The file with the digests that may not decide; watched, so that every process follows.
 pub(in crate::policy) const QUARANTINE_FILE: &str = "quarantine.json";
+/// What an entry made of a kept copy calls its module.
+pub(super) const KEPT_COPY: &str = "(kept copy)";
 const LOCK_FILE: &str = "lock";
 const MODULES: &str = "modules";
 /// The largest of the JSON files that is read, in bytes.
@@ -34,23 +36,13 @@ pub struct State {
     dir: PathBuf,
 }
 
-/// A policy as it was in force.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Stored {
-    module: String,
-    mode: Mode,
-    digest: String,
-    settings: Map<String, Value>,
-    limits: Limits,
-}
-
 /// What was in force last, by policy name, and before.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Good {
     #[serde(default)]
-    now: BTreeMap<String, Stored>,
+    now: BTreeMap<String, PolicyRecord>,
     #[serde(default)]
-    before: BTreeMap<String, Stored>,
+    before: BTreeMap<String, PolicyRecord>,
 }
 
 /// A module that may not decide under this name.
@@ -106,13 +98,13 @@ impl State {
 
     /// Takes `decides` for what was in force last, and forgets a module that a person rolled back: going back once more must
     /// not bring it into force again.
-    pub(in crate::policy) fn forget(&self, decides: &Resolved, digest: &str) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn forget(&self, decides: &ResolvedEntry, digest: &str) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         let mut good = self.good()?;
         let name = &decides.entry.name;
         good.before.remove(name);
-        if good.now.get(name).is_some_and(|now| now.digest == digest) {
-            good.now.insert(name.clone(), Stored::of(decides));
+        if good.now.get(name).is_some_and(|now| now.module == digest) {
+            good.now.insert(name.clone(), decides.record());
         }
         self.write(GOOD_FILE, &good)
     }
@@ -139,8 +131,8 @@ impl State {
     }
 
     /// The policies that were last in force together.
-    pub(in crate::policy) fn last_good(&self) -> Result<Vec<Resolved>, PolicyError> {
-        self.good()?.now.iter().map(|(name, stored)| self.resolve(name, stored)).collect()
+    pub(in crate::policy) fn last_good(&self) -> Result<Vec<ResolvedEntry>, PolicyError> {
+        self.good()?.now.values().map(|record| self.resolve(record)).collect()
     }
 
     /// What was in force under a name before, or beside, this digest.
@@ -148,13 +140,13 @@ impl State {
         &self,
         policy: &str,
         digest: &str,
-    ) -> Result<Option<Resolved>, PolicyError> {
+    ) -> Result<Option<ResolvedEntry>, PolicyError> {
         let good = self.good()?;
-        good.fallback(policy, digest).map(|stored| self.resolve(policy, stored)).transpose()
+        good.fallback(policy, digest).map(|record| self.resolve(record)).transpose()
     }
 
     /// Remembers what is in force now.
-    pub(in crate::policy) fn remember(&self, set: &[Resolved]) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn remember(&self, set: &[ResolvedEntry]) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         for resolved in set {
             let path = self.module_path(&resolved.digest);
@@ -166,16 +158,16 @@ impl State {
         let old = self.good()?;
         let mut new = Good { now: BTreeMap::new(), before: old.before.clone() };
         for resolved in set {
-            let Resolved { entry, digest, .. } = resolved;
+            let ResolvedEntry { entry, digest, .. } = resolved;
             if let Some(was) = old.now.get(&entry.name)
-                && was.digest != *digest
+                && was.module != *digest
                 && !quarantined
                     .iter()
-                    .any(|record| record.policy == entry.name && record.digest == was.digest)
+                    .any(|record| record.policy == entry.name && record.digest == was.module)
             {
                 new.before.insert(entry.name.clone(), was.clone());
             }
-            new.now.insert(entry.name.clone(), Stored::of(resolved));
+            new.now.insert(entry.name.clone(), resolved.record());
         }
         if new != old {
             self.write(GOOD_FILE, &new)?;
@@ -200,15 +192,19 @@ impl State {
         self.dir.join(MODULES).join(format!("{digest}.wasm"))
     }
 
-    fn resolve(&self, name: &str, stored: &Stored) -> Result<Resolved, PolicyError> {
+    fn resolve(&self, record: &PolicyRecord) -> Result<ResolvedEntry, PolicyError> {
         let gone = || PolicyError::ModuleFile {
-            module: stored.digest.clone(),
+            module: record.module.clone(),
             problem: "the copy that was kept of it is gone or damaged".to_owned(),
         };
-        let bytes = self.module(&stored.digest)?.ok_or_else(gone)?;
-        let Stored { module, mode, digest, settings, limits } = stored.clone();
-        let entry = Entry { name: name.to_owned(), module, mode, digest: None, settings, limits };
-        Ok(Resolved { entry, bytes, digest })
+        let bytes = self.module(&record.module)?.ok_or_else(gone)?;
+        let builtin = BUILTINS.iter().find(|builtin| builtin.bytes == bytes.as_slice());
+        let module =
+            builtin.map_or(KEPT_COPY.to_owned(), |builtin| format!("{BUILTIN_PREFIX}{}", builtin.name));
+        let PolicyRecord { name, mode, settings, limits, .. } = record.clone();
+        let settings = if let Value::Object(settings) = settings { settings } else { Map::new() };
+        let entry = PolicyEntry { name, module, mode, digest: None, settings, limits };
+        Ok(ResolvedEntry { entry, bytes, digest: record.module.clone() })
     }
 
     fn good(&self) -> Result<Good, PolicyError> {
@@ -242,7 +238,7 @@ impl State {
             .now
             .values()
             .chain(good.before.values())
-            .map(|stored| self.module_path(&stored.digest))
+            .map(|record| self.module_path(&record.module))
             .collect();
         let listed = fs::read_dir(&dir).map_err(PolicyError::io("list", &dir))?;
         let mut idle: Vec<(SystemTime, PathBuf)> = listed
@@ -260,25 +256,12 @@ impl State {
     }
 }
 
-impl Stored {
-    fn of(resolved: &Resolved) -> Self {
-        let Resolved { entry, digest, .. } = resolved;
-        Self {
-            module: entry.module.clone(),
-            mode: entry.mode,
-            digest: digest.clone(),
-            settings: entry.settings.clone(),
-            limits: entry.limits,
-        }
-    }
-}
-
 impl Good {
-    fn fallback(&self, policy: &str, digest: &str) -> Option<&Stored> {
+    fn fallback(&self, policy: &str, digest: &str) -> Option<&PolicyRecord> {
         [&self.now, &self.before]
             .into_iter()
             .filter_map(|set| set.get(policy))
-            .find(|stored| stored.digest != digest)
+            .find(|record| record.module != digest)
     }
 }
 
@@ -286,9 +269,9 @@ impl Good {
 mod tests {
     use super::*;
 
-    fn resolved(name: &str, bytes: &[u8]) -> Resolved {
+    fn resolved(name: &str, bytes: &[u8]) -> ResolvedEntry {
         let digest = blake3::hash(bytes).to_hex().to_string();
-        Resolved { entry: Entry::new(name, "x.wasm"), bytes: bytes.to_vec(), digest }
+        ResolvedEntry { entry: PolicyEntry::new(name, "x.wasm"), bytes: bytes.to_vec(), digest }
     }
 
     fn quarantine(name: &str, digest: &str) -> Quarantine {

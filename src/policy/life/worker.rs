@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::policy::component::module::Loader;
 use crate::policy::error::PolicyError;
 use crate::policy::eval::set::{Policy, PolicySet};
-use crate::policy::file::set_file::{Resolved, SET_FILE};
+use crate::policy::file::set_file::{ResolvedEntry, SET_FILE};
 
 /// Debounce: how long the directory must be quiet after a change before it is read. An editor or a copy causes several
 /// events.
@@ -212,7 +212,7 @@ impl Worker {
         }
     }
 
-    fn remember(&self, resolved: &[Resolved]) {
+    fn remember(&self, resolved: &[ResolvedEntry]) {
         if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(resolved)) {
             tracing::warn!(%error, "the last good policies are not kept");
         }

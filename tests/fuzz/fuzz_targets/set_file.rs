@@ -3,14 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use team_table::policy::set_file::{Entry, parse};
+use team_table::policy::set_file::{PolicyEntry, parse};
 
 fuzz_target!(|text: &str| {
     let Ok(entries) = parse(text) else { return };
     for entry in &entries {
         assert!(is_name(&entry.name), "{entry:?}");
         assert_eq!(entry.limits.validation_error(), None, "{entry:?}");
-        let same_name = |other: &&Entry| other.name == entry.name;
+        let same_name = |other: &&PolicyEntry| other.name == entry.name;
         assert_eq!(entries.iter().filter(same_name).count(), 1, "{entry:?}");
     }
 });
