@@ -9,18 +9,23 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Transport};
+use crate::config::{Config, SessionEnvironment, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::mcp;
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
-use crate::tools::{Table, TableOptions};
+use crate::tools::{self, Request, Table, TableOptions};
+use crate::wake::{self, Process};
 
 /// How often the decision log is looked over for what is too old or too much.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How often the set in force is compared with the one recorded. A command records its own change long before.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
+
+/// When it is looked for a name that the session's first hook reserved: milliseconds after the look before. Clients run that
+/// hook within seconds of starting their servers.
+const SIT_DOWN_AFTER: [u64; 9] = [50, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -135,16 +140,61 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     // Before the first connection: a SIGHUP without a handler ends the process.
     let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
+    let ringing = tokio::spawn(wake::ring_for(table.db().clone(), table.shared_policies(), Clock::System));
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
     let served = match config.transport {
-        Transport::Stdio => mcp::serve_stdio(table.clone(), config.token).await.map_err(AppError::from),
+        Transport::Stdio => {
+            let seats = session_keys();
+            let sitting = tokio::spawn(sit_down(table.clone(), seats.clone()));
+            let served = mcp::serve_stdio(table.clone(), config.token, seats).await;
+            sitting.abort();
+            served.map_err(AppError::from)
+        }
         Transport::Network => serve_network(&table, &config, tls).await,
     };
     background.abort();
+    ringing.abort();
     let closing = table.clone();
     // Waits for the writer thread: not for an async thread.
     tokio::task::spawn_blocking(move || closing.close()).await.map_err(std::io::Error::other)?;
     served
+}
+
+/// What this process shares with the hooks of the client that started it.
+fn session_keys() -> Vec<String> {
+    let qwen = SessionEnvironment::from_process().qwen_session.map(|session| format!("qwen:{session}"));
+    qwen.into_iter().chain(Process::parent().map(Process::key)).collect()
+}
+
+/// Registers the session under the name that its first hook reserved for it, as a call like any other: by the policies. The
+/// hook runs about when this process starts; most sessions have none.
+async fn sit_down(table: Table, seats: Vec<String>) {
+    for pause in SIT_DOWN_AFTER {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let (db, keys) = (table.db().clone(), seats.clone());
+        let seat = tokio::task::spawn_blocking(move || db.read(|tx| tx.first_seat(&keys))).await;
+        let Some(seat) = seat.ok().and_then(Result::ok).flatten() else { continue };
+        let Some(name) = seat.reserved else { return };
+        let mut arguments = serde_json::Map::new();
+        arguments.insert("name".into(), name.clone().into());
+        arguments.insert("role".into(), seat.role.unwrap_or_default().into());
+        let request = Request {
+            tool: "register".into(),
+            arguments,
+            bearer: None,
+            transport: tools::Transport::Stdio,
+            seats: seats.clone(),
+        };
+        match table.call(request).await {
+            Ok(reply) if reply.is_error => {
+                let answer = serde_json::Value::Object(reply.body);
+                tracing::warn!(%name, %answer, "this session did not get the name that it asked for");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the session could not be registered"),
+        }
+        return;
+    }
 }
 
 async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>>) -> Result<(), AppError> {

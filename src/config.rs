@@ -119,6 +119,42 @@ impl std::fmt::Debug for Config {
     }
 }
 
+/// What a client tells its hooks and its MCP servers of a session, by variables of the environment.
+#[derive(Debug, Clone, Default)]
+pub struct SessionEnvironment {
+    /// Claude Code's process (`CLAUDE_PID`).
+    pub claude_pid: Option<u32>,
+    /// Whether a person sits in front of it (`CLAUDE_CODE_SESSION_ATTENDED` is not 0).
+    pub attended: bool,
+    /// Qwen Code's session (`QWEN_CODE_SESSION_ID`).
+    pub qwen_session: Option<String>,
+    /// Codex' folder (`CODEX_HOME`), or empty.
+    pub codex_home: String,
+    /// The file that Qwen Code was started to read from (`TEAM_TABLE_INPUT_FILE`, set by `team-table run`).
+    pub input_file: Option<String>,
+    /// The name that the session takes by itself (`TEAM_TABLE_SEAT`).
+    pub seat: Option<String>,
+    /// Cursor runs the hooks of other clients (`CURSOR_VERSION`).
+    pub cursor: bool,
+}
+
+impl SessionEnvironment {
+    /// Reads the environment of this process.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            claude_pid: text("CLAUDE_PID").and_then(|pid| pid.parse().ok()),
+            attended: text("CLAUDE_CODE_SESSION_ATTENDED").as_deref() != Some("0"),
+            qwen_session: text("QWEN_CODE_SESSION_ID"),
+            codex_home: text("CODEX_HOME").unwrap_or_default(),
+            input_file: text("TEAM_TABLE_INPUT_FILE"),
+            seat: text("TEAM_TABLE_SEAT"),
+            cursor: text("CURSOR_VERSION").is_some(),
+        }
+    }
+}
+
 /// A value that cannot be used. Stops the start with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

@@ -12,6 +12,7 @@
 //! | [`auth`] | a credential becomes a principal; minting and hashing tokens | transports |
 //! | [`events`] | wake-ups and the streams of the durable event log | HTTP |
 //! | [`judgement`] | the one way from a question to its effect: facts, policies, recheck and effect in one transaction | tools, transports |
+//! | [`wake`] | rings idle agents: whether a message may wake its recipient, and how each client is woken | tools, transports |
 //! | [`tools`] | the thirteen tools, a file each; the registry; `table`, the service; `pipeline`, the only way to a tool | MCP, HTTP |
 //! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening | SQL, rules |
 //! | [`daemon`] | the poll daemon: answers an inbox by the same policies | terminals |
@@ -66,3 +67,4 @@ pub mod mcp;
 pub mod policy;
 pub mod storage;
 pub mod tools;
+pub mod wake;

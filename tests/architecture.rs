@@ -13,18 +13,22 @@ use std::path::{Path, PathBuf};
 /// itself, so `cli` opens it through `app` and works on `storage`'s operations, reads the `config`, shows what
 /// `policy` says of its sets, and sets up logging with `mcp`'s filter. SQL and WebAssembly stay out of it all
 /// the same. `config` knows `storage` for one word of its vocabulary, the durability.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("storage", &["domain"]),
     ("policy", &["domain"]),
     ("auth", &["domain", "storage"]),
     ("events", &["auth", "domain", "storage"]),
     ("judgement", &["domain", "policy", "storage"]),
-    ("tools", &["auth", "domain", "events", "judgement", "policy", "storage"]),
+    ("wake", &["domain", "judgement", "policy", "storage"]),
+    ("tools", &["auth", "domain", "events", "judgement", "policy", "storage", "wake"]),
     ("daemon", &["auth", "domain", "events", "judgement", "policy", "storage"]),
     ("mcp", &["auth", "domain", "events", "tools"]),
     ("config", &["storage"]),
-    ("cli", &["app", "auth", "config", "daemon", "domain", "events", "mcp", "policy", "storage", "tools"]),
+    (
+        "cli",
+        &["app", "auth", "config", "daemon", "domain", "events", "mcp", "policy", "storage", "tools", "wake"],
+    ),
 ];
 
 const WIRING: [&str; 3] = ["app", "lib", "main"];

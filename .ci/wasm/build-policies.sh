@@ -8,7 +8,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-policies=(question-detection rate-limit reply-cap tool-authorization)
+policies=(question-detection rate-limit reply-cap tool-authorization wake-cap)
 cd "$root"
 
 check=

@@ -284,7 +284,13 @@ pub(crate) fn table(dir: &Path) -> Table {
 /// A call that must go well.
 pub(crate) async fn call(table: &Table, tool: &str, arguments: Value) -> Map<String, Value> {
     let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-    let request = Request { tool: tool.to_owned(), arguments, bearer: None, transport: Transport::Stdio };
+    let request = Request {
+        tool: tool.to_owned(),
+        arguments,
+        bearer: None,
+        transport: Transport::Stdio,
+        seats: Vec::new(),
+    };
     let reply = table.call(request).await.unwrap();
     assert!(!reply.is_error, "{:?}", reply.body);
     reply.body

@@ -514,7 +514,9 @@ fn quiet(name: &str) -> Option<Value> {
         | "messages.sent"
         | "replies.sent"
         | "replies.sent_to_sender" => Some(json!({ "count": 0, "oldest": null })),
-        "thread.auto_depth" | "thread.repeated" => Some(json!(0)),
+        "thread.auto_depth" | "thread.repeated" | "wake.in_hour" | "wake.ping_pong" | "wake.since_person" => {
+            Some(json!(0))
+        }
         "thread.participants" => Some(json!([])),
         "target.task" | "target.context" | "target.member" | "member.role" => Some(Value::Null),
         "limits.max_replies" => Some(json!(13)),

@@ -224,6 +224,23 @@ pub struct ThreadParticipants;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadRepeated;
 
+/// `wake.in_hour`: how often the recipient was woken in the last hour. A policy that asks for a `wake.*` fact is asked
+/// whether a message may wake its recipient: a [`ToolCall`](crate::ToolCall) of the tool [`WAKE`] by the sender, with the
+/// arguments `recipient`, `message_id` and `kind` (`message`, `task`, `person` or `broadcast`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WakesInHour;
+
+/// `wake.ping_pong`: how many of the thread's last messages, at most 100, went back and forth between sender and recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WakePingPong;
+
+/// `wake.since_person`: how often the recipient was woken since a person typed in its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WakesSincePerson;
+
+/// The tool of the question whether a message may wake its recipient.
+pub const WAKE: &str = "wake";
+
 /// `limits.max_replies`: the daemon's `--max-messages`, 13 unless told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxReplies;
@@ -263,6 +280,9 @@ plain_facts! {
     ThreadAutoDepth: "thread.auto_depth" -> u64;
     ThreadParticipants: "thread.participants" -> Vec<String>;
     ThreadRepeated: "thread.repeated" -> u64;
+    WakesInHour: "wake.in_hour" -> u64;
+    WakePingPong: "wake.ping_pong" -> u64;
+    WakesSincePerson: "wake.since_person" -> u64;
     MaxReplies: "limits.max_replies" -> u64;
     TargetTask: "target.task" -> Option<Task>;
     TargetContext: "target.context" -> Option<ContextEntry>;

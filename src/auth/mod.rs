@@ -70,6 +70,9 @@ pub struct Credential {
     pub argument: Option<String>,
     /// `Authorization: Bearer` on a network transport, `TEAM_TABLE_TOKEN` on stdio.
     pub ambient: Option<String>,
+    /// On stdio, the keys that the seat of the client's session may have. Who sits there needs no token: the hook that opened
+    /// the seat and this process are children of one client, of the same user, on an owner-only database.
+    pub seats: Vec<String>,
 }
 
 impl Credential {
@@ -166,6 +169,17 @@ pub fn authenticate(
             _ => Ok(Caller::Member(member.into_principal(true))),
         });
     }
+    if let Some(seat) = tx.first_seat(&credential.seats)? {
+        let seated = tx.seated(seat.id)?;
+        let of_name = match (name, seated.as_slice()) {
+            (Some(name), seated) => seated.iter().find(|member| member.name == name).cloned(),
+            (None, [only]) => Some(only.clone()),
+            (None, _) => None,
+        };
+        if let Some(member) = of_name {
+            return Ok(Ok(Caller::Member(member.into_principal(true))));
+        }
+    }
     if require_tokens {
         return Ok(Err(Refusal::new(
             Code::Unauthenticated,
@@ -199,7 +213,13 @@ pub fn prove_registration(
     credential: &Credential,
     name: &str,
 ) -> Result<Result<Option<i64>, AuthError>> {
-    let Some(token) = credential.token() else { return Ok(Ok(None)) };
+    let Some(token) = credential.token() else {
+        let Some(seat) = tx.first_seat(&credential.seats)? else { return Ok(Ok(None)) };
+        let renews = seat.reserved.as_deref() == Some(name)
+            || tx.seated(seat.id)?.iter().any(|member| member.name == name);
+        let holder = if renews { tx.member(name)? } else { None };
+        return Ok(Ok(holder.map(|member| member.id)));
+    };
     // A token passed as argument must fit. One that came with the connection may belong to another agent on it, or be left
     // over from an earlier registration; it is used only if it matches this name.
     let given = credential.argument.as_deref().is_some_and(|token| !token.trim().is_empty());
@@ -250,15 +270,18 @@ mod tests {
     fn nothing_secret_is_shown_in_debug_output() {
         let token = Token::mint().unwrap();
         assert_eq!(format!("{token:?}"), "Token(…)");
-        let credential = Credential { argument: Some(token.reveal()), ambient: None };
+        let credential =
+            Credential { argument: Some(token.reveal()), ambient: None, ..Credential::default() };
         assert_eq!(format!("{credential:?}"), "Credential(…)");
     }
 
     #[test]
     fn the_argument_counts_before_the_connection_and_blanks_count_as_none() {
-        let both = Credential { argument: Some("a".into()), ambient: Some("b".into()) };
+        let both =
+            Credential { argument: Some("a".into()), ambient: Some("b".into()), ..Credential::default() };
         assert_eq!(both.token(), Some("a"));
-        let ambient = Credential { argument: Some(" ".into()), ambient: Some("b".into()) };
+        let ambient =
+            Credential { argument: Some(" ".into()), ambient: Some("b".into()), ..Credential::default() };
         assert_eq!(ambient.token(), Some("b"));
     }
 }

@@ -7,6 +7,7 @@ mod backup;
 mod demo;
 mod doctor;
 mod escalation;
+mod hook;
 mod listing;
 mod output;
 mod owner;
@@ -84,6 +85,9 @@ enum Command {
         /// The folder
         dir: std::path::PathBuf,
     },
+    /// What a coding agent runs at the events of its session; `setup` installs it
+    #[command(hide = true)]
+    Hook(hook::HookArguments),
     /// Check database, permissions, policies, port and certificate
     Doctor,
 }
@@ -91,7 +95,10 @@ enum Command {
 impl Command {
     /// Whether it prints an answer that a program may read.
     const fn answers(&self) -> bool {
-        !matches!(self, Self::Serve | Self::Demo | Self::Completions { .. } | Self::Man { .. })
+        !matches!(
+            self,
+            Self::Serve | Self::Demo | Self::Hook(_) | Self::Completions { .. } | Self::Man { .. }
+        )
     }
 }
 
@@ -155,6 +162,11 @@ impl CliError {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut given = std::env::args_os().skip(1);
+    // Before anything that could fail: for a client, exit status 2 of a hook is an order.
+    if given.next().is_some_and(|first| first == "hook") {
+        return hook::main(given);
+    }
     let matches = Arguments::command().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
@@ -209,6 +221,8 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         // Answered above.
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
         Command::Demo => demo::run(&config),
+        // Answered before anything else.
+        Command::Hook(_) => Ok(()),
         Command::Doctor => doctor::run(&config),
     }
 }

@@ -175,6 +175,11 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "team-table: {}", harmless(text));
 }
 
+/// Text for a client on standard error, as it is.
+pub(super) fn to_client(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Standard error for the log, which hands over one event at a time: each is one line of plain text, so that nothing said in it
 /// can pass for another event. (`tracing_subscriber` sees to that in an event's message, not in its fields.)
 pub(super) struct LogLines;

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The two questions a policy can be asked.
+/// The action of the question whether a message may wake its recipient: a call of a tool that agents do not have.
+pub const WAKE: &str = "wake";
+
+/// The questions a policy can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hook {
@@ -16,6 +19,9 @@ pub enum Hook {
     /// everything printed.
     #[serde(rename = "escalation")]
     Review,
+    /// May this message wake its recipient? Asked of the authorizers that ask for a `wake.*` fact, as a call of [`WAKE`] by
+    /// the sender.
+    Wake,
 }
 
 impl Hook {
@@ -25,7 +31,14 @@ impl Hook {
         match self {
             Self::Authorization => "authorization",
             Self::Review => "escalation",
+            Self::Wake => "wake",
         }
+    }
+
+    /// The hook that a call of this tool belongs to.
+    #[must_use]
+    pub fn of_tool(tool: &str) -> Self {
+        if tool == WAKE { Self::Wake } else { Self::Authorization }
     }
 }
 
@@ -133,9 +146,9 @@ impl Input {
 
     /// The hook this input belongs to.
     #[must_use]
-    pub const fn hook(&self) -> Hook {
+    pub fn hook(&self) -> Hook {
         match self {
-            Self::Authorization(_) => Hook::Authorization,
+            Self::Authorization(call) => Hook::of_tool(&call.tool),
             Self::Review(_) => Hook::Review,
         }
     }

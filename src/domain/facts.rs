@@ -80,6 +80,7 @@ pub struct FactSpec {
 const AUTHORIZATION: &[Hook] = &[Hook::Authorization];
 const ESCALATION: &[Hook] = &[Hook::Review];
 const BOTH: &[Hook] = &[Hook::Authorization, Hook::Review];
+const WAKE: &[Hook] = &[Hook::Wake];
 
 const WINDOW: ParamSpec = ParamSpec { name: "window_seconds", kind: ParamKind::Seconds, required: true };
 const CALLS: &[ParamSpec] = &[ParamSpec { name: "tools", kind: ParamKind::Names, required: false }, WINDOW];
@@ -169,6 +170,24 @@ pub const CATALOGUE: &[FactSpec] = &[
         params: &[],
         summary: "how often the sender said the same in this thread before, within its last 100 messages",
     },
+    FactSpec {
+        name: "wake.in_hour",
+        hooks: WAKE,
+        params: &[],
+        summary: "how often the recipient was woken in the last hour",
+    },
+    FactSpec {
+        name: "wake.ping_pong",
+        hooks: WAKE,
+        params: &[],
+        summary: "how many of the thread's last messages, at most 100, went back and forth between sender and recipient",
+    },
+    FactSpec {
+        name: "wake.since_person",
+        hooks: WAKE,
+        params: &[],
+        summary: "how often the recipient was woken since a person typed in its session",
+    },
 ];
 
 /// What is wrong with a request for a fact.
@@ -249,6 +268,19 @@ pub fn applies(request: &FactRequest, hook: Hook) -> bool {
     spec(&request.name).is_some_and(|spec| spec.hooks.contains(&hook))
 }
 
+/// The hooks that a policy answers: an authorizer that asks for a `wake.*` fact judges wakes, and calls as well only if it
+/// asks for a fact about calls too.
+#[must_use]
+pub fn answered(exported: &[Hook], facts: &[FactRequest]) -> Vec<Hook> {
+    let asks = |hook| facts.iter().any(|request| applies(request, hook));
+    let mut hooks = exported.to_vec();
+    if exported.contains(&Hook::Authorization) && asks(Hook::Wake) {
+        hooks.retain(|hook| *hook != Hook::Authorization || asks(Hook::Authorization));
+        hooks.push(Hook::Wake);
+    }
+    hooks
+}
+
 /// Checks a request against the catalogue, for a policy that answers `hooks`.
 ///
 /// # Errors
@@ -270,7 +302,9 @@ pub fn check(request: &FactRequest, hooks: &[Hook]) -> Result<&'static FactSpec,
         return Err(FactError::MissingParam { fact, param: param.name });
     }
     check_since(fact, request)?;
-    if !spec.hooks.iter().any(|hook| hooks.contains(hook)) {
+    let answers =
+        |hook: &Hook| hooks.contains(hook) || (*hook == Hook::Wake && hooks.contains(&Hook::Authorization));
+    if !spec.hooks.iter().any(answers) {
         return Err(FactError::WrongHook { fact });
     }
     Ok(spec)

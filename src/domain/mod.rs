@@ -10,5 +10,6 @@ pub mod facts;
 pub mod message;
 pub mod principal;
 pub mod refusal;
+pub mod seat;
 pub mod task;
 mod text;

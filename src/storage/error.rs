@@ -108,6 +108,12 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// Written by an older version, and the caller did not want it changed.
+    #[error("database {path} is of an older team-table: start team-table once to bring it up to date")]
+    Older {
+        /// The database file.
+        path: String,
+    },
     /// The database is in use and could not be prepared.
     #[error("cannot prepare database {path}: {source}")]
     Prepare {

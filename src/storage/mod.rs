@@ -17,6 +17,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 pub use changes::{Changes, Sign};
 pub use error::{Error, OpenError, Result};
 pub use ops::*;
@@ -40,11 +42,13 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// How long to wait for a lock another process holds. Default [`BUSY_TIMEOUT`].
     pub busy_timeout: Duration,
+    /// Whether a new or older database is brought up to date. Default: yes.
+    pub migrate: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { durability: Durability::Full, busy_timeout: BUSY_TIMEOUT }
+        Self { durability: Durability::Full, busy_timeout: BUSY_TIMEOUT, migrate: true }
     }
 }
 
@@ -117,6 +121,18 @@ impl Db {
     #[must_use]
     pub fn changes(&self) -> Changes {
         self.inner.engine.changes()
+    }
+
+    /// Whether a change of this process wanted to wake an agent since the last time this was asked.
+    #[must_use]
+    pub fn take_rings(&self) -> bool {
+        self.inner.engine.take_rings()
+    }
+
+    /// Changes its value after every commit of this process.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.engine.commits()
     }
 
     /// Refuses when the path no longer leads to the open database. One `stat`.

@@ -21,6 +21,8 @@ pub struct WriteTx<'a> {
     read: ReadTx<'a>,
     /// The decision that allowed this job's changes: every audit row names it.
     pub(super) decision: Cell<Option<i64>>,
+    /// Something wants to wake an agent once this is committed.
+    pub(super) rings: Cell<bool>,
 }
 
 impl<'a> ReadTx<'a> {
@@ -91,7 +93,7 @@ impl<'a> ReadTx<'a> {
 
 impl<'a> WriteTx<'a> {
     pub(super) const fn new(connection: &'a Connection) -> Self {
-        Self { read: ReadTx::new(connection), decision: Cell::new(None) }
+        Self { read: ReadTx::new(connection), decision: Cell::new(None), rings: Cell::new(false) }
     }
 
     /// Runs a change; returns the number of rows it touched.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::domain::clock::Millis;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::seat::Seat;
 use crate::storage::{FactScope, ReadTx, Result, WriteTx};
 
 /// The body of a result: one JSON object.
@@ -26,6 +27,8 @@ pub(super) struct Context {
     pub(super) proof: Option<i64>,
     /// For `register`: the token that came with the connection, when it proved the seat and none was passed as argument.
     pub(super) kept_token: Option<String>,
+    /// The seat of the client's session, on stdio.
+    pub(super) seat: Option<Seat>,
     /// For a call on many members: those that the policies allow.
     pub(super) recipients: Option<Vec<String>>,
     /// The time for waiting is over: answer with what there is.

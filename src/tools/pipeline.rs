@@ -69,7 +69,7 @@ impl Table {
                 ));
             }
         };
-        let credential = Credential { argument, ambient: request.bearer };
+        let credential = Credential { argument, ambient: request.bearer, seats: request.seats };
         let parsed = match (row.parse)(arguments.clone(), &row.spec.input_schema) {
             Ok(parsed) => parsed,
             Err(refusal) => return self.unparsed(row, refusal, credential).await,
@@ -121,6 +121,9 @@ impl Table {
                 Ok(case) => case,
                 Err(rejected) => return Ok(Err(rejected)),
             };
+            if let Some((seat, principal)) = case.sits_down(tx)? {
+                self.inner.db.write_later(move |tx| tx.sit(&seat, principal.id, &principal.name, now));
+            }
             let checked = case.call.check().map_err(storage::Error::from);
             let candidates = match checked.and_then(|()| case.call.candidates(tx, &case.context)) {
                 Ok(candidates) => candidates,

@@ -74,9 +74,11 @@ impl Call for Register {
             )
             .into());
         }
+        // A session that took the name by itself proves it by its seat: no token is given out that could leak.
+        let automatic = context.seat.as_ref().is_some_and(|seat| seat.reserved.as_ref() == Some(&self.name));
         // The connection's own token goes on being good: it stands in the client's configuration.
         let kept = context.kept_token.clone();
-        let token = if kept.is_some() { None } else { Some(Token::mint()?) };
+        let token = if kept.is_some() || automatic { None } else { Some(Token::mint()?) };
         let wanted = Registration {
             name: self.name.clone(),
             role: self.role.clone(),
@@ -85,6 +87,9 @@ impl Call for Register {
             token: token.as_ref().map(Token::hash),
         };
         let member = tx.register(&wanted, context.now)?;
+        if let Some(seat) = &context.seat {
+            tx.sit(seat, member.id, &member.name, context.now)?;
+        }
         body(&Registered {
             status: member.status(),
             registered_at: clock::format(member.registered_at),

@@ -42,6 +42,8 @@ pub struct Request {
     pub bearer: Option<String>,
     /// How it came in.
     pub transport: Transport,
+    /// On stdio, the keys that the seat of the client's session may have.
+    pub seats: Vec<String>,
 }
 
 /// The answer to a call.

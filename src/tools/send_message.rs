@@ -8,7 +8,9 @@ use super::params;
 use crate::domain::agent;
 use crate::domain::message::{Draft, Origin};
 use crate::domain::refusal::Refusal;
+use crate::domain::seat::Sight;
 use crate::storage::{FactScope, Result, WriteTx};
+use crate::wake;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +60,10 @@ impl Call for SendMessage {
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
         let message = tx.send_message(context.member()?, &self.recipient, &self.draft, context.now)?;
-        body(&message.view(None))
+        let mut body = body(&message.view(None))?;
+        let seat = tx.recipient(&self.recipient)?.id;
+        let seat = tx.seat_of(seat)?.filter(wake::is_live);
+        body.insert("seen".into(), Sight::of(seat.as_ref()).as_str().into());
+        Ok(body)
     }
 }

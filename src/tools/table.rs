@@ -102,6 +102,12 @@ impl Table {
         &self.inner.policies
     }
 
+    /// The policies, for what runs beside the calls.
+    #[must_use]
+    pub fn shared_policies(&self) -> Arc<PolicyHost> {
+        Arc::clone(&self.inner.policies)
+    }
+
     /// Whether a token is a member's, be it one who left: such a token is good for coming back.
     pub async fn knows_token(&self, token: &str) -> bool {
         let (table, claim) = (self.clone(), auth::claim(token));
@@ -186,5 +192,5 @@ impl Table {
 }
 
 fn ambient(token: Option<&str>) -> Credential {
-    Credential { argument: None, ambient: token.map(str::to_owned) }
+    Credential { ambient: token.map(str::to_owned), ..Credential::default() }
 }

@@ -301,6 +301,7 @@ fn calls_that_wait_for_the_database_leave_room_for_streams() {
     let table = desk.table.clone();
     let token = alice.token.clone();
     let request = move |n: usize| Request {
+        seats: Vec::new(),
         tool: "share_context".into(),
         arguments: json!({"agent_name": "alice", "key": format!("k{n}"), "value": "v"})
             .as_object()

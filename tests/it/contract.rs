@@ -220,6 +220,7 @@ fn an_error_repeats_only_a_little_of_what_was_wrong() {
 fn an_unknown_tool_is_no_result() {
     let desk = Desk::new();
     let request = Request {
+        seats: Vec::new(),
         tool: "delete_everything".into(),
         arguments: object(json!({})),
         bearer: None,

@@ -15,8 +15,13 @@ fn unconfirmed(desk: &Desk, reader: &Agent<'_>, more: &Value) -> Reply {
     let mut arguments: Map<String, Value> = more.as_object().unwrap().clone();
     arguments.insert("agent_name".into(), json!(reader.name));
     arguments.insert("token".into(), json!(reader.token));
-    let request =
-        Request { tool: "get_messages".into(), arguments, bearer: None, transport: Transport::Stdio };
+    let request = Request {
+        tool: "get_messages".into(),
+        arguments,
+        bearer: None,
+        transport: Transport::Stdio,
+        seats: Vec::new(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(desk.table.call_unconfirmed(request)).unwrap()
 }

@@ -213,6 +213,7 @@ impl Desk {
             arguments,
             bearer: bearer.map(str::to_owned),
             transport: Transport::Http,
+            seats: Vec::new(),
         };
         let reply = self.runtime.block_on(self.table.call(request)).unwrap();
         Answer { body: Value::Object(reply.body), is_error: reply.is_error }
@@ -221,7 +222,13 @@ impl Desk {
     /// Whether a reply would be counted against the caller's address.
     pub(crate) fn counts_as_bad_token(&self, tool: &str, arguments: Value) -> bool {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-        let request = Request { tool: tool.to_owned(), arguments, bearer: None, transport: Transport::Http };
+        let request = Request {
+            tool: tool.to_owned(),
+            arguments,
+            bearer: None,
+            transport: Transport::Http,
+            seats: Vec::new(),
+        };
         self.runtime.block_on(self.table.call(request)).unwrap().bad_token
     }
 

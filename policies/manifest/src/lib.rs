@@ -11,7 +11,8 @@ use std::{
 };
 
 /// The built-in policies.
-pub const POLICIES: [&str; 4] = ["question-detection", "rate-limit", "reply-cap", "tool-authorization"];
+pub const POLICIES: [&str; 5] =
+    ["question-detection", "rate-limit", "reply-cap", "tool-authorization", "wake-cap"];
 
 /// The manifest of the components in `dist`, built by `rustc` (its version line).
 ///

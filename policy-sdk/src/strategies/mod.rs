@@ -176,9 +176,8 @@ fn fact_value(fact: &str) -> BoxedStrategy<Value> {
         | "replies.sent_to_sender" => (number(), time())
             .prop_map(|(count, oldest)| json!({ "count": count, "oldest": (count > 0).then_some(oldest) }))
             .boxed(),
-        "limits.max_replies" | "thread.auto_depth" | "thread.repeated" => {
-            number().prop_map(Value::from).boxed()
-        }
+        "limits.max_replies" | "thread.auto_depth" | "thread.repeated" | "wake.in_hour"
+        | "wake.ping_pong" | "wake.since_person" => number().prop_map(Value::from).boxed(),
         "thread.participants" => {
             let many = (0..1_000).prop_map(|count| {
                 (0..count).map(|n| format!("agent number {n} of a team of very many agents")).collect()

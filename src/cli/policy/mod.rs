@@ -103,11 +103,12 @@ pub(in crate::cli) fn run(config: &Config, command: PolicyCommand) -> Result<(),
     }
 }
 
-/// One of the two questions, on the command line.
+/// One of the questions, on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum HookArgument {
     Authorization,
     Escalation,
+    Wake,
 }
 
 impl From<HookArgument> for Hook {
@@ -115,6 +116,7 @@ impl From<HookArgument> for Hook {
         match hook {
             HookArgument::Authorization => Self::Authorization,
             HookArgument::Escalation => Self::Review,
+            HookArgument::Wake => Self::Wake,
         }
     }
 }

@@ -54,6 +54,8 @@ pub(in crate::mcp) struct Server {
     transport: Transport,
     /// The token of the one agent behind a stdio process; network callers bring theirs with each request.
     token: Option<Arc<str>>,
+    /// The keys that the seat of the client's session may have; none on a network transport.
+    seats: Arc<[String]>,
     throttles: Option<Arc<Throttles>>,
     in_flight: Option<Arc<Semaphore>>,
     /// The last answers of one connection; on a shared server, where requests of many clients have the same ids, none.
@@ -62,8 +64,9 @@ pub(in crate::mcp) struct Server {
 
 impl Server {
     /// A server for the agent on the other end of standard input and output.
-    pub(in crate::mcp) fn stdio(table: Table, token: Option<String>) -> Self {
-        Self { token: token.map(Into::into), ..Self::new(table, Transport::Stdio, None) }.for_connection()
+    pub(in crate::mcp) fn stdio(table: Table, token: Option<String>, seats: Vec<String>) -> Self {
+        Self { token: token.map(Into::into), seats: seats.into(), ..Self::new(table, Transport::Stdio, None) }
+            .for_connection()
     }
 
     /// A server for one network transport; what an address may not do often is counted in `throttles`.
@@ -72,7 +75,15 @@ impl Server {
     }
 
     fn new(table: Table, transport: Transport, throttles: Option<Arc<Throttles>>) -> Self {
-        Self { table, transport, token: None, throttles, in_flight: None, recent: None }
+        Self {
+            table,
+            transport,
+            token: None,
+            seats: Arc::default(),
+            throttles,
+            in_flight: None,
+            recent: None,
+        }
     }
 
     /// This server for one connection that carries many calls at once, with [`MAX_CALLS_IN_FLIGHT`] of its
@@ -85,7 +96,12 @@ impl Server {
         }
     }
 
-    async fn call(&self, params: CallToolRequestParams, caller: Caller) -> Result<Reply, ErrorData> {
+    async fn call(
+        &self,
+        params: CallToolRequestParams,
+        caller: Caller,
+        thread: Option<String>,
+    ) -> Result<Reply, ErrorData> {
         let Ok(_slot) = self.in_flight.as_deref().map(Semaphore::try_acquire).transpose() else {
             return Ok(failure(
                 "resource_exhausted",
@@ -135,6 +151,7 @@ impl Server {
             arguments: params.arguments.unwrap_or_default(),
             bearer,
             transport: self.transport,
+            seats: self.seats.iter().cloned().chain(thread).collect(),
         };
         match caught(self.table.call_unconfirmed(request)).await {
             Ok(Ok(reply)) => {
@@ -209,7 +226,11 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = Caller::of(&context.extensions);
-        let mut call = pin!(self.call(params, caller));
+        // Codex has one process for all its sessions, and names the session in each call.
+        let thread = (self.transport == Transport::Stdio)
+            .then(|| Some(format!("codex:{}", context.meta.get("threadId")?.as_str()?)))
+            .flatten();
+        let mut call = pin!(self.call(params, caller, thread));
         let progress = context.meta.get_progress_token();
         let started = Instant::now();
         let mut ticks = tokio::time::interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);

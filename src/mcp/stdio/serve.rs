@@ -28,7 +28,7 @@ const FIRST_LOAD: Duration = Duration::from_mins(1);
 const PARENT_CHECK: Duration = Duration::from_millis(500);
 
 /// Serves one client on standard input and output. `token` proves the agent behind it where a call brings
-/// none.
+/// none; `seats` are the keys that the seat of the client's session may have.
 ///
 /// Returns when the input ended, on SIGTERM or SIGINT (SIGHUP reloads the policies), or when the parent process is gone; replies to
 /// calls under way have been written then, within 700 ms. **The caller must end the process right after**
@@ -38,11 +38,11 @@ const PARENT_CHECK: Duration = Duration::from_millis(500);
 /// # Errors
 ///
 /// If the signal handlers cannot be installed. A client that goes away or writes nonsense is no error.
-pub async fn serve_stdio(table: Table, token: Option<String>) -> io::Result<()> {
+pub async fn serve_stdio(table: Table, token: Option<String>, seats: Vec<String>) -> io::Result<()> {
     let stop = CancellationToken::new();
     cancel_on_signal_or_parent_exit(stop.clone())?;
     let (input, output) = stdio_pipes();
-    serve_lines(table, token, input, output, stop).await;
+    serve(Server::stdio(table.clone(), token, seats), table, input, output, stop).await;
     Ok(())
 }
 
@@ -58,8 +58,14 @@ pub async fn serve_lines<R, W>(
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let policies = table.clone();
-    let server = Server::stdio(table, token);
+    serve(Server::stdio(table.clone(), token, Vec::new()), table, input, output, stop).await;
+}
+
+async fn serve<R, W>(server: Server, policies: Table, input: R, output: W, stop: CancellationToken)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
     // On a fresh installation compiling the policies takes seconds, and calls that were piped in wait for them: the end of
     // the input must not cut them off, nor the next start find nothing compiled again.
     let settle = move || {

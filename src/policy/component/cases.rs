@@ -101,7 +101,7 @@ pub(in crate::policy) fn put<R>(
     let input = case.input();
     let hook = match &input {
         Input::Configure => return None,
-        Input::Call(_) => Hook::Authorization,
+        Input::Call(call) => Hook::of_tool(&call.tool),
         Input::Message(_) => Hook::Review,
     };
     let facts: Vec<_> = asked

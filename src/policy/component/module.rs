@@ -215,13 +215,14 @@ fn ready(
     kept: Kept,
     component: &Component,
 ) -> Result<Module, PolicyError> {
-    let Kept { description, hooks, sdk } = kept;
-    let facts = description
+    let Kept { description, hooks: exported, sdk } = kept;
+    let facts: Vec<FactRequest> = description
         .facts
         .iter()
         .map(AskedFact::normalise)
         .collect::<Result<_, _>>()
         .map_err(PolicyError::Description)?;
+    let hooks = crate::domain::facts::answered(&exported, &facts);
     // Otherwise done by the first call.
     component.initialize_copy_on_write_image().map_err(|error| PolicyError::Engine(format!("{error:#}")))?;
     let [_, digest, settings_digest] = keys.module;
@@ -237,7 +238,7 @@ fn ready(
         facts,
         asked: description.facts,
         pre: prelink(component)?,
-        exports: Exports::find(component, &hooks).map_err(missing)?,
+        exports: Exports::find(component, &exported).map_err(missing)?,
         hooks,
     })
 }

@@ -18,7 +18,7 @@ pub struct Combined {
 
 /// Combines the verdicts of one hook. Only those of policies in [`Mode::Enforce`] count.
 ///
-/// Authorization: `deny > error > escalate > allow > abstain`; nobody objecting means allowed. A policy that failed can
+/// Authorization and wake: `deny > error > escalate > allow > abstain`; nobody objecting means allowed. A policy that failed can
 /// therefore hide neither a refusal nor be hidden by a wish to escalate: the call fails closed.
 ///
 /// Review: `escalate > error > ignore > reply > pass`; a failure goes to a person as an escalation does, but under its own
@@ -56,7 +56,7 @@ pub fn what_if(hook: Hook, verdicts: &[Verdict], without: &[&str], candidate: Op
 
 const fn nobody_objected(hook: Hook) -> Outcome {
     match hook {
-        Hook::Authorization => Outcome::Allow,
+        Hook::Authorization | Hook::Wake => Outcome::Allow,
         Hook::Review => Outcome::Pass,
     }
 }
@@ -65,11 +65,10 @@ const fn nobody_objected(hook: Hook) -> Outcome {
 /// does not belong to the hook is a failure of the policy.
 const fn weigh(hook: Hook, answer: &Answer) -> (u8, Outcome) {
     match (hook, answer) {
-        (Hook::Authorization, Answer::Abstain | Answer::Allow) | (Hook::Review, Answer::Pass) => {
-            (0, nobody_objected(hook))
-        }
-        (Hook::Authorization, Answer::Deny(_)) => (4, Outcome::Deny),
-        (Hook::Authorization, Answer::Escalate(_)) => (2, Outcome::Escalate),
+        (Hook::Authorization | Hook::Wake, Answer::Abstain | Answer::Allow)
+        | (Hook::Review, Answer::Pass) => (0, nobody_objected(hook)),
+        (Hook::Authorization | Hook::Wake, Answer::Deny(_)) => (4, Outcome::Deny),
+        (Hook::Authorization | Hook::Wake, Answer::Escalate(_)) => (2, Outcome::Escalate),
         (Hook::Review, Answer::Escalate(_)) => (4, Outcome::Escalate),
         (Hook::Review, Answer::Ignore(_)) => (2, Outcome::Ignore),
         (Hook::Review, Answer::Reply { .. }) => (1, Outcome::Reply),
@@ -109,7 +108,7 @@ mod tests {
     fn answer(hook: Hook) -> BoxedStrategy<Answer> {
         let error = Just(Answer::Error { kind: PolicyErrorKind::Trap, detail: "trap".into() });
         match hook {
-            Hook::Authorization => prop_oneof![
+            Hook::Authorization | Hook::Wake => prop_oneof![
                 Just(Answer::Abstain),
                 Just(Answer::Allow),
                 reason().prop_map(Answer::Deny),
@@ -146,7 +145,7 @@ mod tests {
     }
 
     fn any_hook() -> impl Strategy<Value = (Hook, Vec<Verdict>, Vec<Verdict>)> {
-        prop_oneof![Just(Hook::Authorization), Just(Hook::Review)]
+        prop_oneof![Just(Hook::Authorization), Just(Hook::Review), Just(Hook::Wake)]
             .prop_flat_map(|hook| (Just(hook), verdicts(hook), verdicts(hook)))
     }
 

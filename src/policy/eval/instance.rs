@@ -25,7 +25,7 @@ pub(in crate::policy) enum Question<'a> {
 impl Question<'_> {
     pub(in crate::policy) fn hook(&self) -> Hook {
         match self {
-            Self::Authorize(_) => Hook::Authorization,
+            Self::Authorize(call) => Hook::of_tool(call.tool),
             Self::Review(_) => Hook::Review,
         }
     }

@@ -55,7 +55,7 @@ pub struct PolicySet {
     generation: u64,
     loader: Loader,
     members: Vec<Member>,
-    requests: [Vec<FactRequest>; 2],
+    requests: [Vec<FactRequest>; 3],
     monitor: Option<Arc<Monitor>>,
     /// Why there is no set; every question is then answered with a failure.
     broken: Option<String>,
@@ -102,7 +102,7 @@ impl PolicySet {
             let Module { digest, settings_digest, limits, .. } = &*policy.module;
             (policy.name.as_str(), policy.mode, digest.as_str(), settings_digest.as_str(), *limits)
         }));
-        let requests = [Hook::Authorization, Hook::Review].map(|hook| {
+        let requests = [Hook::Authorization, Hook::Review, Hook::Wake].map(|hook| {
             let asking = policies.iter().filter(|policy| policy.module.hooks.contains(&hook));
             let mut requests: Vec<_> = asking.flat_map(|policy| &policy.module.facts).cloned().collect();
             requests.retain(|request| facts::applies(request, hook));
@@ -180,10 +180,11 @@ impl PolicySet {
     /// The facts that must be given to a question of this hook: those of all its policies, each once.
     #[must_use]
     pub const fn fact_requests(&self, hook: Hook) -> &[FactRequest] {
-        let [authorization, escalation] = &self.requests;
+        let [authorization, escalation, wake] = &self.requests;
         match hook {
             Hook::Authorization => authorization.as_slice(),
             Hook::Review => escalation.as_slice(),
+            Hook::Wake => wake.as_slice(),
         }
     }
 

@@ -65,7 +65,7 @@ impl<'a> From<&'a PrincipalView> for PrincipalIn<'a> {
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(in crate::policy) struct CallIn<'a> {
-    tool: &'a str,
+    pub(in crate::policy) tool: &'a str,
     pub(in crate::policy) principal: PrincipalIn<'a>,
     arguments: &'a str,
     transport: &'a str,

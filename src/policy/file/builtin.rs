@@ -45,6 +45,11 @@ pub const BUILTINS: &[Builtin] = &[
         bytes: include_bytes!("../../../policies/dist/tool-authorization.wasm"),
         limits: USUAL,
     },
+    Builtin {
+        name: "wake-cap",
+        bytes: include_bytes!("../../../policies/dist/wake-cap.wasm"),
+        limits: USUAL,
+    },
 ];
 
 /// The built-in policy of that name.

@@ -364,6 +364,15 @@ impl WriteTx<'_> {
                 let who = if told { format!(", and {} is told", row.asker) } else { String::new() };
                 (EscalationStatus::Resolved, format!("closed without an answer{who}"))
             }
+            Answer::Approve if row.hook == Hook::Wake.as_str() => {
+                if let Some(member) = row.agent_id {
+                    self.allow_wakes(member, now)?;
+                }
+                (EscalationStatus::Approved, format!("messages may wake {} again", row.agent))
+            }
+            Answer::Deny if row.hook == Hook::Wake.as_str() => {
+                (EscalationStatus::Denied, format!("{} sees its messages at its next turn", row.agent))
+            }
             Answer::Approve => {
                 let words = "approved: repeat the same call within an hour.";
                 self.tell_agent(&row, &with_note(words, note), now)?;

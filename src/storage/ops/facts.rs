@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::decisions::REVIEW;
+use super::seats::WakeScope;
 use crate::domain::clock::{self, Millis};
-use crate::domain::decision::{Fact, FactRequest};
+use crate::domain::decision::{Fact, FactRequest, WAKE};
 use crate::domain::message::Origin;
 use crate::storage::error::{Error, Result};
 use crate::storage::tx::ReadTx;
@@ -34,6 +35,8 @@ pub struct FactScope {
     pub member: Option<String>,
     /// For a message under review.
     pub review: Option<ReviewScope>,
+    /// For a message that wants to wake its recipient.
+    pub wake: Option<WakeScope>,
 }
 
 /// What the facts of a review are about.
@@ -110,6 +113,18 @@ impl ReadTx<'_> {
                 let member = self.member(name.as_str().unwrap_or_default())?.filter(|member| member.active);
                 Ok(json!(member.map(|member| member.role)))
             }
+            "wake.in_hour" => match &scope.wake {
+                Some(wake) => Ok(json!(self.wakes_in_hour(wake, scope.now)?)),
+                None => Ok(json!(0)),
+            },
+            "wake.ping_pong" => match &scope.wake {
+                Some(wake) => Ok(json!(self.ping_pong(wake)?)),
+                None => Ok(json!(0)),
+            },
+            "wake.since_person" => match &scope.wake {
+                Some(wake) => Ok(json!(self.wakes_since_person(wake)?)),
+                None => Ok(json!(0)),
+            },
             "limits.max_replies" => Ok(json!(scope.review.as_ref().map(|review| review.max_replies))),
             unknown => Err(Error::Fault(format!("unknown fact {unknown}"))),
         }
@@ -166,8 +181,8 @@ impl ReadTx<'_> {
                  UNION ALL
                  SELECT (SELECT min(action) FROM decisions WHERE agent_id = ?1 AND action > called.action)
                    FROM called WHERE called.action IS NOT NULL)
-             SELECT action FROM called WHERE action IS NOT NULL AND action <> ?2",
-            params![agent, REVIEW],
+             SELECT action FROM called WHERE action IS NOT NULL AND action <> ?2 AND action <> ?3",
+            params![agent, REVIEW, WAKE],
             |row| row.get(0),
         )
     }

@@ -119,6 +119,7 @@ impl WriteTx<'_> {
             ],
         )?;
         self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to, id])?;
+        self.want_wake(to, id, now)?;
         let data = json!({ "id": id, "sender": from.name, "recipient": name, "thread_id": thread });
         self.event(now, EventKind::Message, Some(from.id), Audience::Member(to), &data)?;
         Ok(())

@@ -119,6 +119,7 @@ impl WriteTx<'_> {
             "INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)",
             [recipient.id, message.id],
         )?;
+        self.want_wake(recipient.id, message.id, now)?;
         let audience = Audience::Member(recipient.id);
         self.message_sent(sender, &message, EventKind::Message, audience, "send_message", now)?;
         Ok(message)
@@ -142,6 +143,7 @@ impl WriteTx<'_> {
                 AND (?3 IS NULL OR name IN (SELECT value FROM json_each(?3)))",
             params![message.id, sender.id, only.map(|names| json!(names).to_string())],
         )?;
+        self.want_wakes(message.id, now)?;
         self.message_sent(sender, &message, EventKind::Broadcast, Audience::Everyone, "broadcast", now)?;
         Ok(message)
     }
@@ -155,6 +157,7 @@ impl WriteTx<'_> {
             params![id, OPERATOR, to.name, draft.content, now, draft.origin.as_str()],
         )?;
         self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to.id, id])?;
+        self.want_wake(to.id, id, now)?;
         let data = json!({ "id": id, "sender": OPERATOR, "recipient": to.name, "thread_id": id });
         self.event(now, EventKind::Message, None, Audience::Member(to.id), &data)?;
         self.audit(&Entry {

@@ -26,6 +26,8 @@ pub(super) struct OpenFile {
     id: FileId,
     /// Whether the file was found missing or replaced at the last look.
     lost: AtomicBool,
+    /// A committed change wants to wake an agent.
+    rings: AtomicBool,
 }
 
 impl OpenFile {
@@ -45,7 +47,17 @@ impl OpenFile {
             inspect()?;
         }
         *open.entry(id).or_default() += 1;
-        Ok(Self { path: path.to_owned(), id, lost: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), id, lost: AtomicBool::new(false), rings: AtomicBool::new(false) })
+    }
+
+    /// Notes that a change wants to wake an agent.
+    pub(super) fn note_ring(&self) {
+        self.rings.store(true, Ordering::Release);
+    }
+
+    /// Whether a change wanted to wake an agent since the last time this was asked.
+    pub(super) fn take_rings(&self) -> bool {
+        self.rings.swap(false, Ordering::Acquire)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -103,6 +103,14 @@ impl Engine {
         Changes { commits: self.commits.clone(), others, watch: watch.map(|watch| Box::new(watch) as _) }
     }
 
+    pub(super) fn commits(&self) -> signal::Receiver<u64> {
+        self.commits.clone()
+    }
+
+    pub(super) fn take_rings(&self) -> bool {
+        self.file.take_rings()
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }

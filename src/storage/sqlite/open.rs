@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_fewer_pages.sql"),
     include_str!("migrations/0003_promises.sql"),
+    include_str!("migrations/0004_seats.sql"),
 ];
 
 /// "TTbl": marks the file as ours (`PRAGMA application_id`).
@@ -43,6 +44,7 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
         }
         State::Foreign => return Err(OpenError::Foreign { path: shown() }),
         State::Ours(version) if version == known() => {}
+        _ if !options.migrate => return Err(OpenError::Older { path: shown() }),
         State::Ours(_) | State::Empty => migrate(&mut connection).map_err(prepare)?,
         State::Python => legacy::upgrade(&mut connection, path).map_err(prepare)?,
     }

@@ -12,6 +12,7 @@ use crate::domain::clock::Millis;
 use crate::domain::decision::{Hook, Input, PrincipalView, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::seat::Seat;
 use crate::judgement::{Case, Held, Standing, Version};
 use crate::policy::PolicySet;
 use crate::storage::{self, FactScope, ReadTx, WriteTx};
@@ -84,7 +85,8 @@ impl CallCase {
         };
         let argued = credential.argument.as_deref().is_some_and(|token| !token.trim().is_empty());
         let kept_token = credential.ambient.clone().filter(|_| proof.is_some() && !argued);
-        let context = Context { principal, now, proof, kept_token, recipients: None, last_look };
+        let seat = tx.first_seat(&credential.seats)?;
+        let context = Context { principal, now, proof, kept_token, seat, recipients: None, last_look };
         let mut scope = FactScope {
             now,
             principal: context.caller_id().map(|id| (id, view.name.clone())),
@@ -109,6 +111,15 @@ impl CallCase {
             input: Arc::new(input),
             scope,
         }))
+    }
+
+    /// The seat that the caller does not sit in yet, though it calls from there.
+    pub(super) fn sits_down(&self, tx: &ReadTx<'_>) -> storage::Result<Option<(Seat, Principal)>> {
+        let (Some(seat), Some(principal)) = (&self.context.seat, &self.context.principal) else {
+            return Ok(None);
+        };
+        let there = tx.seat_of(principal.id)?.is_some_and(|there| there.id == seat.id);
+        Ok((!there).then(|| (seat.clone(), principal.clone())))
     }
 
     /// What the policies see.

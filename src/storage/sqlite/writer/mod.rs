@@ -207,11 +207,11 @@ fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]
     open::check_version(connection)?;
     // One job alone is its own transaction; a savepoint would copy every page that it touches.
     if let [alone] = group {
-        return run_cached(connection, if run_job(connection, alone)? { "COMMIT" } else { "ROLLBACK" });
+        return run_cached(connection, if run_job(connection, file, alone)? { "COMMIT" } else { "ROLLBACK" });
     }
     for job in group {
         run_cached(connection, "SAVEPOINT job")?;
-        if !run_job(connection, job)? {
+        if !run_job(connection, file, job)? {
             run_cached(connection, "ROLLBACK TO job")?;
         }
         run_cached(connection, "RELEASE job")?;
@@ -220,8 +220,12 @@ fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]
 }
 
 /// Whether the job's changes are to stay.
-fn run_job(connection: &Connection, job: &mut Box<dyn Job>) -> Result<bool> {
-    let ok = job.run(&WriteTx::new(connection));
+fn run_job(connection: &Connection, file: &OpenFile, job: &mut Box<dyn Job>) -> Result<bool> {
+    let tx = WriteTx::new(connection);
+    let ok = job.run(&tx);
+    if tx.rings.get() {
+        file.note_ring();
+    }
     if connection.is_autocommit() {
         return Err(Error::Unwritable("the disk is full or failing".into()));
     }

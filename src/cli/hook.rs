@@ -1,0 +1,277 @@
+//! `hook`: what coding agents run at the events of their sessions. Fails open: whatever goes wrong, the client gets exit
+//! status 0 and no output, and a line is left in `hooks.log` beside the database. It loads no policies and starts no runtime:
+//! it runs at every step of an agent.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+use serde_json::{Value, json};
+
+use super::output;
+use crate::config::{Config, Flags, SessionEnvironment};
+use crate::domain::agent;
+use crate::domain::clock::{self, Clock};
+use crate::domain::seat::Client;
+use crate::storage::{Db, OpenOptions};
+use crate::wake::{Event, Process, Said, Session, hook};
+
+/// The most that is read of a hook's input, in bytes. A tool's result may be in it.
+const MAX_INPUT: u64 = 1024 * 1024;
+/// After so long the client is not kept waiting any more.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How long a hook waits for a lock that another process holds.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// The size at which the log begins anew, in bytes.
+const MAX_LOG: u64 = 1024 * 1024;
+
+/// What a client runs at an event of its session
+#[derive(Debug, Args)]
+pub(super) struct HookArguments {
+    /// The client
+    client: ClientArgument,
+    /// The event
+    event: EventArgument,
+    /// The name that a new session takes by itself; -2, -3 and so on if another session has it
+    #[arg(long)]
+    name: Option<String>,
+    /// The role that goes with it
+    #[arg(long, default_value = agent::DEFAULT_ROLE)]
+    role: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ClientArgument {
+    Claude,
+    Codex,
+    Gemini,
+    Qwen,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EventArgument {
+    Start,
+    Prompt,
+    Tool,
+    Stop,
+    Bell,
+    End,
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "team-table hook")]
+struct Line {
+    #[command(flatten)]
+    hook: HookArguments,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Runs `team-table hook …`, given the arguments after `hook`. Exit status 2 has a meaning for clients, so no mistake may
+/// end in it.
+pub(super) fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let line = match Line::try_parse_from(std::iter::once("hook".into()).chain(arguments)) {
+        Ok(line) => line,
+        Err(error) if !error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            log(Config::from_process(&Flags::default()).ok().as_ref(), &error.to_string());
+            return ExitCode::SUCCESS;
+        }
+    };
+    let config = match Config::from_process(&line.flags) {
+        Ok(config) => config,
+        Err(error) => {
+            log(None, &error.to_string());
+            return ExitCode::SUCCESS;
+        }
+    };
+    let (sender, done) = channel();
+    let of_thread = config.clone();
+    let worker = std::thread::Builder::new().spawn(move || sender.send(run(&of_thread, &line.hook)));
+    let answer = match worker {
+        Ok(_) => done.recv_timeout(DEADLINE).unwrap_or_else(|_| Err("it took too long".into())),
+        Err(error) => Err(error.to_string()),
+    };
+    match answer {
+        Ok(Answer { output: text, wakes: false }) => {
+            if !text.is_empty() {
+                let _ = output::line(&text);
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(Answer { output: text, wakes: true }) => {
+            output::to_client(&text);
+            ExitCode::from(2)
+        }
+        Err(problem) => {
+            log(Some(&config), &problem);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// What the client is answered.
+#[derive(Default)]
+struct Answer {
+    output: String,
+    /// The session must start a turn.
+    wakes: bool,
+}
+
+fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
+    let mut input = Vec::new();
+    let read = std::io::stdin().take(MAX_INPUT + 1).read_to_end(&mut input);
+    read.map_err(|error| format!("cannot read the input: {error}"))?;
+    if u64::try_from(input.len()).unwrap_or(u64::MAX) > MAX_INPUT {
+        return Err("the input is larger than 1 MiB".into());
+    }
+    let input: Value =
+        serde_json::from_slice(&input).map_err(|error| format!("the input is no JSON: {error}"))?;
+    let environment = SessionEnvironment::from_process();
+    // A sub-agent's messages are announced to the session that it works for; Cursor runs Claude's hooks too.
+    let foreign = environment.cursor || input.get("cursor_version").is_some();
+    if foreign || input.get("agent_id").is_some() {
+        return Ok(Answer::default());
+    }
+    let event = arguments.event();
+    let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+    // The same session goes on.
+    if event == Event::End && matches!(text("reason"), "clear" | "resume") {
+        return Ok(Answer::default());
+    }
+    let Some(session) = session(arguments, &environment, &input)? else { return Ok(Answer::default()) };
+    let options = OpenOptions { busy_timeout: LOCK_TIMEOUT, migrate: false, ..OpenOptions::default() };
+    let exists = config.db.exists();
+    if !exists && event != Event::Start {
+        return Ok(Answer::default());
+    }
+    let options = OpenOptions { migrate: !exists, durability: config.durability, ..options };
+    let db = Db::open(&config.db, options).map_err(|error| error.to_string())?;
+    let said = hook(&db, &config.db, &Clock::System, event, &session).map_err(|error| error.to_string())?;
+    // The process ends now; nothing is queued.
+    std::mem::forget(db);
+    Ok(answer(session.client, text("hook_event_name"), event, said))
+}
+
+fn session(
+    arguments: &HookArguments,
+    environment: &SessionEnvironment,
+    input: &Value,
+) -> Result<Option<Session>, String> {
+    let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+    let id = text("session_id");
+    let named = |prefix: &str| -> Result<(String, Option<Process>), String> {
+        let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        if id.is_empty() || id.len() > 128 || !plain {
+            return Err("the input has no session_id".into());
+        }
+        Ok((format!("{prefix}:{id}"), None))
+    };
+    let of_process = |process: Option<Process>| {
+        let process = process.ok_or("the client's process is not found, or another user's")?;
+        Ok::<_, String>((process.key(), Some(process)))
+    };
+    let client = arguments.client();
+    let (key, process) = match client {
+        Client::Claude => of_process(environment.claude_pid.and_then(Process::find))?,
+        Client::Gemini => of_process(Process::starter())?,
+        Client::Codex => named("codex")?,
+        Client::Qwen => named("qwen")?,
+    };
+    let wake = match client {
+        Client::Codex => Some(format!("codex:{}", environment.codex_home)),
+        Client::Qwen => environment.input_file.as_ref().map(|file| format!("input:{file}")),
+        Client::Claude | Client::Gemini => None,
+    };
+    let prompt = text("prompt").trim_start();
+    let typed = !prompt.is_empty()
+        && !prompt.starts_with("<task-notification>")
+        && !prompt.starts_with("[team-table]")
+        && text("source") != "system";
+    let name = arguments.name.clone().or_else(|| environment.seat.clone());
+    let name = match name {
+        Some(name) => {
+            agent::check_name("name", &name).map_err(|refusal| refusal.message)?;
+            agent::check_role(&arguments.role).map_err(|refusal| refusal.message)?;
+            Some((name, arguments.role.clone()))
+        }
+        None => None,
+    };
+    let attended = environment.attended;
+    let (session, folder) = (id.to_owned(), text("cwd").to_owned());
+    Ok(Some(Session { client, key, process, session, folder, attended, typed, wake, name }))
+}
+
+/// The answer in the client's own words. `name` is what the client calls the event.
+fn answer(client: Client, name: &str, event: Event, said: Said) -> Answer {
+    let context =
+        |text: String| json!({ "hookSpecificOutput": { "hookEventName": name, "additionalContext": text } });
+    let output = match said {
+        Said::Nothing => return Answer::default(),
+        Said::Wake(text) => return Answer { output: text, wakes: true },
+        Said::Context(text) => context(text),
+        Said::GoOn(text) => match client {
+            Client::Claude => context(text),
+            Client::Codex | Client::Qwen => json!({ "decision": "block", "reason": text }),
+            Client::Gemini => json!({ "decision": "deny", "reason": text }),
+        },
+        Said::Started { context: None, watch: None } => return Answer::default(),
+        Said::Started { context: text, watch } => {
+            let mut output = json!({ "hookEventName": name });
+            if let Some(fields) = output.as_object_mut() {
+                fields.extend(text.map(|text| ("additionalContext".to_owned(), text.into())));
+                fields.extend(watch.map(|file| ("watchPaths".to_owned(), json!([file]))));
+            }
+            json!({ "hookSpecificOutput": output })
+        }
+    };
+    debug_assert!(event != Event::Bell, "a bell wakes or says nothing");
+    Answer { output: output.to_string(), wakes: false }
+}
+
+impl HookArguments {
+    const fn client(&self) -> Client {
+        match self.client {
+            ClientArgument::Claude => Client::Claude,
+            ClientArgument::Codex => Client::Codex,
+            ClientArgument::Gemini => Client::Gemini,
+            ClientArgument::Qwen => Client::Qwen,
+        }
+    }
+
+    const fn event(&self) -> Event {
+        match self.event {
+            EventArgument::Start => Event::Start,
+            EventArgument::Prompt => Event::Prompt,
+            EventArgument::Tool => Event::Tool,
+            EventArgument::Stop => Event::Stop,
+            EventArgument::Bell => Event::Bell,
+            EventArgument::End => Event::End,
+        }
+    }
+}
+
+/// One line for the operator; where it cannot be written, it is lost.
+fn log(config: Option<&Config>, problem: &str) {
+    let Some(config) = config else { return };
+    let path = log_file(&config.db);
+    if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {
+        let _ = fs::remove_file(&path);
+    }
+    let line = format!("{} {}\n", clock::format(Clock::System.now()), output::visible(problem));
+    let opened = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// Where hooks leave what went wrong.
+pub(super) fn log_file(db: &Path) -> std::path::PathBuf {
+    db.with_file_name("hooks.log")
+}

@@ -1,0 +1,77 @@
+//! How each client is rung. What rings carries no word of a message: the client's own hook announces what is new.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::domain::seat::Seat;
+
+/// The bell file's name; Claude Code's `FileChanged` hook matches on it.
+const BELL: &str = "team-table.bell";
+/// What a Codex session is told, as if its user had typed it.
+const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table program, not by your user; see the note \
+                          beside it, or call get_messages.)";
+
+/// The bell file of a session, in an owner-only folder beside the database; it is made if it is not there.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
+    let name = blake3::hash(key.as_bytes()).to_hex();
+    let mut bells = db.as_os_str().to_owned();
+    bells.push(".bells");
+    let folder = PathBuf::from(bells).join(name.get(..16).unwrap_or_default());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let file = std::path::absolute(folder.join(BELL))?;
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
+    Ok(file)
+}
+
+/// Rings a session.
+///
+/// # Errors
+/// When the client cannot be reached. The message is unread all the same.
+pub(super) fn ring(seat: &Seat) -> io::Result<()> {
+    let Some((way, place)) = seat.wake.as_deref().and_then(|wake| wake.split_once(':')) else {
+        return Ok(());
+    };
+    match way {
+        // The content does not matter: any write is a change.
+        "bell" => fs::write(place, b"ring\n"),
+        "codex" => {
+            let thread = seat.key.strip_prefix("codex:").unwrap_or_default();
+            let mut command = Command::new("codex");
+            command.args(["queue", "--thread", thread, "--message", CODEX_LINE]);
+            if !place.is_empty() {
+                command.env("CODEX_HOME", place);
+            }
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn()?;
+            // Nobody waits for it; a thread takes its exit status, so that no zombie stays.
+            std::thread::spawn(move || match child.wait() {
+                Ok(status) if !status.success() => tracing::warn!(%status, "codex queue failed"),
+                _ => {}
+            });
+            Ok(())
+        }
+        "input" => {
+            let line = serde_json::json!({ "type": "submit", "text": CODEX_LINE }).to_string();
+            let mut file = fs::OpenOptions::new().append(true).open(place)?;
+            writeln!(file, "{line}")
+        }
+        other => Err(io::Error::other(format!("no way to ring is called {other}"))),
+    }
+}
+
+/// Removes a session's bell file and its folder.
+pub(super) fn remove(wake: Option<&str>) {
+    if let Some(file) = wake.and_then(|wake| wake.strip_prefix("bell:")).map(Path::new)
+        && file.file_name().is_some_and(|name| name == BELL)
+    {
+        // What is gone already is as good.
+        let _ = fs::remove_file(file);
+        let _ = file.parent().map(fs::remove_dir);
+    }
+}

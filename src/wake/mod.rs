@@ -1,0 +1,115 @@
+//! Wakes idle agents. A message marks the seat of its recipient as due, in its own transaction (`storage`); after the commit
+//! the process that committed asks the policies whether it may ring, and rings in the way the client can be woken.
+//!
+//! ```text
+//! t0  alice's process commits a message to bob      seats.due = 7
+//! t1  the same process sees its own commit, asks the policies: may 7 wake bob?
+//! t2  one transaction: the decision, due = NULL, rung_at, one more wake
+//! t3  the bell file is written                       Claude Code runs `team-table hook claude bell`
+//! t4  that hook announces 7 and clears rung_at       until then no other message rings
+//! ```
+//!
+//! If the process dies before t2 the seat stays due: the next process that commits anything that wakes rings. If it dies
+//! between t2 and t3 the ring is lost; after 30 s the next message rings again, and the message itself waits unread.
+//!
+//! Must not depend on tools, transports and the command line.
+
+mod bell;
+mod case;
+mod process;
+mod session;
+
+use std::sync::Arc;
+
+use crate::domain::clock::Clock;
+use crate::domain::decision::Outcome;
+use crate::domain::seat::Seat;
+use crate::judgement::{Judge, Settled};
+use crate::policy::{PolicyHost, PolicySet};
+use crate::storage::{self, Db, DueWake, NewEscalation};
+use case::WakeCase;
+
+pub use process::{Process, is_live};
+pub use session::{Event, Said, Session, hook};
+
+/// Rings for what this process commits, until the database is closed. Runs on the current tokio runtime.
+pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
+    let judge = Arc::new(Judge::new(db.clone()));
+    let mut commits = db.commits();
+    while commits.changed().await.is_ok() {
+        if !db.take_rings() {
+            continue;
+        }
+        let (db, judge, policies, clock) =
+            (db.clone(), Arc::clone(&judge), Arc::clone(&policies), clock.clone());
+        let rung = tokio::task::spawn_blocking(move || ring_due(&db, &judge, &policies.current(), &clock));
+        match rung.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "agents could not be woken"),
+            Err(panic) => tracing::error!(%panic, "waking agents panicked"),
+        }
+    }
+}
+
+/// Decides all wakes that are due, and rings those that are allowed. Blocks.
+///
+/// # Errors
+/// Those of storage. A bell that cannot be rung is logged: the message is unread all the same.
+pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> storage::Result<()> {
+    for wake in db.read(|tx| tx.due_wakes())? {
+        if !is_live(&wake.seat) {
+            let seat = wake.seat.id;
+            db.write(move |tx| tx.leave_seat(seat))?;
+            continue;
+        }
+        let allowed = judge.until_settled(|| decide(db, judge, set, clock, &wake))?;
+        if allowed == Some(true)
+            && let Err(error) = bell::ring(&wake.seat)
+        {
+            tracing::warn!(%error, client = %wake.seat.key, "an agent could not be rung");
+        }
+    }
+    Ok(())
+}
+
+/// Whether the wake may ring; `None`: the facts have moved.
+fn decide(
+    db: &Db,
+    judge: &Judge,
+    set: &Arc<PolicySet>,
+    clock: &Clock,
+    wake: &DueWake,
+) -> storage::Result<Option<bool>> {
+    let case = WakeCase::new(wake.clone(), db.now(clock));
+    let ruling = judge.ask(&case, set)?;
+    let rings = ruling.decision.outcome == Outcome::Allow;
+    // A policy that failed lets nothing ring; what it could not judge is put before the person, as what it wants one for.
+    let held = matches!(ruling.decision.outcome, Outcome::Escalate | Outcome::Error)
+        .then(|| ruling.escalation(&case, case.held()));
+    let settled = judge.settle(case, set, &ruling, rings, move |tx, case, decision_id| {
+        let now = case.now();
+        if let Some(held) = &held {
+            tx.escalate(&NewEscalation { decision_id, ..held.clone() }, now)?;
+        }
+        tx.take_wake(case.wake(), rings, now)
+    })?;
+    Ok(match settled {
+        Settled::Done(_, taken) => Some(taken && rings),
+        Settled::Moved => None,
+        Settled::Gone => Some(false),
+    })
+}
+
+/// Gives up the seats whose client is gone.
+///
+/// # Errors
+/// Those of storage.
+pub fn sweep(db: &Db, clock: &Clock) -> storage::Result<()> {
+    let seats = db.read(|tx| tx.seats())?;
+    if seats.is_empty() {
+        return Ok(());
+    }
+    let gone: Vec<i64> = seats.iter().filter(|seat| !is_live(seat)).map(|seat: &Seat| seat.id).collect();
+    let now = db.now(clock);
+    db.write(move |tx| tx.sweep_seats(&gone, now))
+}
