@@ -12,20 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, SessionEnvironment, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
+use crate::judgement::Judge;
 use crate::mcp;
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
-use crate::tools::{self, Request, Table, TableOptions};
+use crate::tools::{Table, TableOptions};
 use crate::wake::{self, Process};
 
 /// How often the decision log is looked over for what is too old or too much.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How often the set in force is compared with the one recorded. A command records its own change long before.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
-
-/// When it is looked for a name that the session's first hook reserved: milliseconds after the look before. Clients run that
-/// hook within seconds of starting their servers.
-const SIT_DOWN_AFTER: [u64; 9] = [50, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -144,11 +141,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
     let served = match config.transport {
         Transport::Stdio => {
-            let seats = session_keys();
-            let sitting = tokio::spawn(sit_down(table.clone(), seats.clone()));
-            let served = mcp::serve_stdio(table.clone(), config.token, seats).await;
-            sitting.abort();
-            served.map_err(AppError::from)
+            mcp::serve_stdio(table.clone(), config.token, session_keys()).await.map_err(AppError::from)
         }
         Transport::Network => serve_network(&table, &config, tls).await,
     };
@@ -166,35 +159,33 @@ fn session_keys() -> Vec<String> {
     qwen.into_iter().chain(Process::parent().map(Process::key)).collect()
 }
 
-/// Registers the session under the name that its first hook reserved for it, as a call like any other: by the policies. The
-/// hook runs about when this process starts; most sessions have none.
-async fn sit_down(table: Table, seats: Vec<String>) {
-    for pause in SIT_DOWN_AFTER {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        let (db, keys) = (table.db().clone(), seats.clone());
-        let seat = tokio::task::spawn_blocking(move || db.read(|tx| tx.first_seat(&keys))).await;
-        let Some(seat) = seat.ok().and_then(Result::ok).flatten() else { continue };
-        let Some(name) = seat.reserved else { return };
-        let mut arguments = serde_json::Map::new();
-        arguments.insert("name".into(), name.clone().into());
-        arguments.insert("role".into(), seat.role.unwrap_or_default().into());
-        let request = Request {
-            tool: "register".into(),
-            arguments,
-            bearer: None,
-            transport: tools::Transport::Stdio,
-            seats: seats.clone(),
-        };
-        match table.call(request).await {
-            Ok(reply) if reply.is_error => {
-                let answer = serde_json::Value::Object(reply.body);
-                tracing::warn!(%name, %answer, "this session did not get the name that it asked for");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the session could not be registered"),
-        }
-        return;
+/// Wakes those whom the changes of an operator's command concern. Blocks.
+///
+/// # Errors
+/// See [`AppError`].
+pub fn ring(config: &Config, db: &Db) -> Result<(), AppError> {
+    if db.take_rings() {
+        let set = start_policies(config)?.current();
+        wake::ring_due(db, &Judge::new(db.clone()), &set, &Clock::System).map_err(std::io::Error::other)?;
     }
+    Ok(())
+}
+
+/// Registers a session under the name that its hook reserved for it: a call like any other, by the policies. A hook itself
+/// loads none.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn sit_down(config: &Config, key: String) -> Result<(), AppError> {
+    let table = table(config)?;
+    if let Some(reply) = table.sit_down(&[key]).await
+        && reply.is_error
+    {
+        let answer = serde_json::Value::Object(reply.body).to_string();
+        return Err(AppError::Io(std::io::Error::other(answer)));
+    }
+    tokio::task::spawn_blocking(move || table.close()).await.map_err(std::io::Error::other)?;
+    Ok(())
 }
 
 async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>>) -> Result<(), AppError> {

@@ -155,6 +155,12 @@ impl SessionEnvironment {
     }
 }
 
+/// The folders in which programs are looked for (`PATH`).
+#[must_use]
+pub fn search_path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
 /// A value that cannot be used. Stops the start with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

@@ -7,10 +7,11 @@ use super::{CliError, output};
 use crate::app;
 use crate::auth::Token;
 use crate::config::Config;
-use crate::domain::agent::{self, MemberView};
+use crate::domain::agent::{self, Member, MemberView};
 use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::policy::set_file;
+use crate::wake;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AgentCommand {
@@ -44,8 +45,13 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
     let now = db.now(&Clock::System);
     match command {
         AgentCommand::List { all } => {
-            let members = db.read(|tx| tx.members(all))?;
-            let views: Vec<MemberView> = members.iter().map(|member| member.view(now)).collect();
+            let (members, seats) = db.read(|tx| Ok((tx.members(all)?, tx.seats_by_member()?)))?;
+            let seat_of = |member: &Member| {
+                let seat = seats.iter().find(|(id, _)| *id == member.id).map(|(_, seat)| seat);
+                seat.filter(|seat| wake::is_live(seat))
+            };
+            let views: Vec<MemberView> =
+                members.iter().map(|member| member.view(seat_of(member), now)).collect();
             if output::is_json() {
                 return Ok(output::json(&json!({ "members": views }))?);
             }

@@ -73,7 +73,10 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
     match command {
         EscalationCommand::List { all, agent } => list(&db, agent.as_deref(), all),
         EscalationCommand::Show { number } => show(&db, number),
-        EscalationCommand::Resolve(arguments) => resolve(&db, arguments),
+        EscalationCommand::Resolve(arguments) => {
+            resolve(&db, arguments)?;
+            Ok(app::ring(config, &db)?)
+        }
         EscalationCommand::Watch { agent } => watch(&db, agent.as_deref()),
     }
 }
@@ -88,10 +91,10 @@ fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
     let rows = rows.iter().map(|(waiting, row)| {
-        let what = if row.hook == "escalation" {
-            format!("{} asks: {}", row.asker, question(row))
-        } else {
-            format!("{} wants to call {}", row.asker, row.action)
+        let what = match row.hook.as_str() {
+            "escalation" => format!("{} asks: {}", row.asker, question(row)),
+            "wake" => format!("messages of {} may not wake {}: {}", row.asker, row.agent, row.message),
+            _ => format!("{} wants to call {}", row.asker, row.action),
         };
         let what = if waiting.is_empty() { what } else { format!("{what} (+{} waiting)", waiting.len()) };
         let (time, why) = (output::local_time(row.created_at), format!("{} ({})", row.message, row.policy));

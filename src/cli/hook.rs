@@ -5,8 +5,9 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output;
+use crate::app;
 use crate::config::{Config, Flags, SessionEnvironment};
 use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
@@ -156,9 +158,22 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     let options = OpenOptions { migrate: !exists, durability: config.durability, ..options };
     let db = Db::open(&config.db, options).map_err(|error| error.to_string())?;
     let said = hook(&db, &config.db, &Clock::System, event, &session).map_err(|error| error.to_string())?;
+    if matches!(said, Said::Started { register: true, .. }) {
+        register(config, &session.key)?;
+    }
     // The process ends now; nothing is queued.
     std::mem::forget(db);
     Ok(answer(session.client, text("hook_event_name"), event, said))
+}
+
+/// Has the name of a session registered by a process of its own: that takes the policies, and a hook must be quick.
+fn register(config: &Config, key: &str) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.arg("sit").arg(key).arg("--db").arg(&config.db).arg("--policies").arg(&config.policies);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // It is not waited for; the system takes it over when this process ends.
+    command.spawn().map(drop).map_err(|error| format!("the name could not be registered: {error}"))
 }
 
 fn session(
@@ -215,7 +230,7 @@ fn answer(client: Client, name: &str, event: Event, said: Said) -> Answer {
     let context =
         |text: String| json!({ "hookSpecificOutput": { "hookEventName": name, "additionalContext": text } });
     let output = match said {
-        Said::Nothing => return Answer::default(),
+        Said::Nothing | Said::Started { context: None, watch: None, .. } => return Answer::default(),
         Said::Wake(text) => return Answer { output: text, wakes: true },
         Said::Context(text) => context(text),
         Said::GoOn(text) => match client {
@@ -223,8 +238,7 @@ fn answer(client: Client, name: &str, event: Event, said: Said) -> Answer {
             Client::Codex | Client::Qwen => json!({ "decision": "block", "reason": text }),
             Client::Gemini => json!({ "decision": "deny", "reason": text }),
         },
-        Said::Started { context: None, watch: None } => return Answer::default(),
-        Said::Started { context: text, watch } => {
+        Said::Started { context: text, watch, .. } => {
             let mut output = json!({ "hookEventName": name });
             if let Some(fields) = output.as_object_mut() {
                 fields.extend(text.map(|text| ("additionalContext".to_owned(), text.into())));
@@ -269,6 +283,16 @@ fn log(config: Option<&Config>, problem: &str) {
     let line = format!("{} {}\n", clock::format(Clock::System.now()), output::visible(problem));
     let opened = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// Registers a session whose hook reserved a name.
+pub(super) fn sit(config: &Config, key: String) -> Result<(), super::CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(app::sit_down(config, key));
+    if let Err(problem) = &done {
+        log(Some(config), &problem.to_string());
+    }
+    Ok(done?)
 }
 
 /// Where hooks leave what went wrong.

@@ -15,6 +15,8 @@ mod policy;
 mod poll;
 mod processes;
 mod serve;
+mod setup;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,10 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Answer an agent's inbox while its person is away
     Poll(poll::PollArguments),
+    /// Seat the coding agents of this machine: their server, and the hooks that wake them
+    Setup(setup::SetupArguments),
+    /// Wait until an agent has a message, and say who wrote
+    Wait(wait::WaitArguments),
     /// The person's inbox: what waits for a decision
     #[command(subcommand)]
     Escalation(escalation::EscalationCommand),
@@ -88,6 +94,12 @@ enum Command {
     /// What a coding agent runs at the events of its session; `setup` installs it
     #[command(hide = true)]
     Hook(hook::HookArguments),
+    /// Register the session of a client under the name that its hook reserved
+    #[command(hide = true)]
+    Sit {
+        /// The seat's key
+        key: String,
+    },
     /// Check database, permissions, policies, port and certificate
     Doctor,
 }
@@ -97,7 +109,12 @@ impl Command {
     const fn answers(&self) -> bool {
         !matches!(
             self,
-            Self::Serve | Self::Demo | Self::Hook(_) | Self::Completions { .. } | Self::Man { .. }
+            Self::Serve
+                | Self::Demo
+                | Self::Hook(_)
+                | Self::Sit { .. }
+                | Self::Completions { .. }
+                | Self::Man { .. }
         )
     }
 }
@@ -132,6 +149,9 @@ enum CliError {
     /// A daemon met an escalation and was told to end then; status 3.
     #[error("")]
     Escalated,
+    /// `wait`: nothing came in time; status 2, without a word.
+    #[error("")]
+    NothingNew,
     /// What keeps the command from being done.
     #[error("{0}")]
     Broken(String),
@@ -152,7 +172,7 @@ impl From<crate::storage::Error> for CliError {
 impl CliError {
     fn status(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Config(_) | Self::Usage(_) | Self::NothingNew => 2,
             Self::Escalated => poll::ESCALATED,
             _ => 1,
         })
@@ -215,14 +235,15 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Audit(command) => audit::run(&config, command),
         Command::Policy(command) => policy::run(&config, command),
         Command::Poll(arguments) => poll::run(&config, arguments),
+        Command::Setup(arguments) => setup::run(&config, &arguments),
+        Command::Wait(arguments) => wait::run(&config, &arguments),
         Command::Escalation(command) => escalation::run(&config, command),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
         // Answered above.
-        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Hook(_) => Ok(()),
         Command::Demo => demo::run(&config),
-        // Answered before anything else.
-        Command::Hook(_) => Ok(()),
+        Command::Sit { key } => hook::sit(&config, key),
         Command::Doctor => doctor::run(&config),
     }
 }

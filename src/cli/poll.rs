@@ -18,6 +18,7 @@ use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
 use crate::events::Hub;
 use crate::policy::PolicyHost;
+use crate::wake;
 
 /// Exit status under `--exit-on-escalation`.
 pub(super) const ESCALATED: u8 = 3;
@@ -130,6 +131,7 @@ async fn poll(
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
                 let hub = Hub::start(open.clone());
+                tokio::spawn(wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System));
                 let troubled = Arc::clone(&troubled);
                 let tell_all = move |note: &Note| {
                     // A database that opens may still be locked; the daemon's first word says that it is not.

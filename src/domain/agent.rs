@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::clock::{self, MINUTE, Millis};
 use super::principal::Principal;
 use super::refusal::Refusal;
+use super::seat::Seat;
 use super::text;
 
 /// Longest agent name, in characters (tools.md, Limits).
@@ -68,8 +69,11 @@ pub struct MemberView {
     pub registered_at: String,
     /// Time of the last call of any kind.
     pub last_heartbeat: String,
-    /// `online` or `away`.
+    /// `busy`, `idle` or `unattended` in a client's session that is known to live, else `online` or `away`.
     pub presence: &'static str,
+    /// Whether a message starts a turn of it; left out where it does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wakes: bool,
 }
 
 impl Member {
@@ -92,11 +96,12 @@ impl Member {
         if self.active { "active" } else { "inactive" }
     }
 
-    /// The member as clients see it.
+    /// The member as clients see it; `seat` is the live session that it sits in.
     #[must_use]
-    pub fn view(&self, now: Millis) -> MemberView {
+    pub fn view(&self, seat: Option<&Seat>, now: Millis) -> MemberView {
         MemberView {
-            presence: self.presence(now),
+            presence: seat.map_or_else(|| self.presence(now), Seat::presence),
+            wakes: seat.is_some_and(|seat| seat.wake.is_some()),
             status: self.status(),
             registered_at: clock::format(self.registered_at),
             last_heartbeat: clock::format(self.last_heartbeat),

@@ -81,22 +81,27 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// Reads a length of time: a whole number with `s`, `m`, `h` or `d`, such as `90s`. `None` for anything else.
+#[must_use]
+pub fn parse_span(text: &str) -> Option<Millis> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => SECOND,
+        "m" => MINUTE,
+        "h" => HOUR,
+        "d" => DAY,
+        _ => return None,
+    };
+    Some(i64::from(number.parse::<u32>().ok()?) * unit)
+}
+
 /// Reads what a person writes for "since": `90s`, `30m`, `12h`, `7d` (back from `now`), a time as this program prints it
 /// (`2026-11-22T09:30:00.000+00:00`), or a date `2026-11-22` (its beginning, UTC). `None` for anything else: a time without an offset is ambiguous.
 #[must_use]
 pub fn parse_since(text: &str, now: Millis) -> Option<Millis> {
     let text = text.trim();
-    if let Some((number, unit)) = text.split_at_checked(text.len().checked_sub(1)?) {
-        let unit = match unit {
-            "s" => Some(SECOND),
-            "m" => Some(MINUTE),
-            "h" => Some(HOUR),
-            "d" => Some(DAY),
-            _ => None,
-        };
-        if let (Some(unit), Ok(number)) = (unit, number.parse::<u32>()) {
-            return Some(now - i64::from(number) * unit);
-        }
+    if let Some(span) = parse_span(text) {
+        return Some(now - span);
     }
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Some(at.as_millisecond());

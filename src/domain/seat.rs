@@ -66,6 +66,18 @@ pub struct Seat {
     pub continued: i64,
 }
 
+impl Seat {
+    /// What an agent here is at: `busy` while a turn runs, `unattended` without a person, else `idle`.
+    #[must_use]
+    pub const fn presence(&self) -> &'static str {
+        match (self.busy, self.attended) {
+            (true, _) => "busy",
+            (false, true) => "idle",
+            (false, false) => "unattended",
+        }
+    }
+}
+
 /// When a message that was just sent is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {

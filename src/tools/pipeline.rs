@@ -4,6 +4,7 @@
 mod case;
 mod effect;
 mod refused;
+mod seat;
 mod targets;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::time::Instant as Deadline;
 
 use super::registry::{self, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
-use super::{Table, UnknownToolError};
+use super::{NEWCOMERS_TOOL, Table, UnknownToolError};
 use crate::auth::Credential;
 use crate::domain::clock::Millis;
 use crate::domain::refusal::{Code, Refusal};
@@ -51,6 +52,11 @@ impl Table {
     pub async fn call_unconfirmed(&self, request: Request) -> Result<Reply, UnknownToolError> {
         let Some(row) = registry::find(&request.tool) else { return Err(UnknownToolError(request.tool)) };
         let started = Instant::now();
+        let proven = request.bearer.is_some() || request.arguments.contains_key("token");
+        if !proven && row.spec.name != NEWCOMERS_TOOL {
+            // If the policies refuse it, this call has no seat, and says that it needs a token.
+            self.sit_down(&request.seats).await;
+        }
         let reply = self.attempts(row, request).await;
         self.inner.metrics.called(row.spec.name, reply.code(), started.elapsed());
         Ok(reply)

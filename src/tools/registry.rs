@@ -124,6 +124,10 @@ view_schema!(MessageSchema {
     id: i64, sender: String, recipient: String, content: String, created_at: String, thread_id: i64,
     reply_to: Option<i64>,
 });
+view_schema!(SentSchema {
+    id: i64, sender: String, recipient: String, content: String, created_at: String, thread_id: i64,
+    reply_to: Option<i64>, seen: String,
+});
 view_schema!(TaskSchema {
     id: i64, title: String, description: String, status: String, priority: String, creator: String,
     assignee: String, result: String, created_at: String, updated_at: String, depends_on: Vec<i64>,
@@ -187,11 +191,11 @@ pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
             false,
             "Say that you are still here. Any other call does too.",
         ),
-        row_from::<send_message::Arguments, send_message::SendMessage, MessageSchema>(
+        row_from::<send_message::Arguments, send_message::SendMessage, SentSchema>(
             ("send_message", "Send a message"),
             Kind::Write,
             true,
-            "Send a message to one agent. A repeated idempotency_key sends nothing twice.",
+            "Send a message to one agent. seen: wakes, next_step or later. A repeated idempotency_key sends nothing twice.",
         ),
         inbox,
         row_from::<broadcast::Arguments, broadcast::Broadcast, MessageSchema>(

@@ -21,7 +21,7 @@ mod session;
 
 use std::sync::Arc;
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Millis};
 use crate::domain::decision::Outcome;
 use crate::domain::seat::Seat;
 use crate::judgement::{Judge, Settled};
@@ -58,8 +58,8 @@ pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
 pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> storage::Result<()> {
     for wake in db.read(|tx| tx.due_wakes())? {
         if !is_live(&wake.seat) {
-            let seat = wake.seat.id;
-            db.write(move |tx| tx.leave_seat(seat))?;
+            let gone = wake.seat.id;
+            db.write(move |tx| tx.leave_seat(gone))?;
             continue;
         }
         let allowed = judge.until_settled(|| decide(db, judge, set, clock, &wake))?;
@@ -104,12 +104,11 @@ fn decide(
 ///
 /// # Errors
 /// Those of storage.
-pub fn sweep(db: &Db, clock: &Clock) -> storage::Result<()> {
+pub fn sweep(db: &Db, now: Millis) -> storage::Result<()> {
     let seats = db.read(|tx| tx.seats())?;
     if seats.is_empty() {
         return Ok(());
     }
     let gone: Vec<i64> = seats.iter().filter(|seat| !is_live(seat)).map(|seat: &Seat| seat.id).collect();
-    let now = db.now(clock);
     db.write(move |tx| tx.sweep_seats(&gone, now))
 }

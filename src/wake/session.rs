@@ -60,6 +60,8 @@ pub enum Said {
         context: Option<String>,
         /// The bell file.
         watch: Option<PathBuf>,
+        /// A name is reserved, and is to be registered.
+        register: bool,
     },
     /// What the model is told besides.
     Context(String),
@@ -83,15 +85,12 @@ pub fn hook(
     let now = db.now(clock);
     let known = db.read(|tx| tx.seat(&session.key))?;
     match (event, known) {
-        (Event::Start, _) => start(db, db_file, session, now),
+        // A first prompt: the hooks were installed while the session ran (its bell is watched from the next start on), or the
+        // client starts a session with its first turn.
+        (Event::Start, _) | (Event::Prompt, None) => start(db, db_file, session, now),
         (Event::End, Some(seat)) => {
             db.write(move |tx| tx.leave_seat(seat.id))?;
             bell::remove(seat.wake.as_deref());
-            Ok(Said::Nothing)
-        }
-        // Installed while the session ran: it sits down now. Its bell is watched from its next start on.
-        (Event::Prompt, None) => {
-            start(db, db_file, session, now)?;
             Ok(Said::Nothing)
         }
         (_, None) => Ok(Said::Nothing),
@@ -116,7 +115,7 @@ pub fn hook(
         }
         (Event::Tool | Event::Bell, Some(seat)) => {
             // Most of the time there is nothing new, and nothing is written.
-            let news = db.read(|tx| tx.news(seat.id))?;
+            let news = db.read(|tx| tx.news(Some(seat.id), None))?;
             if news.first.is_empty() && !(event == Event::Bell && seat.rung_at.is_some()) {
                 return Ok(Said::Nothing);
             }
@@ -129,8 +128,9 @@ pub fn hook(
 
 /// What is new, for the hook that is first to announce it.
 fn claim(tx: &WriteTx<'_>, seat: &Seat, now: Millis) -> storage::Result<Option<AllNews>> {
-    let news = tx.news(seat.id)?;
-    let first = tx.announce(seat, &news, now)?;
+    let news = tx.news(Some(seat.id), None)?;
+    let first = tx.announce(&news)?;
+    tx.answered_ring(seat, now)?;
     Ok((first && !news.first.is_empty()).then_some(news))
 }
 
@@ -152,6 +152,7 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         wake,
         attended: session.attended,
     };
+    super::sweep(db, now)?;
     let wanted = session.name.clone();
     let (name, role, here, news) = db.write(move |tx| {
         let seat = tx.open_seat(&new, now)?;
@@ -164,8 +165,9 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         let here = if name.is_some() { tx.members(false)? } else { Vec::new() };
         Ok((name, role, here, news))
     })?;
+    let register = name.is_some();
     let welcome = name.map(|name| seat::welcome(&name, &role, &here));
     let notice = news.map(|news| seat::notice(&news));
     let context: Vec<String> = welcome.into_iter().chain(notice).collect();
-    Ok(Said::Started { context: (!context.is_empty()).then(|| context.join("\n")), watch })
+    Ok(Said::Started { context: (!context.is_empty()).then(|| context.join("\n")), watch, register })
 }

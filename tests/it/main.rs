@@ -49,4 +49,5 @@ mod storage_file;
 mod targets;
 mod terminal;
 mod upgrade;
+mod wake;
 mod workbench;

@@ -408,15 +408,18 @@ fn a_set_file_says_what_differs_and_what_does_not_decide_is_named() {
     let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
     fs::write(&file, one).unwrap();
     let list = read(&home, &["policy", "list", "--json"]);
-    assert_eq!((list["deciding"].as_array().unwrap().len(), &list["not_deciding"]), (4, &json!([])));
+    assert_eq!((list["deciding"].as_array().unwrap().len(), &list["not_deciding"]), (5, &json!([])));
     fs::write(&file, format!("builtins = \"named\"\n{one}")).unwrap();
-    let missing = "NOT DECIDING: question-detection, rate-limit, reply-cap";
+    let missing = "NOT DECIDING: question-detection, rate-limit, reply-cap, wake-cap";
     assert!(home.succeed(&["policy", "list"]).contains(missing));
     assert!(String::from_utf8(home.run(&["doctor"]).stdout).unwrap().contains(missing));
     let poll = String::from_utf8(home.run(&["poll", "alice", "--once", "--register"]).stdout).unwrap();
     assert!(poll.contains(missing), "{poll}");
     home.succeed(&["policy", "enable", "reply-cap"]);
-    assert!(home.succeed(&["policy", "list"]).contains("NOT DECIDING: question-detection, rate-limit ("));
+    assert!(
+        home.succeed(&["policy", "list"])
+            .contains("NOT DECIDING: question-detection, rate-limit, wake-cap (")
+    );
 }
 
 /// Trying rules elsewhere must not become what a server falls back to.
@@ -523,7 +526,7 @@ fn processes_that_install_at_once_lose_nothing() {
         }
     });
     let list = read(&home, &["policy", "list", "--json"]);
-    assert_eq!(list["policies"].as_array().unwrap().len(), INSTALLERS + 4);
+    assert_eq!(list["policies"].as_array().unwrap().len(), INSTALLERS + 5);
     assert_eq!(list["error"], Value::Null);
     assert!(fs::read_to_string(set_file(&home)).unwrap().starts_with(COMMENTED));
 }

@@ -154,7 +154,7 @@ fn a_replay_flips_what_the_changed_rule_touches_and_nothing_else() {
     let total = i64::try_from(RECORDED).unwrap();
 
     // The same modules flip nothing.
-    for name in ["rate-limit", "tool-authorization", "question-detection", "reply-cap"] {
+    for name in ["rate-limit", "tool-authorization", "question-detection", "reply-cap", "wake-cap"] {
         let same = read(&home, &["policy", "replay", &format!("builtin:{name}"), "--json", "--fail-on-flip"]);
         assert_eq!(
             (&same["replayed"], &same["flipped"], &same["own_answer_differs"], &same["not_replayed"]),
@@ -350,7 +350,7 @@ fn a_bench_tells_what_every_case_costs() {
         assert!(micros("p50_micros") > 0.0 && micros("p50_micros") <= micros("p99_micros"), "{case}");
         assert!(case["fuel"].as_u64().unwrap() > 0 && case["memory"].as_u64().unwrap() >= 65_536, "{case}");
     }
-    assert_eq!(report["built_in"].as_array().unwrap().len(), 4);
+    assert_eq!(report["built_in"].as_array().unwrap().len(), 5);
 }
 
 #[test]

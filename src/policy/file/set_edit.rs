@@ -261,6 +261,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::policy::file::builtin::BUILTINS;
 
     const TEXT: &str = r#"# the house rules
 [[policy]]
@@ -321,7 +322,7 @@ module = "builtin:reply-cap"
         let entries = parse(&text).unwrap();
         assert_eq!(
             entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
-            ["rate-limit", "new", "question-detection", "reply-cap", "tool-authorization"]
+            ["rate-limit", "new", "question-detection", "reply-cap", "tool-authorization", "wake-cap"]
         );
         assert_eq!(entries[1], entry);
     }
@@ -341,7 +342,7 @@ module = "builtin:reply-cap"
         editor.save().unwrap();
         let text = fs::read_to_string(dir.path().join("policies").join(SET_FILE)).unwrap();
         assert_eq!(text.matches("[[policy]]").count(), 1);
-        assert_eq!(parse(&text).unwrap().len(), 4);
+        assert_eq!(parse(&text).unwrap().len(), BUILTINS.len());
     }
 
     /// A setting that was checked and is not in the file would be a rule that does not hold.

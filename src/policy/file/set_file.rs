@@ -304,7 +304,10 @@ mod tests {
         let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
         let entries = parse(one).unwrap();
         let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, ["tool-authorization", "question-detection", "rate-limit", "reply-cap"]);
+        assert_eq!(
+            names,
+            ["tool-authorization", "question-detection", "rate-limit", "reply-cap", "wake-cap"]
+        );
         assert_eq!(parse(&format!("builtins = \"named\"\n{one}")).unwrap().len(), 1);
         // Under another name, as another module, or off, it is named.
         for other in [
@@ -312,7 +315,7 @@ mod tests {
             "[[policy]]\nname = \"rate-limit\"\nmodule = \"ours.wasm\"\n",
             "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n",
         ] {
-            assert_eq!(parse(other).unwrap().len(), 4, "{other}");
+            assert_eq!(parse(other).unwrap().len(), BUILTINS.len(), "{other}");
         }
         let wrong = parse(&format!("builtins = \"none\"\n{one}")).unwrap_err().to_string();
         assert!(wrong.contains("line 1") && wrong.contains("`all` or `named`"), "{wrong}");
@@ -321,7 +324,7 @@ mod tests {
     #[test]
     fn the_built_in_set_is_every_built_in_policy() {
         let names: Vec<_> = built_in().into_iter().map(|entry| (entry.name, entry.mode)).collect();
-        assert_eq!(names.len(), 4);
+        assert_eq!(names.len(), BUILTINS.len());
         assert!(names.iter().all(|(name, mode)| is_name(name) && *mode == Mode::Enforce));
     }
 

@@ -89,7 +89,7 @@ fn without_a_directory_the_built_in_set_decides() {
     let home = Home::new();
     let host = home.start();
     let set = host.current();
-    assert_eq!(set.policies().count(), 4);
+    assert_eq!(set.policies().count(), 5);
     let status = host.status().unwrap();
     assert_eq!((status.generation, status.source, status.error), (1, Source::Directory, None));
     assert!(!set.fact_requests(Hook::Authorization).is_empty());

@@ -16,7 +16,7 @@ use crate::storage::tx::{ReadTx, WriteTx};
 use crate::storage::value::params;
 
 /// Characters of a member in a list besides its texts.
-const MEMBER_FRAME: usize = 230;
+const MEMBER_FRAME: usize = 245;
 
 /// A token as presented: its hashes of both kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

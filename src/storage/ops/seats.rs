@@ -130,9 +130,11 @@ impl ReadTx<'_> {
 
     /// The seats of all members that have one.
     pub fn seats_by_member(&self) -> Result<Vec<(i64, Seat)>> {
-        self.all("SELECT m.member_id, s.* FROM seat_members m JOIN seats s ON s.id = m.seat_id", (), |row| {
-            Ok((row.get("member_id")?, read_seat(row)?))
-        })
+        self.all(
+            "SELECT sm.member_id, s.* FROM seat_members sm JOIN seats s ON s.id = sm.seat_id",
+            (),
+            |row| Ok((row.get("member_id")?, read_seat(row)?)),
+        )
     }
 
     /// The message that wants to wake a seat.
@@ -141,17 +143,17 @@ impl ReadTx<'_> {
         Ok(due.flatten())
     }
 
-    /// What the agents of a seat were not told of yet.
-    pub fn news(&self, seat_id: i64) -> Result<AllNews> {
+    /// What the agents of a seat, or one agent wherever it sits, were not told of yet.
+    pub fn news(&self, seat_id: Option<i64>, member_id: Option<i64>) -> Result<AllNews> {
         let first = self.all(
             "SELECT n.member_id, a.name, m.id, m.sender, m.thread_id, m.content,
                     (SELECT s.role FROM members s WHERE s.id = m.sender_id AND s.current = 1 AND s.active = 1) AS role
                FROM seat_members n JOIN members a ON a.id = n.member_id
                JOIN inbox i ON i.member_id = n.member_id AND i.message_id > n.announced_upto
                JOIN messages m ON m.id = i.message_id
-              WHERE n.seat_id = ?1 AND a.current = 1 AND a.active = 1 AND i.read_at IS NULL
-              ORDER BY i.message_id LIMIT ?2",
-            params![seat_id, i64::try_from(SHOWN).unwrap_or(0)],
+              WHERE (n.seat_id = ?1 OR n.member_id = ?2) AND a.current = 1 AND a.active = 1 AND i.read_at IS NULL
+              ORDER BY i.message_id LIMIT ?3",
+            params![seat_id, member_id, i64::try_from(SHOWN).unwrap_or(0)],
             |row| {
                 Ok(News {
                     member_id: row.get("member_id")?,
@@ -170,14 +172,14 @@ impl ReadTx<'_> {
         let count = self.number(
             "SELECT count(*) FROM (SELECT 1 FROM seat_members n
                JOIN inbox i ON i.member_id = n.member_id AND i.message_id > n.announced_upto
-              WHERE n.seat_id = ?1 AND i.read_at IS NULL LIMIT ?2)",
-            [seat_id, COUNTED],
+              WHERE (n.seat_id = ?1 OR n.member_id = ?2) AND i.read_at IS NULL LIMIT ?3)",
+            params![seat_id, member_id, COUNTED],
         )?;
         let newest = self.all(
             "SELECT n.member_id, (SELECT max(i.message_id) FROM inbox i
                                    WHERE i.member_id = n.member_id AND i.read_at IS NULL) AS newest
-               FROM seat_members n WHERE n.seat_id = ?1",
-            [seat_id],
+               FROM seat_members n WHERE n.seat_id = ?1 OR n.member_id = ?2",
+            [seat_id, member_id],
             |row| Ok((row.get(0)?, row.get::<Option<i64>>(1)?)),
         )?;
         let newest = newest.into_iter().filter_map(|(member, id)| Some((member, id?))).collect();
@@ -303,9 +305,10 @@ impl WriteTx<'_> {
             let name = if n == 1 { name.to_owned() } else { format!("{name}-{n}") };
             let taken = self.number(
                 "SELECT EXISTS (SELECT 1 FROM seats WHERE reserved = ?1)
-                     OR EXISTS (SELECT 1 FROM members a WHERE a.current = 1 AND a.active = 1 AND lower(a.name) = lower(?1)
-                        AND NOT EXISTS (SELECT 1 FROM seat_members m
-                                         WHERE m.member_id = a.id AND m.automatic = 1 AND m.seat_id IS NULL))",
+                     OR EXISTS (SELECT 1 FROM members taken
+                                 WHERE taken.current = 1 AND taken.active = 1 AND lower(taken.name) = lower(?1)
+                                   AND NOT EXISTS (SELECT 1 FROM seat_members sm WHERE sm.member_id = taken.id
+                                                      AND sm.automatic = 1 AND sm.seat_id IS NULL))",
                 [&name],
             )?;
             if taken == 0 {
@@ -340,17 +343,30 @@ impl WriteTx<'_> {
     }
 
     /// Marks news as announced, unless another hook of the session was faster. True for the one that may show it.
-    pub fn announce(&self, seat: &Seat, news: &AllNews, now: Millis) -> Result<bool> {
+    pub fn announce(&self, news: &AllNews) -> Result<bool> {
         let mut changed = 0;
         for (member, newest) in &news.newest {
             changed += self.execute(
-                "UPDATE seat_members SET announced_upto = ?3
-                  WHERE member_id = ?1 AND seat_id = ?2 AND announced_upto < ?3",
-                [*member, seat.id, *newest],
+                "UPDATE seat_members SET announced_upto = ?2 WHERE member_id = ?1 AND announced_upto < ?2",
+                [*member, *newest],
             )?;
         }
-        self.execute("UPDATE seats SET rung_at = NULL, seen_at = ?2 WHERE id = ?1", [seat.id, now])?;
         Ok(changed > 0)
+    }
+
+    /// A hook of a seat has looked: what rang has arrived.
+    pub fn answered_ring(&self, seat: &Seat, now: Millis) -> Result<()> {
+        self.execute("UPDATE seats SET rung_at = NULL, seen_at = ?2 WHERE id = ?1", [seat.id, now])?;
+        Ok(())
+    }
+
+    /// Makes it possible to tell what a member was told of, though it sits nowhere.
+    pub fn keep_announced(&self, member_id: i64) -> Result<()> {
+        self.execute(
+            "INSERT INTO seat_members (member_id) VALUES (?1) ON CONFLICT (member_id) DO NOTHING",
+            [member_id],
+        )?;
+        Ok(())
     }
 
     /// A turn begins; `typed`: because a person typed, which starts the budget of wakes anew.
@@ -395,8 +411,8 @@ impl WriteTx<'_> {
     pub(super) fn want_wakes(&self, message_id: i64, now: Millis) -> Result<()> {
         let due = self.execute(
             "UPDATE seats SET due = ?1
-              WHERE id IN (SELECT m.seat_id FROM seat_members m JOIN inbox i ON i.member_id = m.member_id
-                            WHERE i.message_id = ?1)
+              WHERE id IN (SELECT sm.seat_id FROM seat_members sm WHERE sm.seat_id IS NOT NULL AND EXISTS
+                              (SELECT 1 FROM inbox i WHERE i.member_id = sm.member_id AND i.message_id = ?1))
                 AND wake IS NOT NULL AND due IS NULL AND (rung_at IS NULL OR rung_at < ?2)",
             [message_id, now - RING_LASTS],
         )?;

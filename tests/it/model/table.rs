@@ -316,7 +316,7 @@ impl Table {
                 message.view["thread_id"].as_i64().unwrap()
             }
         };
-        let view = json!({
+        let mut view = json!({
             "id": id, "sender": self.holders[caller].name, "content": arguments["content"], "created_at": ANYTHING,
             "recipient": if tool == "broadcast" { "*" } else { text(arguments, "recipient") },
             "thread_id": thread, "reply_to": reply_to,
@@ -325,6 +325,9 @@ impl Table {
             self.holders[at].inbox.insert(id, false);
         }
         self.messages.push(Message { sender: caller, key, view: view.clone() });
+        if tool == "send_message" {
+            view["seen"] = "later".into();
+        }
         Ok(Done::Is(view))
     }
 

@@ -1,0 +1,312 @@
+//! `setup`: seats the agents of this machine. Writes one folder and runs the clients' own commands on it, so that their
+//! files are edited by them; undoes it in the same way.
+
+mod files;
+
+use std::io::IsTerminal;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{CliError, output};
+use crate::config::Config;
+use crate::domain::agent;
+use crate::domain::seat::Client;
+use files::Program;
+
+/// How an installed plugin is found in what a client lists.
+const INSTALLED: &str = "team-table";
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+pub(super) struct SetupArguments {
+    /// The clients; without one, all that are installed
+    clients: Vec<ClientArgument>,
+    /// The name that new sessions take by themselves: NAME, NAME-2 and so on; without it each agent calls register
+    #[arg(long)]
+    name: Option<String>,
+    /// The role that goes with it
+    #[arg(long, default_value = agent::DEFAULT_ROLE)]
+    role: String,
+    /// Let the agents call the table's tools without asking, where the client can be told so here
+    #[arg(long)]
+    allow_tools: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, conflicts_with = "status")]
+    dry_run: bool,
+    /// Say how each client stands, and do nothing
+    #[arg(long, conflicts_with = "undo")]
+    status: bool,
+    /// Remove it again
+    #[arg(long)]
+    undo: bool,
+    /// Do it without a terminal to ask at
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ClientArgument {
+    Claude,
+    Codex,
+    Gemini,
+    Qwen,
+    All,
+}
+
+/// One client and its commands.
+struct Target {
+    client: Client,
+    /// The program's name, which is looked for on the path.
+    program: &'static str,
+    /// Lists what is installed.
+    list: &'static [&'static str],
+    /// `DIR` stands for our folder.
+    add: &'static [&'static [&'static str]],
+    remove: &'static [&'static [&'static str]],
+    /// What the person must still do.
+    confirm: &'static str,
+}
+
+const TARGETS: [Target; 4] = [
+    Target {
+        client: Client::Claude,
+        program: "claude",
+        list: &["plugin", "list", "--json"],
+        add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "install", "team-table@team-table"]],
+        remove: &[
+            &["plugin", "uninstall", "team-table@team-table"],
+            &["plugin", "marketplace", "remove", "team-table"],
+        ],
+        confirm: "a running session needs a restart; to let it use the tools unasked, add \
+                  \"mcp__plugin_team-table_team-table\" to permissions.allow in ~/.claude/settings.json",
+    },
+    Target {
+        client: Client::Codex,
+        program: "codex",
+        list: &["plugin", "list", "--json"],
+        add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "add", "team-table@team-table"]],
+        remove: &[
+            &["plugin", "remove", "team-table@team-table"],
+            &["plugin", "marketplace", "remove", "team-table"],
+        ],
+        confirm: "Codex shows \"Hooks need review\" once: choose Trust. Without it no hook runs, and Codex says nothing",
+    },
+    Target {
+        client: Client::Gemini,
+        program: "gemini",
+        list: &["extensions", "list"],
+        add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
+        remove: &[&["extensions", "uninstall", "team-table"]],
+        confirm: "Gemini sees messages at its next step; nothing starts a turn of an idle one",
+    },
+    Target {
+        client: Client::Qwen,
+        program: "qwen",
+        list: &["extensions", "list"],
+        add: &[&["extensions", "link", "DIR/qwen"]],
+        remove: &[&["extensions", "uninstall", "team-table"]],
+        confirm: "Qwen sees messages at its next step; start it with --input-file FILE and TEAM_TABLE_INPUT_FILE=FILE to wake it",
+    },
+];
+
+pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), CliError> {
+    if let Some(name) = &arguments.name {
+        agent::check_name("name", name)?;
+        agent::check_free_name(name)?;
+        agent::check_role(&arguments.role)?;
+    }
+    let named = |target: &&Target| {
+        arguments.clients.is_empty()
+            || arguments.clients.iter().any(|wanted| {
+                *wanted == ClientArgument::All
+                    || wanted.to_possible_value().is_some_and(|it| it.get_name() == target.program)
+            })
+    };
+    let targets: Vec<&Target> = TARGETS.iter().filter(named).collect();
+    let may = arguments.yes || std::io::stdin().is_terminal();
+    if !may && !arguments.dry_run && !arguments.status {
+        output::warning("no terminal to ask at: nothing is done, this is what would be (--yes does it)")?;
+    }
+    let dry = arguments.dry_run || !may;
+    let setup = Setup::new(config, arguments, dry)?;
+    let mut failed = false;
+    for target in targets {
+        if !is_on_path(target.program) {
+            let text = format!("{}: not installed", target.program);
+            output::done(&json!({ "client": target.program, "state": "not_installed" }), &text)?;
+            continue;
+        }
+        let done = if arguments.status {
+            setup.status(target)
+        } else if arguments.undo {
+            setup.undo(target)
+        } else {
+            setup.set_up(target)
+        };
+        if let Err(problem) = done {
+            output::complain(&format!("{}: {problem}", target.program));
+            failed = true;
+        }
+    }
+    if failed { Err(CliError::Found) } else { Ok(()) }
+}
+
+struct Setup<'a> {
+    arguments: &'a SetupArguments,
+    /// Our folder.
+    folder: PathBuf,
+    path: String,
+    db: String,
+    dry: bool,
+}
+
+impl<'a> Setup<'a> {
+    fn new(config: &Config, arguments: &'a SetupArguments, dry: bool) -> Result<Self, CliError> {
+        let path = std::env::current_exe()?.to_string_lossy().into_owned();
+        let db = std::path::absolute(&config.db)?;
+        let folder = db.with_file_name("integrations");
+        let db = db.to_string_lossy().into_owned();
+        Ok(Self { arguments, folder, path, db, dry })
+    }
+
+    fn files(&self, target: &Target) -> Vec<(&'static str, String)> {
+        let seat = self.arguments.name.as_deref().map(|name| (name, self.arguments.role.as_str()));
+        let allow_tools = self.arguments.allow_tools;
+        files::files(target.client, &Program { path: &self.path, db: &self.db, seat, allow_tools })
+    }
+
+    fn set_up(&self, target: &Target) -> Result<(), String> {
+        let files = self.files(target);
+        let installed = is_installed(target)?;
+        let state = if installed && files::are_there(&self.folder, &files) {
+            "is set up already"
+        } else {
+            if installed {
+                // Codex keeps a copy of what it was given.
+                self.run_all(target, target.remove)?;
+            }
+            self.write(&files)?;
+            self.run_all(target, target.add)?;
+            if self.dry { "would be set up" } else { "is set up" }
+        };
+        Self::report(target, state, target.confirm)
+    }
+
+    fn undo(&self, target: &Target) -> Result<(), String> {
+        let state = if is_installed(target)? {
+            self.run_all(target, target.remove)?;
+            if self.dry { "would be removed" } else { "is removed" }
+        } else {
+            "was not set up"
+        };
+        if !self.dry {
+            for (path, _) in self.files(target) {
+                let file = self.folder.join(path);
+                let _ = std::fs::remove_file(&file);
+                // Folders that are empty now, up to ours.
+                let up = file.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.folder));
+                for folder in up {
+                    if std::fs::remove_dir(folder).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        Self::report(target, state, "")
+    }
+
+    fn status(&self, target: &Target) -> Result<(), String> {
+        let marker = self.folder.join(self.files(target).first().map_or("", |(path, _)| path));
+        let state = match (is_installed(target)?, marker.exists()) {
+            (true, true) => "set up",
+            (true, false) => {
+                "has a plugin team-table of somebody else, or our folder is gone: run setup again"
+            }
+            (false, _) => "not set up",
+        };
+        Self::report(target, state, "")
+    }
+
+    fn report(target: &Target, state: &str, confirm: &str) -> Result<(), String> {
+        let mut text = format!("{}: {state}", target.program);
+        if !confirm.is_empty() {
+            text.push_str("; ");
+            text.push_str(confirm);
+        }
+        let object = json!({ "client": target.program, "state": state, "confirm": confirm });
+        output::done(&object, &text).map_err(|error| error.to_string())
+    }
+
+    fn write(&self, files: &[(&'static str, String)]) -> Result<(), String> {
+        for (path, text) in files {
+            let file = self.folder.join(path);
+            if self.dry {
+                say(&format!("  write {}", file.display()));
+                continue;
+            }
+            let write = || {
+                let folder = file.parent().unwrap_or(&self.folder);
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+                let mut open = std::fs::OpenOptions::new();
+                let mut opened = open.create(true).truncate(true).write(true).mode(0o600).open(&file)?;
+                std::io::Write::write_all(&mut opened, text.as_bytes())
+            };
+            write().map_err(|error: std::io::Error| format!("cannot write {}: {error}", file.display()))?;
+        }
+        Ok(())
+    }
+
+    fn run_all(&self, target: &Target, commands: &[&[&str]]) -> Result<(), String> {
+        let folder = self.folder.to_string_lossy();
+        for command in commands {
+            let words: Vec<String> = command.iter().map(|word| word.replace("DIR", &folder)).collect();
+            let line = format!("{} {}", target.program, words.join(" "));
+            if self.dry {
+                say(&format!("  run {line}"));
+                continue;
+            }
+            run_client(target.program, &words).map_err(|problem| format!("`{line}` failed: {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn say(text: &str) {
+    if !output::is_json() {
+        // Standard output that is gone is found at the end.
+        let _ = output::line(text);
+    }
+}
+
+/// Runs a client's command; what it said, if it failed.
+fn run_client(program: &str, words: &[String]) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    if let Some(mut input) = child.stdin.take() {
+        // Qwen asks whether it may; the person said so to us. A client that does not read has closed it.
+        let _ = std::io::Write::write_all(&mut input, b"y\n");
+    }
+    let done = child.wait_with_output().map_err(|error| error.to_string())?;
+    // Gemini lists on standard error.
+    let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+    if done.status.success() {
+        return Ok(said);
+    }
+    Err(output::visible(said.trim().lines().last().unwrap_or("it said nothing")))
+}
+
+fn is_installed(target: &Target) -> Result<bool, String> {
+    let words: Vec<String> = target.list.iter().map(ToString::to_string).collect();
+    let listed = run_client(target.program, &words)
+        .map_err(|problem| format!("`{} {}` failed: {problem}", target.program, words.join(" ")))?;
+    Ok(listed.contains(INSTALLED))
+}
+
+fn is_on_path(program: &str) -> bool {
+    crate::config::search_path().iter().any(|folder| Path::new(folder).join(program).is_file())
+}
