@@ -93,7 +93,7 @@ fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
     let rows = rows.iter().map(|(waiting, row)| {
         let what = match row.hook.as_str() {
             "escalation" => format!("{} asks: {}", row.asker, question(row)),
-            "wake" => format!("messages of {} may not wake {}: {}", row.asker, row.agent, row.message),
+            "wake" => format!("messages of {} wait to wake {}", row.asker, row.agent),
             _ => format!("{} wants to call {}", row.asker, row.action),
         };
         let what = if waiting.is_empty() { what } else { format!("{what} (+{} waiting)", waiting.len()) };

@@ -195,7 +195,7 @@ pub(super) static ROWS: LazyLock<[Row; 13]> = LazyLock::new(|| {
             ("send_message", "Send a message"),
             Kind::Write,
             true,
-            "Send a message to one agent. seen: wakes, next_step or later. A repeated idempotency_key sends nothing twice.",
+            "Send a message to one agent. A repeated idempotency_key sends nothing twice.",
         ),
         inbox,
         row_from::<broadcast::Arguments, broadcast::Broadcast, MessageSchema>(

@@ -1,0 +1,90 @@
+"""A stand-in for the models' APIs: answers a tool call when the newest text holds [[tool:NAME {json}]], else text."""
+import json, re, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+LOG = open(sys.argv[2], "a", buffering=1)
+
+def newest(messages):
+    """The texts after the last assistant message."""
+    texts, out = [], []
+    for message in messages:
+        if message.get("role") == "assistant":
+            out = []
+            continue
+        content = message.get("content")
+        parts = [{"text": content}] if isinstance(content, str) else content or []
+        for part in parts:
+            text = part.get("text") or part.get("content") or part.get("output") or ""
+            if isinstance(text, list):
+                text = " ".join(p.get("text", "") for p in text if isinstance(p, dict))
+            out.append((message.get("role"), part.get("type", "text"), text))
+    return out
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *args): pass
+    def do_GET(self): self.answer({"data": []})
+    def do_HEAD(self): self.answer({})
+    def answer(self, body, kind="application/json"):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(200); self.send_header("content-type", kind); self.send_header("content-length", str(len(data))); self.end_headers(); self.wfile.write(data)
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+        if "count_tokens" in self.path: return self.answer({"input_tokens": 10})
+        if self.path.split("?")[0].endswith("/messages"): return self.anthropic(body)
+        if self.path.split("?")[0].endswith("/responses"): return self.openai(body)
+        self.answer({})
+    def decide(self, news, title=False):
+        text = "\n".join(t for _, _, t in news)
+        LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news}) + "\n")
+        found = re.findall(r"\[\[tool:(\S+) (\{.*?\})\]\]", text)
+        if found: return found[-1]
+        last = news[-1][2] if news and news[-1][1] in ("tool_result", "text") else ""
+        results = [t for _, k, t in news if k == "tool_result"]
+        last = results[-1] if results else ""
+        notice = [t for _, k, t in news if "<team-table" in t]
+        if last.startswith("{") and '"messages"' in last:
+            found = [m for m in json.loads(last).get("messages", []) if "PING" in m["content"]]
+            if found:
+                m = found[-1]
+                return ("send_message", json.dumps({"sender": m["recipient"], "recipient": m["sender"], "content": "PING", "reply_to": m["id"]}))
+        if last and not notice: return None
+        if "<team-table" in text and "get_messages" in text and not title:
+            return ("GET", "{}")
+        return None
+    def anthropic(self, body):
+        tools = [t["name"] for t in body.get("tools", [])]
+        messages = body["messages"]
+        call = self.decide(newest(messages), not tools)
+        events = [("message_start", {"message": {"id": "msg_%d" % int(time.time()*1e6), "type": "message", "role": "assistant", "model": body.get("model"), "content": [], "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}})]
+        name = None
+        if call and tools:
+            wanted = "get_messages" if call[0] == "GET" else call[0]
+            name = next((t for t in tools if t.endswith(wanted)), None)
+        if name:
+            arguments = call[1]
+            if call[0] == "GET":
+                to = re.findall(r'<team-table to=."?([^"\\>]+)', json.dumps(messages))
+                arguments = json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})
+            events += [("content_block_start", {"index": 0, "content_block": {"type": "tool_use", "id": "toolu_%d" % int(time.time()*1e6), "name": name, "input": {}}}),
+                       ("content_block_delta", {"index": 0, "delta": {"type": "input_json_delta", "partial_json": arguments}}),
+                       ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}})]
+        else:
+            events += [("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+                       ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "All right."}}),
+                       ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}})]
+        events.append(("message_stop", {}))
+        self.answer("".join("event: %s\ndata: %s\n\n" % (k, json.dumps({"type": k, **v})) for k, v in events).encode(), "text/event-stream")
+    def openai(self, body):
+        news = newest([dict(i, role=i.get("role", "tool" if "output" in i.get("type","") else "assistant")) for i in body.get("input", []) if i.get("type") != "reasoning"])
+        call = self.decide(news)
+        item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": "All right."}]}
+        if call:
+            to = re.findall(r'<team-table to=."?([^"\\>]+)', json.dumps(news))
+            name, arguments = ("get_messages", json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})) if call[0] == "GET" else call
+            item = {"type": "function_call", "namespace": "mcp__team_table", "name": name, "arguments": arguments, "call_id": "c%d" % int(time.time()*1e6)}
+        usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+        events = [{"type": "response.created", "response": {"id": "r1"}}, {"type": "response.output_item.done", "output_index": 0, "item": item}, {"type": "response.completed", "response": {"id": "r1", "usage": usage}}]
+        self.answer("".join("event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)) for e in events).encode(), "text/event-stream")
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -1,0 +1,245 @@
+"""waking.py TEAM_TABLE: real clients in terminals, seated by `team-table setup`, woken by messages of another process.
+
+Run by .ci/clients, which puts the clients on the path and gives a scratch HOME. The models are stood in for by model.py. A line per
+check; status 1 when one failed. What it drives: Claude Code (two sessions in one folder) and Codex.
+"""
+
+import json
+import os
+import pathlib
+import sqlite3
+import subprocess
+import sys
+import time
+
+BINARY = sys.argv[1]
+HOME = pathlib.Path(os.environ["HOME"])
+FOLDER = HOME / "project"
+DB = HOME / ".team-table" / "team_table.db"
+LOG = HOME / "model.log"
+PORT = int(sys.argv[2])
+KEY = "sk-ant-test-000-0123456789abcdefghij"
+TMUX = ["tmux", "-L", "team-table-clients"]
+PATIENCE = 60
+failed = False
+
+
+def report(title, problem=None):
+    global failed
+    failed = failed or bool(problem)
+    print(f"FAILED {title}: {problem}" if problem else f"ok {title}", flush=True)
+
+
+def wait_for(what, ask, patience=PATIENCE):
+    """The first answer that is not None, and how long it took."""
+    start = time.monotonic()
+    while time.monotonic() - start < patience:
+        answer = ask()
+        if answer is not None:
+            return answer, time.monotonic() - start
+        time.sleep(0.02)
+    raise TimeoutError(what)
+
+
+def ask(sql, *values):
+    with sqlite3.connect(f"file:{DB}?mode=ro", uri=True, timeout=10) as db:
+        return db.execute(sql, values).fetchall()
+
+
+def table(*arguments):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise RuntimeError(f"{arguments}: {done.stderr}")
+    return done.stdout
+
+
+def log():
+    return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+
+
+class Sender:
+    """An agent that is no client: it speaks MCP over stdio."""
+
+    def __init__(self, name):
+        self.process = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.name, self.count = name, 0
+        self.token = self.call("register", name=name)["token"]
+
+    def call(self, tool, **arguments):
+        self.count += 1
+        params = {"name": tool, "arguments": arguments}
+        self.process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": self.count, "method": "tools/call", "params": params}) + "\n")
+        self.process.stdin.flush()
+        result = json.loads(self.process.stdout.readline())["result"]
+        if result.get("isError"):
+            raise RuntimeError(result["structuredContent"])
+        return result["structuredContent"]
+
+    def send(self, to, content):
+        return self.call("send_message", sender=self.name, recipient=to, content=content, token=self.token)
+
+
+def terminal(name, command, **environment):
+    words = " ".join(f"{key}={value}" for key, value in environment.items())
+    line = f"cd {FOLDER}; env -i HOME={HOME} PATH={os.environ['PATH']} TERM=xterm-256color {words} {command}"
+    subprocess.run([*TMUX, "new-session", "-d", "-s", name, "-x", "140", "-y", "40", line], check=True)
+
+
+def typed(name, text):
+    subprocess.run([*TMUX, "send-keys", "-t", name, "-l", text], check=True)
+    time.sleep(0.5)  # a line that comes with its end in one piece counts as pasted
+    subprocess.run([*TMUX, "send-keys", "-t", name, "Enter"], check=True)
+
+
+def screen(name):
+    return subprocess.run([*TMUX, "capture-pane", "-p", "-t", name], capture_output=True, text=True).stdout
+
+
+def seated(name):
+    rows = ask(
+        "SELECT s.id FROM seat_members m JOIN seats s ON s.id = m.seat_id JOIN members a ON a.id = m.member_id"
+        " WHERE a.name = ? AND a.active = 1 AND s.busy = 0",
+        name,
+    )
+    return rows[0][0] if rows else None
+
+
+def read(message):
+    rows = ask("SELECT read_at FROM inbox WHERE message_id = ? AND read_at IS NOT NULL", message)
+    return rows[0][0] if rows else None
+
+
+def prepare():
+    (HOME / ".claude").mkdir(exist_ok=True)
+    (HOME / ".codex").mkdir(exist_ok=True)
+    project = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+    (HOME / ".claude.json").write_text(json.dumps({
+        "hasCompletedOnboarding": True, "theme": "dark",
+        "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []}, "projects": {str(FOLDER): project},
+    }))
+    (HOME / ".claude" / "settings.json").write_text(json.dumps({
+        "permissions": {"allow": ["mcp__plugin_team-table_team-table", "Bash(sleep:*)"]},
+    }, indent=2) + "\n")
+    (HOME / ".codex" / "config.toml").write_text(f"""model = "m"
+model_provider = "lab"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+
+[model_providers.lab]
+name = "lab"
+base_url = "http://127.0.0.1:{PORT}/v1"
+wire_api = "responses"
+env_key = "LAB_KEY"
+supports_websockets = false
+
+[projects."{FOLDER}"]
+trust_level = "trusted"
+""")
+
+
+def files():
+    kept = {}
+    for name in (".claude/settings.json", ".codex/config.toml"):
+        kept[name] = (HOME / name).read_bytes()
+    kept["integrations"] = sorted(str(path) for path in (HOME / ".team-table").glob("integrations/**/*"))
+    return kept
+
+
+def claude(name):
+    terminal(name, "claude", ANTHROPIC_BASE_URL=f"http://127.0.0.1:{PORT}", ANTHROPIC_API_KEY=KEY,
+             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_AUTOUPDATER="1")
+
+
+def woken(title, sender, to, others=()):
+    before = {name: ask("SELECT count(*) FROM inbox i JOIN members a ON a.id = i.member_id WHERE a.name = ? AND read_at IS NOT NULL", name) for name in others}
+    sent = sender.send(to, f"for {to}: please look")
+    try:
+        _, took = wait_for("the message is read", lambda: read(sent["id"]))
+    except TimeoutError:
+        report(title, f"not woken: {sent}\n{screen('first')}")
+        return
+    report(f"{title}, read after {took:.1f} s, seen: {sent['seen']}", None if took < 3 else "more than 3 s")
+    for name, count in before.items():
+        now = ask("SELECT count(*) FROM inbox i JOIN members a ON a.id = i.member_id WHERE a.name = ? AND read_at IS NOT NULL", name)
+        report(f"{title}: {name} is left alone", None if now == count else f"{now}")
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    prepare()
+    before = files()
+    table("setup", "claude", "codex", "--name", "agent", "--allow-tools", "--yes")
+    once = files()
+    table("setup", "claude", "codex", "--name", "agent", "--allow-tools", "--yes")
+    report("setup twice changes nothing", None if files() == once else "files differ")
+    # One agent sends more than thirty messages a minute below; and a first start compiles the policies.
+    subprocess.run([BINARY], stdin=subprocess.DEVNULL, check=True)
+    table("policy", "disable", "rate-limit")
+    claude("first")
+    wait_for("the first session sits", lambda: seated("agent"))
+    claude("second")
+    wait_for("the second session sits", lambda: seated("agent-2"))
+    report("two sessions of one folder are two seats")
+    sender = Sender("sender")
+    woken("claude code idle", sender, "agent-2", ["agent"])
+    woken("claude code idle, the other", sender, "agent", ["agent-2"])
+
+    wait_for("the first session is idle", lambda: seated("agent"))
+    wakes = lambda: ask("SELECT count(*) FROM decisions WHERE hook = 'wake' AND outcome = 'allow'")[0][0]
+    before_fifty = wakes()
+    last = [sender.send("agent", f"number {n}")["id"] for n in range(50)][-1]
+    wait_for("fifty messages are read", lambda: read(last))
+    rung = wakes() - before_fifty
+    # One while it is idle; those that come while its turn runs are seen at its next step.
+    report(f"fifty messages: {rung} wake(s)", None if rung <= 2 else "more than two")
+
+    wait_for("the first session is idle", lambda: seated("agent"))
+    typed("first", '[[tool:Bash {"command": "sleep 6"}]]')
+    wait_for("the turn runs", lambda: (ask("SELECT 1 FROM seats s JOIN seat_members m ON m.seat_id = s.id JOIN members a ON a.id = m.member_id WHERE a.name = 'agent' AND s.busy = 1") or [None])[0])
+    time.sleep(1.5)  # into the six seconds
+    sent = sender.send("agent", "while you work")
+    wait_for("the message is read", lambda: read(sent["id"]))
+    told = [entry for entry in log() if any("while you work" in text for _, _, text in entry["news"])]
+    report(f"claude code in a turn sees it at its next step, seen: {sent['seen']}", None if told and sent["seen"] == "next_step" else f"{sent} {len(told)}")
+
+    terminal("codex", "codex --dangerously-bypass-hook-trust", LAB_KEY="x")
+    time.sleep(5)  # its screen has no sign that it takes what is typed
+    typed("codex", "hello")
+    wait_for("codex sits", lambda: seated("agent-3"))
+    woken("codex idle", sender, "agent-3", ["agent", "agent-2"])
+
+    typed("first", '[[tool:send_message {"sender": "agent", "recipient": "agent-2", "content": "PING"}]]')
+    wait_for("the budget is spent", lambda: (ask("SELECT id FROM escalations WHERE hook = 'wake' AND status = 'open'") or [None])[0], 240)
+    messages = ask("SELECT count(*) FROM messages WHERE content = 'PING'")[0][0]
+    time.sleep(3)
+    more = ask("SELECT count(*) FROM messages WHERE content = 'PING'")[0][0]
+    report(f"two agents that answer each other for ever stop after {more} messages, and a person is asked", None if more - messages <= 1 else f"{messages}, then {more}")
+    open_ones = json.loads(table("escalation", "list", "--json"))["escalations"]
+    report("one question is open", None if len(open_ones) == 1 else open_ones)
+    for name in ("first", "second", "codex"):
+        (HOME / f"{name}.txt").write_text(screen(name))
+
+    subprocess.run([*TMUX, "kill-server"], check=False)
+    subprocess.run(["codex", "app-server", "daemon", "stop"], capture_output=True)
+    processes = subprocess.run(["pgrep", "-f", f"{BINARY} hook"], capture_output=True, text=True).stdout
+    report("no process of ours waits for a seat", processes or None)
+    table("setup", "--undo", "--yes", "claude", "codex")
+    after = files()
+    # Claude Code's own command leaves two empty objects in its settings.
+    settings = json.loads(after[".claude/settings.json"])
+    for left in ("enabledPlugins", "extraKnownMarketplaces"):
+        if settings.get(left) == {}:
+            del settings[left]
+    report("undo: claude code's settings", None if settings == json.loads(before[".claude/settings.json"]) else f"{settings}")
+    report("undo: our folder", None if not after["integrations"] else after["integrations"])
+    log_file = HOME / ".team-table" / "hooks.log"
+    report("no hook failed", log_file.read_text() if log_file.exists() else None)
+
+
+try:
+    main()
+except (TimeoutError, RuntimeError, subprocess.CalledProcessError) as problem:
+    report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex")))
+finally:
+    subprocess.run([*TMUX, "kill-server"], capture_output=True)
+sys.exit(1 if failed else 0)
