@@ -91,7 +91,13 @@ impl Desk {
 
     /// Makes a call.
     pub fn call(&self, tool: &str, arguments: Map<String, Value>) -> Reply {
-        let request = Request { tool: tool.into(), arguments, bearer: None, transport: Transport::Stdio, seats: Vec::new() };
+        let request = Request {
+            tool: tool.into(),
+            arguments,
+            bearer: None,
+            transport: Transport::Stdio,
+            seats: Vec::new(),
+        };
         let answered = async { tokio::time::timeout(PATIENCE, self.table.call(request)).await };
         self.runtime.block_on(answered).expect("a call does not end").expect("a tool of the registry")
     }
