@@ -7,7 +7,7 @@ use super::{CliError, output};
 use crate::app;
 use crate::auth::Token;
 use crate::config::Config;
-use crate::domain::agent::{self, Member, MemberView};
+use crate::domain::agent::{self, MemberView};
 use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::policy::set_file;
@@ -45,13 +45,9 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
     let now = db.now(&Clock::System);
     match command {
         AgentCommand::List { all } => {
-            let (members, seats) = db.read(|tx| Ok((tx.members(all)?, tx.seats_by_member()?)))?;
-            let seat_of = |member: &Member| {
-                let seat = seats.iter().find(|(id, _)| *id == member.id).map(|(_, seat)| seat);
-                seat.filter(|seat| wake::is_live(seat))
-            };
+            let (members, seats) = db.read(|tx| Ok((tx.members(all)?, wake::live_seats(tx)?)))?;
             let views: Vec<MemberView> =
-                members.iter().map(|member| member.view(seat_of(member), now)).collect();
+                members.iter().map(|member| member.view(seats.get(&member.id), now)).collect();
             if output::is_json() {
                 return Ok(output::json(&json!({ "members": views }))?);
             }

@@ -6,11 +6,11 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
@@ -36,7 +36,8 @@ const MAX_LOG: u64 = 1024 * 1024;
 #[derive(Debug, Args)]
 pub(super) struct HookArguments {
     /// The client
-    client: ClientArgument,
+    #[arg(value_parser = PossibleValuesParser::new(Client::ALL.map(Client::as_str)))]
+    client: String,
     /// The event
     event: EventArgument,
     /// The name that a new session takes by itself; -2, -3 and so on if another session has it
@@ -45,14 +46,6 @@ pub(super) struct HookArguments {
     /// The role that goes with it
     #[arg(long, default_value = agent::DEFAULT_ROLE)]
     role: String,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClientArgument {
-    Claude,
-    Codex,
-    Gemini,
-    Qwen,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -149,13 +142,13 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     if event == Event::End && matches!(text("reason"), "clear" | "resume") {
         return Ok(Answer::default());
     }
-    let Some(session) = session(arguments, &environment, &input)? else { return Ok(Answer::default()) };
-    let options = OpenOptions { busy_timeout: LOCK_TIMEOUT, migrate: false, ..OpenOptions::default() };
+    let session = session(arguments, &environment, &input)?;
     let exists = config.db.exists();
     if !exists && event != Event::Start {
         return Ok(Answer::default());
     }
-    let options = OpenOptions { migrate: !exists, durability: config.durability, ..options };
+    // Only a new database is made; bringing an older one up to date takes longer than a hook may.
+    let options = OpenOptions { durability: config.durability, busy_timeout: LOCK_TIMEOUT, migrate: !exists };
     let db = Db::open(&config.db, options).map_err(|error| error.to_string())?;
     let said = hook(&db, &config.db, &Clock::System, event, &session).map_err(|error| error.to_string())?;
     if matches!(said, Said::Started { register: true, .. }) {
@@ -163,7 +156,7 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     }
     // The process ends now; nothing is queued.
     std::mem::forget(db);
-    Ok(answer(session.client, text("hook_event_name"), event, said))
+    Ok(answer(session.client, text("hook_event_name"), said))
 }
 
 /// Has the name of a session registered by a process of its own: that takes the policies, and a hook must be quick.
@@ -180,7 +173,7 @@ fn session(
     arguments: &HookArguments,
     environment: &SessionEnvironment,
     input: &Value,
-) -> Result<Option<Session>, String> {
+) -> Result<Session, String> {
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
     let id = text("session_id");
     let named = |prefix: &str| -> Result<(String, Option<Process>), String> {
@@ -194,7 +187,7 @@ fn session(
         let process = process.ok_or("the client's process is not found, or another user's")?;
         Ok::<_, String>((process.key(), Some(process)))
     };
-    let client = arguments.client();
+    let client = Client::parse(&arguments.client).ok_or("there is no such client")?;
     let (key, process) = match client {
         Client::Claude => of_process(environment.claude_pid.and_then(Process::find))?,
         Client::Gemini => of_process(Process::starter())?,
@@ -222,11 +215,11 @@ fn session(
     };
     let attended = environment.attended;
     let (session, folder) = (id.to_owned(), text("cwd").to_owned());
-    Ok(Some(Session { client, key, process, session, folder, attended, typed, wake, name }))
+    Ok(Session { client, key, process, session, folder, attended, typed, wake, name })
 }
 
 /// The answer in the client's own words. `name` is what the client calls the event.
-fn answer(client: Client, name: &str, event: Event, said: Said) -> Answer {
+fn answer(client: Client, name: &str, said: Said) -> Answer {
     let context =
         |text: String| json!({ "hookSpecificOutput": { "hookEventName": name, "additionalContext": text } });
     let output = match said {
@@ -247,20 +240,10 @@ fn answer(client: Client, name: &str, event: Event, said: Said) -> Answer {
             json!({ "hookSpecificOutput": output })
         }
     };
-    debug_assert!(event != Event::Bell, "a bell wakes or says nothing");
     Answer { output: output.to_string(), wakes: false }
 }
 
 impl HookArguments {
-    const fn client(&self) -> Client {
-        match self.client {
-            ClientArgument::Claude => Client::Claude,
-            ClientArgument::Codex => Client::Codex,
-            ClientArgument::Gemini => Client::Gemini,
-            ClientArgument::Qwen => Client::Qwen,
-        }
-    }
-
     const fn event(&self) -> Event {
         match self.event {
             EventArgument::Start => Event::Start,
@@ -276,7 +259,7 @@ impl HookArguments {
 /// One line for the operator; where it cannot be written, it is lost.
 fn log(config: Option<&Config>, problem: &str) {
     let Some(config) = config else { return };
-    let path = log_file(&config.db);
+    let path = config.db.with_file_name("hooks.log");
     if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {
         let _ = fs::remove_file(&path);
     }
@@ -293,9 +276,4 @@ pub(super) fn sit(config: &Config, key: String) -> Result<(), super::CliError> {
         log(Some(config), &problem.to_string());
     }
     Ok(done?)
-}
-
-/// Where hooks leave what went wrong.
-pub(super) fn log_file(db: &Path) -> std::path::PathBuf {
-    db.with_file_name("hooks.log")
 }

@@ -131,7 +131,8 @@ async fn poll(
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
                 let hub = Hub::start(open.clone());
-                tokio::spawn(wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System));
+                let ringing =
+                    tokio::spawn(wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System));
                 let troubled = Arc::clone(&troubled);
                 let tell_all = move |note: &Note| {
                     // A database that opens may still be locked; the daemon's first word says that it is not.
@@ -142,7 +143,10 @@ async fn poll(
                 };
                 let daemon =
                     Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
-                daemon.run(&hub, stop).await
+                let ended = daemon.run(&hub, stop).await;
+                // It would keep a database open that is given up here.
+                ringing.abort();
+                ended
             }
             Err(problem) => Err(problem),
         };

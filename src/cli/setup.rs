@@ -8,7 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use super::{CliError, output};
@@ -17,6 +18,8 @@ use crate::domain::agent;
 use crate::domain::seat::Client;
 use files::Program;
 
+/// The word for all clients.
+const ALL: &str = "all";
 /// How an installed plugin is found in what a client lists.
 const INSTALLED: &str = "team-table";
 
@@ -24,7 +27,8 @@ const INSTALLED: &str = "team-table";
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct SetupArguments {
     /// The clients; without one, all that are installed
-    clients: Vec<ClientArgument>,
+    #[arg(value_parser = PossibleValuesParser::new(Client::ALL.map(Client::as_str).into_iter().chain([ALL])))]
+    clients: Vec<String>,
     /// The name that new sessions take by themselves: NAME, NAME-2 and so on; without it each agent calls register
     #[arg(long)]
     name: Option<String>,
@@ -48,20 +52,10 @@ pub(super) struct SetupArguments {
     yes: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ClientArgument {
-    Claude,
-    Codex,
-    Gemini,
-    Qwen,
-    All,
-}
-
 /// One client and its commands.
 struct Target {
+    /// Its program is looked for on the path.
     client: Client,
-    /// The program's name, which is looked for on the path.
-    program: &'static str,
     /// Lists what is installed.
     list: &'static [&'static str],
     /// `DIR` stands for our folder.
@@ -74,7 +68,6 @@ struct Target {
 const TARGETS: [Target; 4] = [
     Target {
         client: Client::Claude,
-        program: "claude",
         list: &["plugin", "list", "--json"],
         add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "install", "team-table@team-table"]],
         remove: &[
@@ -86,7 +79,6 @@ const TARGETS: [Target; 4] = [
     },
     Target {
         client: Client::Codex,
-        program: "codex",
         list: &["plugin", "list", "--json"],
         add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "add", "team-table@team-table"]],
         remove: &[
@@ -97,7 +89,6 @@ const TARGETS: [Target; 4] = [
     },
     Target {
         client: Client::Gemini,
-        program: "gemini",
         list: &["extensions", "list"],
         add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
         remove: &[&["extensions", "uninstall", "team-table"]],
@@ -105,13 +96,18 @@ const TARGETS: [Target; 4] = [
     },
     Target {
         client: Client::Qwen,
-        program: "qwen",
         list: &["extensions", "list"],
         add: &[&["extensions", "link", "DIR/qwen"]],
         remove: &[&["extensions", "uninstall", "team-table"]],
         confirm: "Qwen sees messages at its next step; start it with --input-file FILE and TEAM_TABLE_INPUT_FILE=FILE to wake it",
     },
 ];
+
+impl Target {
+    const fn program(&self) -> &'static str {
+        self.client.as_str()
+    }
+}
 
 pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), CliError> {
     if let Some(name) = &arguments.name {
@@ -120,11 +116,8 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
         agent::check_role(&arguments.role)?;
     }
     let named = |target: &&Target| {
-        arguments.clients.is_empty()
-            || arguments.clients.iter().any(|wanted| {
-                *wanted == ClientArgument::All
-                    || wanted.to_possible_value().is_some_and(|it| it.get_name() == target.program)
-            })
+        let wanted = |word: &String| word == ALL || word == target.program();
+        arguments.clients.is_empty() || arguments.clients.iter().any(wanted)
     };
     let targets: Vec<&Target> = TARGETS.iter().filter(named).collect();
     let may = arguments.yes || std::io::stdin().is_terminal();
@@ -135,9 +128,9 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     let setup = Setup::new(config, arguments, dry)?;
     let mut failed = false;
     for target in targets {
-        if !is_on_path(target.program) {
-            let text = format!("{}: not installed", target.program);
-            output::done(&json!({ "client": target.program, "state": "not_installed" }), &text)?;
+        if !is_on_path(target.program()) {
+            let text = format!("{}: not installed", target.program());
+            output::done(&json!({ "client": target.program(), "state": "not_installed" }), &text)?;
             continue;
         }
         let done = if arguments.status {
@@ -148,7 +141,7 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
             setup.set_up(target)
         };
         if let Err(problem) = done {
-            output::complain(&format!("{}: {problem}", target.program));
+            output::complain(&format!("{}: {problem}", target.program()));
             failed = true;
         }
     }
@@ -232,12 +225,12 @@ impl<'a> Setup<'a> {
     }
 
     fn report(target: &Target, state: &str, confirm: &str) -> Result<(), String> {
-        let mut text = format!("{}: {state}", target.program);
+        let mut text = format!("{}: {state}", target.program());
         if !confirm.is_empty() {
             text.push_str("; ");
             text.push_str(confirm);
         }
-        let object = json!({ "client": target.program, "state": state, "confirm": confirm });
+        let object = json!({ "client": target.program(), "state": state, "confirm": confirm });
         output::done(&object, &text).map_err(|error| error.to_string())
     }
 
@@ -264,12 +257,11 @@ impl<'a> Setup<'a> {
         let folder = self.folder.to_string_lossy();
         for command in commands {
             let words: Vec<String> = command.iter().map(|word| word.replace("DIR", &folder)).collect();
-            let line = format!("{} {}", target.program, words.join(" "));
             if self.dry {
-                say(&format!("  run {line}"));
+                say(&format!("  run {} {}", target.program(), words.join(" ")));
                 continue;
             }
-            run_client(target.program, &words).map_err(|problem| format!("`{line}` failed: {problem}"))?;
+            run_client(target.program(), &words)?;
         }
         Ok(())
     }
@@ -282,29 +274,28 @@ fn say(text: &str) {
     }
 }
 
-/// Runs a client's command; what it said, if it failed.
+/// Runs a client's command; what it printed.
 fn run_client(program: &str, words: &[String]) -> Result<String, String> {
+    let failed = |problem: String| format!("`{program} {}` failed: {problem}", words.join(" "));
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
         // Qwen asks whether it may; the person said so to us. A client that does not read has closed it.
         let _ = std::io::Write::write_all(&mut input, b"y\n");
     }
-    let done = child.wait_with_output().map_err(|error| error.to_string())?;
+    let done = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     // Gemini lists on standard error.
     let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
     if done.status.success() {
         return Ok(said);
     }
-    Err(output::visible(said.trim().lines().last().unwrap_or("it said nothing")))
+    Err(failed(output::visible(said.trim().lines().last().unwrap_or("it said nothing"))))
 }
 
 fn is_installed(target: &Target) -> Result<bool, String> {
     let words: Vec<String> = target.list.iter().map(ToString::to_string).collect();
-    let listed = run_client(target.program, &words)
-        .map_err(|problem| format!("`{} {}` failed: {problem}", target.program, words.join(" ")))?;
-    Ok(listed.contains(INSTALLED))
+    Ok(run_client(target.program(), &words)?.contains(INSTALLED))
 }
 
 fn is_on_path(program: &str) -> bool {

@@ -27,7 +27,10 @@ pub enum Client {
 }
 
 impl Client {
-    /// The word stored in the database, and typed on the command line.
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Gemini, Self::Qwen];
+
+    /// The word stored in the database, and typed on the command line: the name of its program.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +39,12 @@ impl Client {
             Self::Gemini => "gemini",
             Self::Qwen => "qwen",
         }
+    }
+
+    /// The reverse of [`as_str`](Self::as_str).
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|client| client.as_str() == word)
     }
 }
 

@@ -37,12 +37,6 @@ impl Changes {
         self.others.notified().await;
     }
 
-    /// Commits of this process since the database was opened.
-    #[must_use]
-    pub fn commits(&self) -> u64 {
-        *self.commits.borrow()
-    }
-
     /// False where other processes' commits give no sign: the caller polls.
     #[must_use]
     pub const fn sees_others(&self) -> bool {

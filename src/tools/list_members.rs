@@ -1,14 +1,11 @@
 //! `list_members`: who is at the table.
 
-use std::collections::HashMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Context, Preview, body};
 use super::params;
 use crate::domain::agent::{Member, MemberView};
-use crate::domain::seat::Seat;
 use crate::storage::{ReadTx, Result};
 use crate::wake;
 
@@ -38,8 +35,7 @@ impl Call for ListMembers {
 
     fn preview(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Preview> {
         let (members, remaining) = tx.listed_members(self.include_inactive, &self.after)?;
-        let mut seats: HashMap<i64, Seat> = tx.seats_by_member()?.into_iter().collect();
-        seats.retain(|_, seat| wake::is_live(seat));
+        let seats = wake::live_seats(tx)?;
         let view = |member: Member| member.view(seats.get(&member.id), context.now);
         let members = members.into_iter().map(view).collect();
         Ok(Preview::Answer(body(&Members { members, remaining })?))

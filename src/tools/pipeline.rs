@@ -15,7 +15,7 @@ use tokio::time::Instant as Deadline;
 
 use super::registry::{self, Row};
 use super::reply::{Reply, Request, internal, refusal_of};
-use super::{NEWCOMERS_TOOL, Table, UnknownToolError};
+use super::{Table, UnknownToolError};
 use crate::auth::Credential;
 use crate::domain::clock::Millis;
 use crate::domain::refusal::{Code, Refusal};
@@ -53,11 +53,14 @@ impl Table {
         let Some(row) = registry::find(&request.tool) else { return Err(UnknownToolError(request.tool)) };
         let started = Instant::now();
         let proven = request.bearer.is_some() || request.arguments.contains_key("token");
-        if !proven && row.spec.name != NEWCOMERS_TOOL {
-            // If the policies refuse it, this call has no seat, and says that it needs a token.
-            self.sit_down(&request.seats).await;
+        let from_seat = (!proven && !request.seats.is_empty()).then(|| request.clone());
+        let mut reply = self.attempts(row, request).await;
+        // Its session may have reserved a name that is not registered yet.
+        if let Some(request) = from_seat.filter(|_| reply.code() == Code::Unauthenticated.as_str())
+            && self.sit_down(&request.seats).await.is_some_and(|registration| !registration.is_error)
+        {
+            reply = self.attempts(row, request).await;
         }
-        let reply = self.attempts(row, request).await;
         self.inner.metrics.called(row.spec.name, reply.code(), started.elapsed());
         Ok(reply)
     }

@@ -61,10 +61,8 @@ impl Call for SendMessage {
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {
         let message = tx.send_message(context.member()?, &self.recipient, &self.draft, context.now)?;
         let mut body = body(&message.view(None))?;
-        // One that has left since a repeated call was first made sees it later.
-        let recipient = tx.member(&self.recipient)?.filter(|member| member.active);
-        let seat = recipient.map(|member| tx.seat_of(member.id)).transpose()?.flatten();
-        let seat = seat.filter(wake::is_live);
+        // A recipient that has left since a repeated call was first made has none.
+        let seat = tx.seat_of_name(&self.recipient)?.filter(wake::is_live);
         body.insert("seen".into(), Sight::of(seat.as_ref()).as_str().into());
         Ok(body)
     }

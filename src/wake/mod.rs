@@ -19,20 +19,21 @@ mod case;
 mod process;
 mod session;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::clock::{Clock, Millis};
+use crate::domain::clock::Clock;
 use crate::domain::decision::Outcome;
 use crate::domain::seat::Seat;
 use crate::judgement::{Judge, Settled};
 use crate::policy::{PolicyHost, PolicySet};
-use crate::storage::{self, Db, DueWake, NewEscalation};
+use crate::storage::{self, Db, DueWake, NewEscalation, ReadTx};
 use case::WakeCase;
 
 pub use process::{Process, is_live};
 pub use session::{Event, Said, Session, hook};
 
-/// Rings for what this process commits, until the database is closed. Runs on the current tokio runtime.
+/// Rings for what this process commits, until it is aborted: it keeps the database open. Runs on the current tokio runtime.
 pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
     let judge = Arc::new(Judge::new(db.clone()));
     let mut commits = db.commits();
@@ -100,15 +101,10 @@ fn decide(
     })
 }
 
-/// Gives up the seats whose client is gone.
+/// The seats of members whose session is there, by member.
 ///
 /// # Errors
 /// Those of storage.
-pub fn sweep(db: &Db, now: Millis) -> storage::Result<()> {
-    let seats = db.read(|tx| tx.seats())?;
-    if seats.is_empty() {
-        return Ok(());
-    }
-    let gone: Vec<i64> = seats.iter().filter(|seat| !is_live(seat)).map(|seat: &Seat| seat.id).collect();
-    db.write(move |tx| tx.sweep_seats(&gone, now))
+pub fn live_seats(tx: &ReadTx<'_>) -> storage::Result<HashMap<i64, Seat>> {
+    Ok(tx.seats_by_member()?.into_iter().filter(|(_, seat)| is_live(seat)).collect())
 }

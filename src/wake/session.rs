@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::bell;
-use super::process::Process;
+use super::process::{Process, is_live};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::seat::{self, AllNews, Client, MAX_CONTINUED, Seat};
 use crate::storage::{self, Db, NewSeat, WriteTx};
@@ -152,9 +152,11 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         wake,
         attended: session.attended,
     };
-    super::sweep(db, now)?;
+    let seats = db.read(|tx| tx.seats())?;
+    let gone: Vec<i64> = seats.iter().filter(|seat| !is_live(seat)).map(|seat| seat.id).collect();
     let wanted = session.name.clone();
-    let (name, role, here, news) = db.write(move |tx| {
+    let (name, role, here, news, register) = db.write(move |tx| {
+        tx.sweep_seats(&gone, now)?;
         let seat = tx.open_seat(&new, now)?;
         let role = wanted.as_ref().map(|(_, role)| role.clone()).unwrap_or_default();
         let name = match &wanted {
@@ -163,9 +165,10 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         };
         let news = claim(tx, &seat, now)?;
         let here = if name.is_some() { tx.members(false)? } else { Vec::new() };
-        Ok((name, role, here, news))
+        // Not where the session has the name already: registering takes a process that loads the policies.
+        let register = tx.seat(&new.key)?.is_some_and(|seat| seat.reserved.is_some());
+        Ok((name, role, here, news, register))
     })?;
-    let register = name.is_some();
     let welcome = name.map(|name| seat::welcome(&name, &role, &here));
     let notice = news.map(|news| seat::notice(&news));
     let context: Vec<String> = welcome.into_iter().chain(notice).collect();

@@ -22,8 +22,8 @@ impl<'a> Session<'a> {
     }
 
     /// In another process.
-    fn of(home: &'a Home, process: &Child) -> Self {
-        Self { home, pid: process.id() }
+    fn of(home: &'a Home, process: &Idle) -> Self {
+        Self { home, pid: process.0.id() }
     }
 
     fn hook_with(&self, arguments: &[&str], input: &[u8]) -> Output {
@@ -107,15 +107,26 @@ fn send(server: &mut Process, token: &str, content: &str) -> Value {
     server.call("send_message", message).ok()
 }
 
-/// A process that does nothing until it is killed.
-fn idle_process() -> Child {
-    Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+/// A process that does nothing until it is dropped.
+struct Idle(Child);
+
+impl Idle {
+    fn new() -> Self {
+        Self(Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
 fn a_message_wakes_an_idle_session_and_is_fetched_without_a_token() {
     let home = Home::new();
-    let mut of_bob = idle_process();
+    let of_bob = Idle::new();
     let bob = Session::of(&home, &of_bob);
     let bell = bob.start("bob");
     let (mut alice, token) = join(&home, "alice");
@@ -135,8 +146,6 @@ fn a_message_wakes_an_idle_session_and_is_fetched_without_a_token() {
         "a hook marks nothing as read"
     );
     assert_eq!(wakes(&home, "allow"), 1);
-    of_bob.kill().unwrap();
-    of_bob.wait().unwrap();
 }
 
 #[test]
@@ -157,7 +166,7 @@ fn who_sits_in_a_session_needs_no_token_there_and_only_there() {
 #[test]
 fn fifty_messages_are_one_wake() {
     let home = Home::unlimited();
-    let mut of_bob = idle_process();
+    let of_bob = Idle::new();
     let bob = Session::of(&home, &of_bob);
     let bell = bob.start("bob");
     let (mut alice, token) = join(&home, "alice");
@@ -173,8 +182,6 @@ fn fifty_messages_are_one_wake() {
     // Announced: the next message is the next wake.
     send(&mut alice, &token, "number 51");
     assert!(rung(&bob, &bell).contains("number 51"));
-    of_bob.kill().unwrap();
-    of_bob.wait().unwrap();
 }
 
 #[test]
@@ -182,7 +189,7 @@ fn beyond_the_budget_a_person_is_asked_and_lets_it_go_on() {
     let set = "builtins = \"named\"\n[[policy]]\nname = \"wake-cap\"\nmodule = \"builtin:wake-cap\"\n\
                [policy.settings]\nmax_unattended = 2\n";
     let home = Home::with_set(Some(set));
-    let mut of_bob = idle_process();
+    let of_bob = Idle::new();
     let bob = Session::of(&home, &of_bob);
     let bell = bob.start("bob");
     let (mut alice, token) = join(&home, "alice");
@@ -206,14 +213,12 @@ fn beyond_the_budget_a_person_is_asked_and_lets_it_go_on() {
     // A person who types is there: the budget begins anew.
     silent(&bob.hook("prompt", "UserPromptSubmit", &json!({ "prompt": "go on" })));
     assert_eq!(home.count("SELECT wakes FROM seats"), 0);
-    of_bob.kill().unwrap();
-    of_bob.wait().unwrap();
 }
 
 #[test]
 fn a_busy_session_sees_a_message_at_its_next_step_and_goes_on_at_most_five_times() {
     let home = Home::unlimited();
-    let mut of_bob = idle_process();
+    let of_bob = Idle::new();
     let bob = Session::of(&home, &of_bob);
     bob.start("bob");
     let (mut alice, token) = join(&home, "alice");
@@ -234,14 +239,12 @@ fn a_busy_session_sees_a_message_at_its_next_step_and_goes_on_at_most_five_times
     send(&mut alice, &token, "the sixth");
     silent(&bob.hook("stop", "Stop", &json!({ "stop_hook_active": true })));
     assert_eq!(home.count("SELECT busy FROM seats"), 0, "the turn ends");
-    of_bob.kill().unwrap();
-    of_bob.wait().unwrap();
 }
 
 #[test]
 fn a_name_belongs_to_one_live_session_and_is_free_after_its_end() {
     let home = Home::new();
-    let (mut first, second) = (idle_process(), idle_process());
+    let (first, second) = (Idle::new(), Idle::new());
     Session::of(&home, &first).start("bob");
     let said = answer(&Session::of(&home, &second).hook_with(
         &["claude", "start", "--name", "bob"],
@@ -249,9 +252,8 @@ fn a_name_belongs_to_one_live_session_and_is_free_after_its_end() {
     ));
     let context = said["hookSpecificOutput"]["additionalContext"].as_str().unwrap();
     assert!(context.starts_with("You sit at the team table as bob-2 (agent). Here: bob."), "{context}");
-    first.kill().unwrap();
-    first.wait().unwrap();
-    let third = idle_process();
+    drop(first);
+    let third = Idle::new();
     let said = answer(&Session::of(&home, &third).hook_with(
         &["claude", "start", "--name", "bob"],
         br#"{"session_id": "s3", "hook_event_name": "SessionStart"}"#,
@@ -261,10 +263,6 @@ fn a_name_belongs_to_one_live_session_and_is_free_after_its_end() {
         context.starts_with("You sit at the team table as bob (agent)"),
         "a dead session holds no name: {context}"
     );
-    for mut child in [second, third] {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
 }
 
 #[test]
@@ -338,7 +336,7 @@ fn a_hook_fails_open_and_leaves_a_line() {
 #[test]
 fn words_of_a_peer_stay_inside_their_frame() {
     let home = Home::unlimited();
-    let mut of_bob = idle_process();
+    let of_bob = Idle::new();
     let bob = Session::of(&home, &of_bob);
     let bell = bob.start("bob");
     let (mut alice, token) = join(&home, "alice");
@@ -351,8 +349,6 @@ fn words_of_a_peer_stay_inside_their_frame() {
         !notice.contains('\u{1b}') && !notice.contains('\u{202e}') && !notice.contains('\u{200b}'),
         "{notice}"
     );
-    of_bob.kill().unwrap();
-    of_bob.wait().unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ LOG = open(sys.argv[2], "a", buffering=1)
 
 def newest(messages):
     """The texts after the last assistant message."""
-    texts, out = [], []
+    out = []
     for message in messages:
         if message.get("role") == "assistant":
             out = []
@@ -39,7 +39,6 @@ class Handler(BaseHTTPRequestHandler):
         LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news}) + "\n")
         found = re.findall(r"\[\[tool:(\S+) (\{.*?\})\]\]", text)
         if found: return found[-1]
-        last = news[-1][2] if news and news[-1][1] in ("tool_result", "text") else ""
         results = [t for _, k, t in news if k == "tool_result"]
         last = results[-1] if results else ""
         notice = [t for _, k, t in news if "<team-table" in t]

@@ -74,42 +74,59 @@ impl Program<'_> {
         json!({ "command": self.path, "args": ["--db", self.db] })
     }
 
-    /// Hooks that run a line of a shell; `unit` is what the client counts a timeout in, for a second.
-    fn hooks(&self, client: Client, events: &[(&str, &str)], unit: u32, named: bool) -> Value {
-        let mut hooks = serde_json::Map::new();
-        for (theirs, ours) in events {
-            let mut hook = json!({
-                "type": "command", "command": self.line(client, ours), "timeout": 5 * unit,
-            });
-            if named && let Some(fields) = hook.as_object_mut() {
-                fields.insert("name".into(), format!("{NAME}-{ours}").into());
-            }
-            hooks.insert((*theirs).to_owned(), json!([{ "hooks": [hook] }]));
+    /// What every manifest says, and what this one says besides.
+    fn manifest(more: Value) -> Value {
+        let mut manifest =
+            json!({ "name": NAME, "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION });
+        if let (Some(fields), Value::Object(more)) = (manifest.as_object_mut(), more) {
+            fields.extend(more);
         }
-        Value::Object(hooks)
+        manifest
+    }
+
+    /// Hooks that run a line of a shell; `second` is what the client counts a second as. Gemini and Qwen show their names.
+    fn hooks(&self, client: Client, names: [&str; 5], second: u32) -> Value {
+        hooks(names, |event| {
+            let mut hook =
+                json!({ "type": "command", "command": self.line(client, event), "timeout": 5 * second });
+            if client != Client::Codex
+                && let Some(fields) = hook.as_object_mut()
+            {
+                fields.insert("name".into(), format!("{NAME}-{event}").into());
+            }
+            hook
+        })
     }
 }
 
+/// Our events, in the order in which a client's names of them are given.
+const EVENTS: [&str; 5] = ["start", "prompt", "tool", "stop", "end"];
+const OF_CLAUDE: [&str; 5] = ["SessionStart", "UserPromptSubmit", "PostToolBatch", "Stop", "SessionEnd"];
+const OF_CODEX_AND_QWEN: [&str; 5] =
+    ["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop", "SessionEnd"];
+const OF_GEMINI: [&str; 5] = ["SessionStart", "BeforeAgent", "AfterTool", "AfterAgent", "SessionEnd"];
+
+/// One hook for each event, under the client's name of it.
+fn hooks(names: [&str; 5], hook: impl Fn(&str) -> Value) -> Value {
+    let of = |(name, event): (&str, &str)| (name.to_owned(), json!([{ "hooks": [hook(event)] }]));
+    Value::Object(names.into_iter().zip(EVENTS).map(of).collect())
+}
+
 fn claude(program: &Program<'_>) -> Vec<(&'static str, Value)> {
-    let mut hooks = serde_json::Map::new();
-    let events = [
-        ("SessionStart", "start"),
-        ("UserPromptSubmit", "prompt"),
-        ("PostToolBatch", "tool"),
-        ("Stop", "stop"),
-        ("SessionEnd", "end"),
-    ];
-    for (theirs, ours) in events {
-        let hook = json!({
-            "type": "command", "command": program.path, "args": program.arguments(Client::Claude, ours), "timeout": 5,
-        });
-        hooks.insert(theirs.into(), json!([{ "hooks": [hook] }]));
+    let run = |event: &str, timeout: u32| {
+        json!({
+            "type": "command", "command": program.path, "args": program.arguments(Client::Claude, event),
+            "timeout": timeout,
+        })
+    };
+    let mut hooks = hooks(OF_CLAUDE, |event| run(event, 5));
+    let mut bell = run("bell", 10);
+    if let (Some(hooks), Some(bell_fields)) = (hooks.as_object_mut(), bell.as_object_mut()) {
+        bell_fields.insert("asyncRewake".into(), true.into());
+        bell_fields.insert("rewakeMessage".into(), "Team Table:".into());
+        bell_fields.insert("rewakeSummary".into(), "Team Table: a message came in".into());
+        hooks.insert("FileChanged".into(), json!([{ "matcher": "team-table.bell", "hooks": [bell] }]));
     }
-    let bell = json!({
-        "type": "command", "command": program.path, "args": program.arguments(Client::Claude, "bell"), "timeout": 10,
-        "asyncRewake": true, "rewakeMessage": "Team Table:", "rewakeSummary": "Team Table: a message came in",
-    });
-    hooks.insert("FileChanged".into(), json!([{ "matcher": "team-table.bell", "hooks": [bell] }]));
     let plugin = json!({ "name": NAME, "source": "./claude", "description": DESCRIPTION });
     vec![
         (
@@ -118,11 +135,10 @@ fn claude(program: &Program<'_>) -> Vec<(&'static str, Value)> {
         ),
         (
             "claude/.claude-plugin/plugin.json",
-            json!({
-                "name": NAME, "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION,
+            Program::manifest(json!({
                 "author": { "name": "Team Table" }, "license": "GPL-3.0-or-later",
                 "mcpServers": { NAME: program.server() },
-            }),
+            })),
         ),
         ("claude/hooks/hooks.json", json!({ "hooks": hooks })),
     ]
@@ -135,13 +151,6 @@ fn codex(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     {
         fields.insert("default_tools_approval_mode".into(), "approve".into());
     }
-    let events = [
-        ("SessionStart", "start"),
-        ("UserPromptSubmit", "prompt"),
-        ("PostToolUse", "tool"),
-        ("Stop", "stop"),
-        ("SessionEnd", "end"),
-    ];
     let plugin = json!({
         "name": NAME, "source": { "source": "local", "path": "./codex" },
         "policy": { "installation": "AVAILABLE", "authentication": "ON_INSTALL" }, "category": "Productivity",
@@ -153,54 +162,31 @@ fn codex(program: &Program<'_>) -> Vec<(&'static str, Value)> {
         ),
         (
             "codex/.codex-plugin/plugin.json",
-            json!({
-                "name": NAME, "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION,
+            Program::manifest(json!({
                 "mcpServers": "./.mcp.json", "hooks": "./hooks/hooks.json",
                 "interface": { "displayName": "Team Table", "shortDescription": DESCRIPTION, "category": "Productivity" },
-            }),
+            })),
         ),
         ("codex/.mcp.json", json!({ "mcpServers": { NAME: server } })),
-        ("codex/hooks/hooks.json", json!({ "hooks": program.hooks(Client::Codex, &events, 1, false) })),
+        ("codex/hooks/hooks.json", json!({ "hooks": program.hooks(Client::Codex, OF_CODEX_AND_QWEN, 1) })),
     ]
 }
 
 fn gemini(program: &Program<'_>) -> Vec<(&'static str, Value)> {
-    let events = [
-        ("SessionStart", "start"),
-        ("BeforeAgent", "prompt"),
-        ("AfterTool", "tool"),
-        ("AfterAgent", "stop"),
-        ("SessionEnd", "end"),
-    ];
     vec![
         (
             "gemini/gemini-extension.json",
-            json!({
-                "name": NAME, "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION,
-                "mcpServers": { NAME: program.server() },
-            }),
+            Program::manifest(json!({ "mcpServers": { NAME: program.server() } })),
         ),
         // Gemini counts in milliseconds.
-        ("gemini/hooks/hooks.json", json!({ "hooks": program.hooks(Client::Gemini, &events, 1_000, true) })),
+        ("gemini/hooks/hooks.json", json!({ "hooks": program.hooks(Client::Gemini, OF_GEMINI, 1_000) })),
     ]
 }
 
 fn qwen(program: &Program<'_>) -> Vec<(&'static str, Value)> {
-    let events = [
-        ("SessionStart", "start"),
-        ("UserPromptSubmit", "prompt"),
-        ("PostToolUse", "tool"),
-        ("Stop", "stop"),
-        ("SessionEnd", "end"),
-    ];
-    vec![(
-        "qwen/qwen-extension.json",
-        json!({
-            "name": NAME, "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION,
-            "mcpServers": { NAME: program.server() },
-            "hooks": program.hooks(Client::Qwen, &events, 1, true),
-        }),
-    )]
+    let hooks = program.hooks(Client::Qwen, OF_CODEX_AND_QWEN, 1);
+    let more = json!({ "mcpServers": { NAME: program.server() }, "hooks": hooks });
+    vec![("qwen/qwen-extension.json", Program::manifest(more))]
 }
 
 /// Whether a folder holds exactly these files of a client.

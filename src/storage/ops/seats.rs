@@ -112,6 +112,16 @@ impl ReadTx<'_> {
         )
     }
 
+    /// The seat of the active member of this name.
+    pub fn seat_of_name(&self, name: &str) -> Result<Option<Seat>> {
+        self.one(
+            "SELECT s.* FROM members who JOIN seat_members sm ON sm.member_id = who.id JOIN seats s ON s.id = sm.seat_id
+              WHERE who.name = ?1 AND who.current = 1 AND who.active = 1",
+            [name],
+            read_seat,
+        )
+    }
+
     /// All seats.
     pub fn seats(&self) -> Result<Vec<Seat>> {
         self.all("SELECT * FROM seats ORDER BY id", (), read_seat)
