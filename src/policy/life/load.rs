@@ -123,7 +123,7 @@ pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, Poli
     }
     before.entry.mode = entry.mode;
     editor.put(&before.entry)?;
-    state.forget(&before, &digest)?;
+    state.withdraw(&before, &digest)?;
     editor.save()?;
     Ok(before.digest)
 }

@@ -43,6 +43,9 @@ struct Good {
     now: BTreeMap<String, PolicyRecord>,
     #[serde(default)]
     before: BTreeMap<String, PolicyRecord>,
+    /// The digest that a person rolled back last, by policy name: no way back leads to it until it is installed again.
+    #[serde(default)]
+    withdrawn: BTreeMap<String, String>,
 }
 
 /// A module that may not decide under this name.
@@ -96,13 +99,15 @@ impl State {
         self.write(QUARANTINE_FILE, &all)
     }
 
-    /// Takes `decides` for what was in force last, and forgets a module that a person rolled back: going back once more must
-    /// not bring it into force again.
-    pub(in crate::policy) fn forget(&self, decides: &ResolvedEntry, digest: &str) -> Result<(), PolicyError> {
+    /// Takes `decides` for what was in force last, and withdraws a module that a person rolled back: going back once more
+    /// must not bring it into force again. Its digest is kept, since another process may still be loading the old set file
+    /// and then call [`remember`](Self::remember) with it.
+    pub(in crate::policy) fn withdraw(&self, decides: &ResolvedEntry, digest: &str) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         let mut good = self.good()?;
         let name = &decides.entry.name;
         good.before.remove(name);
+        good.withdrawn.insert(name.clone(), digest.to_owned());
         if good.now.get(name).is_some_and(|now| now.module == digest) {
             good.now.insert(name.clone(), decides.record());
         }
@@ -114,6 +119,13 @@ impl State {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn release(&self, policy: &str) -> Result<(), PolicyError> {
+        {
+            let _lock = self.lock()?;
+            let mut good = self.good()?;
+            if good.withdrawn.remove(policy).is_some() {
+                self.write(GOOD_FILE, &good)?;
+            }
+        }
         self.release_where(|record| record.policy == policy)
     }
 
@@ -156,7 +168,7 @@ impl State {
         }
         let quarantined = self.quarantined()?;
         let old = self.good()?;
-        let mut new = Good { now: BTreeMap::new(), before: old.before.clone() };
+        let mut new = Good { now: BTreeMap::new(), ..old.clone() };
         for resolved in set {
             let ResolvedEntry { entry, digest, .. } = resolved;
             if let Some(was) = old.now.get(&entry.name)
@@ -258,10 +270,11 @@ impl State {
 
 impl Good {
     fn fallback(&self, policy: &str, digest: &str) -> Option<&PolicyRecord> {
+        let withdrawn = self.withdrawn.get(policy);
         [&self.now, &self.before]
             .into_iter()
             .filter_map(|set| set.get(policy))
-            .find(|record| record.module != digest)
+            .find(|record| record.module != digest && Some(&record.module) != withdrawn)
     }
 }
 
@@ -297,6 +310,26 @@ mod tests {
         state.release_others("p", &next.digest).unwrap();
         assert!(state.quarantined().unwrap().is_empty());
         assert_eq!(state.module(&bad.digest).unwrap().unwrap(), b"bad", "kept for explaining old decisions");
+    }
+
+    #[test]
+    fn a_module_that_was_rolled_back_stays_back_although_a_process_was_loading_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("state")).unwrap();
+        let (old, new) = (resolved("p", b"old"), resolved("p", b"new"));
+        let remember = |set: &ResolvedEntry| state.remember(std::slice::from_ref(set)).unwrap();
+        remember(&old);
+        remember(&new);
+        state.withdraw(&old, &new.digest).unwrap();
+        // It read the set file before the rollback wrote it.
+        remember(&new);
+        remember(&old);
+        assert!(state.fallback("p", &old.digest).unwrap().is_none());
+        state.release("p").unwrap();
+        remember(&new);
+        assert_eq!(state.fallback("p", &new.digest).unwrap().unwrap().bytes, b"old");
+        remember(&old);
+        assert_eq!(state.fallback("p", &old.digest).unwrap().unwrap().bytes, b"new", "installed again since");
     }
 
     #[test]
