@@ -442,7 +442,7 @@ fn copy_folder(from: &Path, to: &Path) {
 pub(crate) struct Process {
     pub(crate) child: Child,
     input: Option<ChildStdin>,
-    lines: Receiver<String>,
+    pub(crate) lines: Receiver<String>,
     last_id: i64,
 }
 

@@ -1,13 +1,13 @@
 //! Streamable HTTP: every revision, no sessions, rmcp's answers to odd requests kept, and the traps of real
 //! clients.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use team_table::mcp::HttpOptions;
 use tokio::net::TcpStream;
 
-use crate::mcp_support::{Client, Server, call, mcp, rpc, table};
+use crate::mcp_support::{Client, NEVER, Server, call, mcp, rpc, table};
 
 #[tokio::test]
 async fn every_revision_shakes_hands_and_needs_none() {
@@ -288,7 +288,9 @@ async fn a_caller_that_is_gone_takes_no_message_with_it() {
 
 #[tokio::test]
 async fn calls_under_way_finish_and_idle_connections_do_not_hold_up_the_end() {
-    let server = Server::start().await;
+    let mut options = HttpOptions::default();
+    options.limits.drain = NEVER;
+    let server = Server::with(options).await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
     let opened_only = TcpStream::connect(server.address).await.unwrap();
     let mut kept_alive = server.connect().await;
@@ -308,7 +310,6 @@ async fn calls_under_way_finish_and_idle_connections_do_not_hold_up_the_end() {
     );
     sender.write(head.as_bytes()).await;
     assert_eq!(sender.head().await.status, 100, "the server has begun this request");
-    let start = Instant::now();
     server.tell_to_stop();
     assert_eq!(kept_alive.closed().await, "");
     assert!(TcpStream::connect(server.address).await.is_err(), "no longer listening");
@@ -318,7 +319,6 @@ async fn calls_under_way_finish_and_idle_connections_do_not_hold_up_the_end() {
     assert_eq!(reply["result"]["structuredContent"]["messages"][0]["content"], "hello", "{reply}");
     assert_eq!(Client::new(opened_only).closed().await, "");
     server.stopped().await;
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -331,8 +331,6 @@ async fn unfinished_requests_are_cut_off() {
     let wait = json!({"agent_name": "alice", "token": alice, "wait_seconds": 50});
     waiting.send("POST /mcp", &mcp(&[("expect", "100-continue")]), &call(1, "get_messages", wait)).await;
     assert_eq!(waiting.head().await.status, 100);
-    let start = Instant::now();
     server.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(waiting.closed().await, "");
 }

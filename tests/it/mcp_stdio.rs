@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -372,7 +372,7 @@ fn a_cancelled_call_stops_and_is_not_answered() {
 
 /// Starts a process on `input`, waits until it answers, lets `finish` end it and checks that it goes, and
 /// well.
-fn ends_within_a_second(
+fn ends_before_its_waits(
     input: OwnedFd,
     output: OwnedFd,
     mut say: impl Write,
@@ -391,12 +391,12 @@ fn ends_within_a_second(
     writeln!(say, "{}", call(2, "get_messages", json!({"token": token, "wait_seconds": 50}))).unwrap();
     writeln!(say, "{}", rpc(3, "ping", json!({}))).unwrap();
     hear.read_line(&mut line).unwrap();
-    let start = Instant::now();
     finish(child.id());
     let mut rest = String::new();
     hear.read_to_string(&mut rest).unwrap();
     let code = child.wait().unwrap().code();
-    assert!(start.elapsed() < Duration::from_secs(50), "waited for the long poll: {:?}", start.elapsed());
+    // A wait that runs to its end is answered with no messages.
+    assert!(!rest.contains("\"messages\""), "waited for the long poll: {rest}");
     assert_eq!(code, Some(0));
     drop(say);
 }
@@ -406,27 +406,27 @@ fn kill(signal: &'static str) -> impl FnOnce(u32) {
 }
 
 #[test]
-fn signals_end_it_within_a_second_on_pipes() {
+fn signals_end_it_and_its_waits_on_pipes() {
     for signal in ["-TERM", "-INT"] {
         let (input, say) = std::io::pipe().unwrap();
         let (hear, output) = std::io::pipe().unwrap();
-        ends_within_a_second(input.into(), output.into(), say, hear, kill(signal));
+        ends_before_its_waits(input.into(), output.into(), say, hear, kill(signal));
     }
 }
 
 #[test]
-fn signals_end_it_within_a_second_on_the_sockets_node_uses() {
+fn signals_end_it_and_its_waits_on_the_sockets_node_uses() {
     let (input, say) = UnixStream::pair().unwrap();
     let (hear, output) = UnixStream::pair().unwrap();
-    ends_within_a_second(input.into(), output.into(), say, hear, kill("-TERM"));
+    ends_before_its_waits(input.into(), output.into(), say, hear, kill("-TERM"));
 }
 
 #[test]
-fn end_of_input_ends_it_within_a_second_on_the_sockets_node_uses() {
+fn end_of_input_ends_it_and_its_waits_on_the_sockets_node_uses() {
     let (input, say) = UnixStream::pair().unwrap();
     let (hear, output) = UnixStream::pair().unwrap();
     let end = say.try_clone().unwrap();
-    ends_within_a_second(input.into(), output.into(), say, hear, move |_| {
+    ends_before_its_waits(input.into(), output.into(), say, hear, move |_| {
         end.shutdown(std::net::Shutdown::Both).unwrap();
     });
 }

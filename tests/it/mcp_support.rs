@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any test waits: a server that waits this long fails the test.
+pub(crate) const NEVER: Duration = Duration::from_hours(1);
 
 /// A fresh, empty table in a folder of its own. Compiled policies are shared by all tests.
 pub(crate) async fn table() -> Table {

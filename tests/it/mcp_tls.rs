@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use team_table::mcp::{HttpOptions, Tls};
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedP
 
 use crate::cli::{complaint, doctor, finding};
 use crate::harness::{Home, Network};
-use crate::mcp_support::{Client, PATIENCE, Server, call, mcp, rpc};
+use crate::mcp_support::{Client, NEVER, PATIENCE, Server, call, mcp, rpc};
 
 /// A certificate for `localhost`, with its key.
 struct Identity {
@@ -254,8 +254,8 @@ async fn stalled_handshakes_hold_up_nobody_and_take_part_in_the_limit() {
     let identity = Identity::new();
     let mut options = Files::of(&identity).options();
     options.limits.connections = 3;
-    // As good as never: that others are served has nothing to do with these being cut.
-    options.limits.handshake_timeout = Duration::from_hours(1);
+    // That others are served has nothing to do with these being cut, nor with the end of the drain time.
+    (options.limits.handshake_timeout, options.limits.drain) = (NEVER, NEVER);
     let server = Server::with(options).await;
     let silent = raw(server.address).await;
     let mut half = raw(server.address).await;
@@ -271,13 +271,11 @@ async fn stalled_handshakes_hold_up_nobody_and_take_part_in_the_limit() {
         }
     };
     assert_eq!(raw(server.address).await.closed().await, "");
-    let start = Instant::now();
     server.tell_to_stop();
     for client in [silent, half, third] {
         assert!(!client.closed().await.contains("HTTP"));
     }
     server.stopped().await;
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use team_table::domain::message::{Draft, Message, Origin};
 use team_table::domain::principal::Principal;
 use team_table::storage::{Answer, Db, OpenOptions, Registration};
 
-use crate::harness::{Home, PATIENCE};
+use crate::harness::{Home, PATIENCE, eventually};
 
 /// Waits until something can be seen.
 #[track_caller]
@@ -230,13 +230,11 @@ impl Poll {
         }
     }
 
-    /// Sends a signal; the exit status and the time until the end.
-    pub(crate) fn signal(&mut self, name: &str) -> (Option<i32>, Duration) {
-        let start = Instant::now();
+    /// Sends a signal; the exit status.
+    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
-        let status = self.child.wait().unwrap();
-        (status.code(), start.elapsed())
+        eventually("the process ends", || self.child.try_wait().unwrap()).code()
     }
 
     /// `kill -9`, and waited for.

@@ -102,7 +102,11 @@ impl State {
     /// Takes `decides` for what was in force last, and withdraws a module that a person rolled back: going back once more
     /// must not bring it into force again. Its digest is kept, since another process may still be loading the old set file
     /// and then call [`remember`](Self::remember) with it.
-    pub(in crate::policy) fn withdraw(&self, decides: &ResolvedEntry, digest: &str) -> Result<(), PolicyError> {
+    pub(in crate::policy) fn withdraw(
+        &self,
+        decides: &ResolvedEntry,
+        digest: &str,
+    ) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         let mut good = self.good()?;
         let name = &decides.entry.name;
