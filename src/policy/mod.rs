@@ -22,7 +22,7 @@ pub use component::module::{CheckReport, Loader, Module};
 pub use component::{cases, gate};
 pub use error::PolicyError;
 pub use eval::limits::Limits;
-pub use eval::set::{Policy, PolicyRecord, PolicySet};
+pub use eval::set::{Policy, PolicySet};
 pub use eval::{combine, limits};
 pub use file::{builtin, set_file, settings};
 pub use life::host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use team_table::domain::decision::{Answer as Said, Mode, PolicyErrorKind, Verdict};
 use team_table::policy::builtin::BUILTINS;
+use team_table::policy::set_file::PolicyEntry;
 use team_table::policy::settings::settings_digest;
-use team_table::policy::{Loader, Policy, PolicyRecord, PolicySet};
+use team_table::policy::{Loader, Policy, PolicySet};
 use team_table::storage::{Db, DecisionFilter, DecisionRow, OpenOptions};
 
 use crate::guests::guest;
@@ -40,7 +41,7 @@ fn decisions(db: &Db) -> Vec<DecisionRow> {
 /// The sets that decisions name, put together again from what the database says of them and the modules.
 struct Sets {
     modules: HashMap<String, Vec<u8>>,
-    known: HashMap<String, (Vec<PolicyRecord>, PolicySet)>,
+    known: HashMap<String, (Vec<PolicyEntry>, PolicySet)>,
 }
 
 impl Sets {
@@ -50,14 +51,14 @@ impl Sets {
         Self { modules, known: HashMap::new() }
     }
 
-    fn get(&mut self, db: &Db, loader: &Loader, digest: &str) -> &(Vec<PolicyRecord>, PolicySet) {
+    fn get(&mut self, db: &Db, loader: &Loader, digest: &str) -> &(Vec<PolicyEntry>, PolicySet) {
         let modules = &self.modules;
         self.known.entry(digest.to_owned()).or_insert_with(|| {
             let text = db.read(|tx| tx.policy_set(digest)).unwrap();
-            let manifest: Vec<PolicyRecord> =
+            let manifest: Vec<PolicyEntry> =
                 serde_json::from_str(&text.expect("a set nobody described")).unwrap();
-            let policy = |it: &PolicyRecord| {
-                let module = loader.load(&modules[&it.module], &it.settings, it.limits).unwrap();
+            let policy = |it: &PolicyEntry| {
+                let module = loader.load(&modules[&it.module], &json!(it.settings), it.limits).unwrap();
                 Policy { name: it.name.clone(), mode: it.mode, module: Arc::new(module) }
             };
             let set = PolicySet::new(loader, manifest.iter().map(policy).collect(), 0);
@@ -79,7 +80,7 @@ fn assert_unmixed(rows: &[DecisionRow], db: &Db, loader: &Loader, guests: &[&str
         let (manifest, _) = sets.get(db, loader, &row.set_digest);
         let expected: Vec<_> = manifest
             .iter()
-            .map(|it| (it.name.clone(), it.mode, it.module.clone(), settings_digest(&it.settings)))
+            .map(|it| (it.name.clone(), it.mode, it.module.clone(), settings_digest(&json!(it.settings))))
             .collect();
         let found: Vec<_> = row.verdicts.iter().map(origin).collect();
         assert_eq!(found, expected, "decision {} mixes sets", row.id);

@@ -11,7 +11,8 @@ use crate::cli::listing::Listing;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Outcome, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::policy::{Policy, PolicyRecord, PolicySet, State, find_module};
+use crate::policy::set_file::PolicyEntry;
+use crate::policy::{Policy, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
@@ -143,7 +144,7 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
 fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>, CliError> {
     let loader = app::policy_loader(config)?;
     let state = State::open(&config.policy_state())?;
-    let set: Vec<PolicyRecord> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
+    let set: Vec<PolicyEntry> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
         Some(set) => serde_json::from_str(&set).map_err(storage::Error::from)?,
         None => Vec::new(),
     };
@@ -152,8 +153,8 @@ fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>,
         let bytes = find_module(&config.policies, &state, &member.module)
             .map_err(|error| error.to_string())?
             .ok_or("its module is no longer kept")?;
-        let module =
-            loader.load(&bytes, &member.settings, member.limits).map_err(|error| error.to_string())?;
+        let settings = Value::Object(member.settings.clone());
+        let module = loader.load(&bytes, &settings, member.limits).map_err(|error| error.to_string())?;
         let policy = Policy { name: member.name.clone(), mode: member.mode, module: Arc::new(module) };
         let decision = PolicySet::new(&loader, vec![policy], 0).answer(&row.input, &row.facts);
         decision

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::decision::{
@@ -19,6 +18,7 @@ use super::limits::Limits;
 use super::wire::{CallIn, MessageIn};
 use crate::policy::component::module::{Loader, Module};
 use crate::policy::file::builtin::{BUILTINS, Builtin};
+use crate::policy::file::set_file::PolicyEntry;
 use crate::policy::file::settings::canonical_json;
 use crate::policy::life::monitor::{Counters, Monitor};
 
@@ -31,22 +31,6 @@ pub struct Policy {
     pub mode: Mode,
     /// What is asked.
     pub module: Arc<Module>,
-}
-
-/// A policy of a set as it is recorded: beside decisions, and as what was in force. Enough to load it again, with the bytes
-/// of its module.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PolicyRecord {
-    /// Its name in the set.
-    pub name: String,
-    /// Whether its answers count.
-    pub mode: Mode,
-    /// Digest (hex blake3) of the module.
-    pub module: String,
-    /// Its settings.
-    pub settings: Value,
-    /// What it may use.
-    pub limits: Limits,
 }
 
 /// What is active.
@@ -151,15 +135,15 @@ impl PolicySet {
         BUILTINS.iter().filter(|builtin| !decides(builtin)).map(|builtin| builtin.name).collect()
     }
 
-    /// What the digest is over, as JSON: enough to put the set together again from the modules' bytes.
+    /// What the digest is over: enough to put the set together again from the modules' bytes. Each entry names its module by
+    /// digest.
     #[must_use]
-    pub fn manifest(&self) -> Vec<PolicyRecord> {
-        let describe = |policy: &Policy| PolicyRecord {
-            name: policy.name.clone(),
+    pub fn manifest(&self) -> Vec<PolicyEntry> {
+        let describe = |policy: &Policy| PolicyEntry {
             mode: policy.mode,
-            module: policy.module.digest.clone(),
-            settings: policy.module.settings.clone(),
+            settings: policy.module.settings.as_object().cloned().unwrap_or_default(),
             limits: policy.module.limits,
+            ..PolicyEntry::new(&policy.name, &policy.module.digest)
         };
         self.policies().map(describe).collect()
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item};
 
@@ -15,7 +15,6 @@ use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
 use crate::policy::component::cache::open_guarded;
 use crate::policy::error::PolicyError;
 use crate::policy::eval::limits::Limits;
-use crate::policy::eval::set::PolicyRecord;
 
 pub use super::set_edit::Editor;
 
@@ -24,18 +23,19 @@ pub const SET_FILE: &str = "policy-set.toml";
 /// The largest set file that is read, in bytes.
 const MAX_SET_FILE: u64 = 1024 * 1024;
 
-/// One policy of the set file.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One policy of a set: as the set file says it, and as it is recorded beside decisions and as what was in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyEntry {
     /// Its name in the set: `[a-z][a-z0-9-]{0,63}`.
     pub name: String,
-    /// `builtin:NAME`, or a file in the policy directory.
+    /// `builtin:NAME`, or a file in the policy directory; in a record, the module's digest (hex blake3).
     pub module: String,
     /// Whether its answers count.
     #[serde(default)]
     pub mode: Mode,
-    /// The digest the module must have.
+    /// The digest the module must have; none in a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Its settings.
     #[serde(default)]
@@ -93,14 +93,8 @@ pub struct ResolvedEntry {
 
 impl ResolvedEntry {
     /// What is kept of it.
-    pub(in crate::policy) fn record(&self) -> PolicyRecord {
-        PolicyRecord {
-            name: self.entry.name.clone(),
-            mode: self.entry.mode,
-            module: self.digest.clone(),
-            settings: Value::Object(self.entry.settings.clone()),
-            limits: self.entry.limits,
-        }
+    pub(in crate::policy) fn record(&self) -> PolicyEntry {
+        PolicyEntry { module: self.digest.clone(), digest: None, ..self.entry.clone() }
     }
 }
 

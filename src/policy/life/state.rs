@@ -9,12 +9,10 @@ use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::policy::component::cache::{private_dir, read_private, write_private};
 use crate::policy::error::PolicyError;
 use crate::policy::eval::limits::MAX_MODULE_MIB;
-use crate::policy::eval::set::PolicyRecord;
 use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
 use crate::policy::file::set_file::{PolicyEntry, ResolvedEntry};
 
@@ -40,9 +38,9 @@ pub struct State {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Good {
     #[serde(default)]
-    now: BTreeMap<String, PolicyRecord>,
+    now: BTreeMap<String, PolicyEntry>,
     #[serde(default)]
-    before: BTreeMap<String, PolicyRecord>,
+    before: BTreeMap<String, PolicyEntry>,
     /// The digest that a person rolled back last, by policy name: no way back leads to it until it is installed again.
     #[serde(default)]
     withdrawn: BTreeMap<String, String>,
@@ -208,7 +206,7 @@ impl State {
         self.dir.join(MODULES).join(format!("{digest}.wasm"))
     }
 
-    fn resolve(&self, record: &PolicyRecord) -> Result<ResolvedEntry, PolicyError> {
+    fn resolve(&self, record: &PolicyEntry) -> Result<ResolvedEntry, PolicyError> {
         let gone = || PolicyError::ModuleFile {
             module: record.module.clone(),
             problem: "the copy that was kept of it is gone or damaged".to_owned(),
@@ -217,9 +215,7 @@ impl State {
         let builtin = BUILTINS.iter().find(|builtin| builtin.bytes == bytes.as_slice());
         let module =
             builtin.map_or(KEPT_COPY.to_owned(), |builtin| format!("{BUILTIN_PREFIX}{}", builtin.name));
-        let PolicyRecord { name, mode, settings, limits, .. } = record.clone();
-        let settings = if let Value::Object(settings) = settings { settings } else { Map::new() };
-        let entry = PolicyEntry { name, module, mode, digest: None, settings, limits };
+        let entry = PolicyEntry { module, ..record.clone() };
         Ok(ResolvedEntry { entry, bytes, digest: record.module.clone() })
     }
 
@@ -273,7 +269,7 @@ impl State {
 }
 
 impl Good {
-    fn fallback(&self, policy: &str, digest: &str) -> Option<&PolicyRecord> {
+    fn fallback(&self, policy: &str, digest: &str) -> Option<&PolicyEntry> {
         let withdrawn = self.withdrawn.get(policy);
         [&self.now, &self.before]
             .into_iter()
