@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::domain::clock;
+use crate::domain::clock::{self, Clock};
 use crate::domain::seat;
 use crate::events::Hub;
 use crate::storage::Db;
@@ -66,8 +66,9 @@ fn claim(db: &Db, member_id: i64) -> Result<Option<seat::AllNews>, CliError> {
     if db.read(|tx| tx.news(None, Some(member_id)))?.first.is_empty() {
         return Ok(None);
     }
+    let now = db.now(&Clock::System);
     Ok(db.write(move |tx| {
         let news = tx.news(None, Some(member_id))?;
-        Ok(tx.announce(&news)?.then_some(news))
+        Ok(tx.announce(&news, now)?.then_some(news))
     })?)
 }

@@ -161,6 +161,21 @@ pub struct MessageView {
     /// In an inbox: what was said to it in the reader's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<AnsweredView>,
+    /// In its sender's thread: when the recipient's client was told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announced_at: Option<String>,
+    /// In its sender's thread: when it was returned to the recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<String>,
+}
+
+/// What became of a message, for its sender.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// When the recipient's client was told of it; `None` when it was read before that, or was not.
+    pub announced_at: Option<Millis>,
+    /// When it was returned to the recipient.
+    pub read_at: Option<Millis>,
 }
 
 /// An answer that somebody gave in an agent's name.
@@ -209,6 +224,8 @@ impl Message {
             origin: (self.origin != Origin::Agent).then_some(self.origin),
             read,
             answered: None,
+            announced_at: None,
+            read_at: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::call::{Body, Call, Context, Preview, body};
 use super::{check_limit, default_limit, params};
+use crate::domain::clock;
 use crate::domain::message::{Answered, MessageView};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
@@ -71,6 +72,8 @@ impl GetMessages {
 fn answer(page: InboxPage) -> Result<Body> {
     let view = |it: InboxMessage| MessageView {
         answered: it.answered.map(Answered::view),
+        announced_at: it.receipt.announced_at.map(clock::format),
+        read_at: it.receipt.read_at.map(clock::format),
         ..it.message.view(Some(it.read))
     };
     let messages = page.messages.into_iter().map(view).collect();

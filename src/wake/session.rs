@@ -129,7 +129,7 @@ pub fn hook(
 /// What is new, for the hook that is first to announce it.
 fn claim(tx: &WriteTx<'_>, seat: &Seat, now: Millis) -> storage::Result<Option<AllNews>> {
     let news = tx.news(Some(seat.id), None)?;
-    let first = tx.announce(&news)?;
+    let first = tx.announce(&news, now)?;
     tx.answered_ring(seat, now)?;
     Ok((first && !news.first.is_empty()).then_some(news))
 }

@@ -149,6 +149,36 @@ fn a_message_wakes_an_idle_session_and_is_fetched_without_a_token() {
 }
 
 #[test]
+fn a_sender_sees_when_its_message_was_announced_and_read() {
+    let home = Home::new();
+    let bob = Session::here(&home);
+    let bell = bob.start("bob");
+    let (mut alice, token) = join(&home, "alice");
+    let thread = send(&mut alice, &token, "please review PR 5")["thread_id"].clone();
+    let receipt = |alice: &mut Process, thread: &Value| {
+        let asked = json!({ "agent_name": "alice", "token": token, "thread_id": thread });
+        let message = alice.call("get_messages", asked).ok()["messages"][0].clone();
+        (message["announced_at"].as_str().map(str::to_owned), message["read_at"].as_str().map(str::to_owned))
+    };
+    assert_eq!(receipt(&mut alice, &thread), (None, None));
+    rung(&bob, &bell);
+    let (announced, read) = receipt(&mut alice, &thread);
+    assert!(announced.is_some() && read.is_none());
+    let got = home.start().call("get_messages", json!({ "agent_name": "bob", "thread_id": thread })).ok();
+    assert_eq!(got["messages"][0].get("read_at"), None, "a receipt is its sender's");
+    let after = receipt(&mut alice, &thread);
+    assert_eq!(after.0, announced);
+    assert!(after.1 > announced, "{after:?}");
+    // What is read before it could be announced is never said to have been, though later ones are.
+    let second = send(&mut alice, &token, "never mind")["thread_id"].clone();
+    home.start().call("get_messages", json!({ "agent_name": "bob" })).ok();
+    send(&mut alice, &token, "or do");
+    rung(&bob, &bell);
+    let (announced, read) = receipt(&mut alice, &second);
+    assert!(announced.is_none() && read.is_some());
+}
+
+#[test]
 fn who_sits_in_a_session_needs_no_token_there_and_only_there() {
     let home = Home::new();
     let bob = Session::here(&home);

@@ -7,7 +7,7 @@ use super::listing::{Listing, REMAINING_CAP};
 use super::messages::read_message;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::message::{Answered, Message, Origin};
+use crate::domain::message::{Answered, Message, Origin, Receipt};
 use crate::domain::principal::Principal;
 use crate::storage::error::Result;
 use crate::storage::sqlite::Row;
@@ -50,6 +50,8 @@ pub struct InboxMessage {
     pub read: bool,
     /// What was said to it in the reader's name.
     pub answered: Option<Answered>,
+    /// What became of it, where it is the reader's own.
+    pub receipt: Receipt,
 }
 
 fn read_inbox(row: &Row<'_>) -> Result<InboxMessage> {
@@ -63,6 +65,7 @@ fn read_inbox(row: &Row<'_>) -> Result<InboxMessage> {
                 Ok::<_, crate::storage::Error>(Answered { origin, text, at: row.get("answer_at")? })
             })
             .transpose()?,
+        receipt: Receipt::default(),
     })
 }
 
@@ -161,7 +164,32 @@ impl ReadTx<'_> {
         if query.include_read || query.thread_id.is_some() {
             page.messages.reverse();
         }
+        if query.thread_id.is_some() {
+            for it in &mut page.messages {
+                it.receipt = self.receipt(member_id, &it.message)?;
+            }
+        }
         Ok(page)
+    }
+
+    /// What became of a direct message of this sender; nothing for another's, and for a broadcast, which has many readers.
+    fn receipt(&self, sender_id: i64, message: &Message) -> Result<Receipt> {
+        let receipt = self.one(
+            "SELECT i.read_at, (SELECT n.at FROM announcements n WHERE n.member_id = i.member_id AND n.upto >= ?2
+                                 ORDER BY n.upto LIMIT 1) AS announced_at
+               FROM messages m JOIN members who ON who.name = m.recipient AND who.current = 1
+                    JOIN inbox i ON i.member_id = who.id AND i.message_id = m.id
+              WHERE m.id = ?2 AND m.sender_id = ?1",
+            [sender_id, message.id],
+            |row| Ok(Receipt { read_at: row.get("read_at")?, announced_at: row.get("announced_at")? }),
+        )?;
+        let mut receipt = receipt.unwrap_or_default();
+        // It was read first, and later ones were announced.
+        if receipt.read_at.is_some_and(|read| receipt.announced_at.is_some_and(|announced| announced > read))
+        {
+            receipt.announced_at = None;
+        }
+        Ok(receipt)
     }
 }
 

@@ -353,15 +353,23 @@ impl WriteTx<'_> {
     }
 
     /// Marks news as announced, unless another hook of the session was faster. True for the one that may show it.
-    pub fn announce(&self, news: &AllNews) -> Result<bool> {
-        let mut changed = 0;
+    pub fn announce(&self, news: &AllNews, now: Millis) -> Result<bool> {
+        let mut first = false;
         for (member, newest) in &news.newest {
-            changed += self.execute(
+            let changed = self.execute(
                 "UPDATE seat_members SET announced_upto = ?2 WHERE member_id = ?1 AND announced_upto < ?2",
                 [*member, *newest],
             )?;
+            if changed > 0 {
+                first = true;
+                // A new session is told again of what an earlier one was told of already.
+                self.execute(
+                    "INSERT INTO announcements (member_id, upto, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                    params![*member, *newest, now],
+                )?;
+            }
         }
-        Ok(changed > 0)
+        Ok(first)
     }
 
     /// A hook of a seat has looked: what rang has arrived.

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Tables that grow with use. Members, counters and context of one team stay small.
-const BIG: [&str; 9] = [
+const BIG: [&str; 10] = [
     "messages",
     "inbox",
     "tasks",
@@ -16,6 +16,7 @@ const BIG: [&str; 9] = [
     "decisions",
     "tokens",
     "escalations",
+    "announcements",
 ];
 
 /// The string literals of a source file that are SQL statements. SQL is never put together at run time, so the
