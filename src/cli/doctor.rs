@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::processes::{self, Process};
-use super::{CliError, output};
+use super::{CliError, output, setup};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
 use crate::domain::clock::{Clock, SECOND};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     what: &'static str,
     ok: bool,
     found: String,
@@ -31,11 +31,16 @@ struct Finding {
 }
 
 impl Finding {
-    fn good(what: &'static str, found: impl Display) -> Self {
+    pub(super) fn good(what: &'static str, found: impl Display) -> Self {
         Self { what, ok: true, found: found.to_string(), mend: None }
     }
 
-    fn bad(what: &'static str, found: impl Display, mend: impl Display) -> Self {
+    /// Nothing is wrong, and something could be better.
+    pub(super) fn note(what: &'static str, found: impl Display, mend: impl Display) -> Self {
+        Self { ok: true, ..Self::bad(what, found, mend) }
+    }
+
+    pub(super) fn bad(what: &'static str, found: impl Display, mend: impl Display) -> Self {
         Self { what, ok: false, found: found.to_string(), mend: Some(mend.to_string()) }
     }
 }
@@ -50,6 +55,7 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
     if let Some(files) = &config.tls {
         findings.push(certificate(files));
     }
+    findings.extend(setup::findings(config));
     let ok = findings.iter().all(|finding| finding.ok);
     if output::is_json() {
         output::json(&json!({ "ok": ok, "findings": findings }))?;
@@ -118,17 +124,14 @@ fn database(config: &Config, findings: &mut Vec<Finding>) {
 
 /// Whether the file came here by `cp`. No fault if the original was closed, and nothing in the copy tells.
 fn copied(db: &Db) -> Option<Finding> {
-    db.is_plain_copy().ok().filter(|copied| *copied).map(|_| Finding {
-        what: "copy",
-        ok: true,
-        found: "this file was copied or moved here by other means than team-table restore: if a process used the original \
-                meanwhile, its newest changes are missing"
-            .into(),
-        mend: Some(
+    db.is_plain_copy().ok().filter(|copied| *copied).map(|_| {
+        Finding::note(
+            "copy",
+            "this file was copied or moved here by other means than team-table restore: if a process used the original \
+             meanwhile, its newest changes are missing",
             "copy the original anew with team-table backup and put it here with team-table restore; if it was closed, a \
-             backup and restore of this file ends the notice"
-                .into(),
-        ),
+             backup and restore of this file ends the notice",
+        )
     })
 }
 

@@ -15,6 +15,7 @@ use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output;
+use super::setup::hooks_log;
 use crate::app;
 use crate::config::{Config, Flags, SessionEnvironment};
 use crate::domain::agent;
@@ -259,7 +260,7 @@ impl HookArguments {
 /// One line for the operator; where it cannot be written, it is lost.
 fn log(config: Option<&Config>, problem: &str) {
     let Some(config) = config else { return };
-    let path = config.db.with_file_name("hooks.log");
+    let path = hooks_log(&config.db);
     if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {
         let _ = fs::remove_file(&path);
     }

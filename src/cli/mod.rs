@@ -70,6 +70,8 @@ enum Command {
     Poll(poll::PollArguments),
     /// Seat the coding agents of this machine: their server, and the hooks that wake them
     Setup(setup::SetupArguments),
+    /// Start one session of Claude Code at the table, and install nothing
+    Run(setup::RunArguments),
     /// Wait until an agent has a message, and say who wrote
     Wait(wait::WaitArguments),
     /// The person's inbox: what waits for a decision
@@ -100,7 +102,7 @@ enum Command {
         /// The seat's key
         key: String,
     },
-    /// Check database, permissions, policies, port and certificate
+    /// Check database, permissions, policies, port, certificate and the hooks of the clients
     Doctor,
 }
 
@@ -111,6 +113,7 @@ impl Command {
             self,
             Self::Serve
                 | Self::Demo
+                | Self::Run(_)
                 | Self::Hook(_)
                 | Self::Sit { .. }
                 | Self::Completions { .. }
@@ -236,6 +239,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Policy(command) => policy::run(&config, command),
         Command::Poll(arguments) => poll::run(&config, arguments),
         Command::Setup(arguments) => setup::run(&config, &arguments),
+        Command::Run(arguments) => setup::run_once(&config, &arguments),
         Command::Wait(arguments) => wait::run(&config, &arguments),
         Command::Escalation(command) => escalation::run(&config, command),
         Command::Backup(arguments) => backup::backup(&config, &arguments),

@@ -1,7 +1,9 @@
 //! `setup`: seats the agents of this machine. Writes one folder and runs the clients' own commands on it, so that their
 //! files are edited by them; undoes it in the same way.
 
+mod check;
 mod files;
+mod run;
 
 use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -15,8 +17,12 @@ use serde_json::json;
 use super::{CliError, output};
 use crate::config::Config;
 use crate::domain::agent;
+use crate::domain::refusal::Refusal;
 use crate::domain::seat::Client;
 use files::Program;
+
+pub(super) use check::{findings, hooks_log};
+pub(super) use run::{RunArguments, run as run_once};
 
 /// The word for all clients.
 const ALL: &str = "all";
@@ -63,6 +69,8 @@ struct Target {
     remove: &'static [&'static [&'static str]],
     /// What the person must still do.
     confirm: &'static str,
+    /// The oldest version whose hooks do what ours need.
+    oldest: [u32; 3],
 }
 
 const TARGETS: [Target; 4] = [
@@ -76,6 +84,8 @@ const TARGETS: [Target; 4] = [
         ],
         confirm: "a running session needs a restart; to let it use the tools unasked, add \
                   \"mcp__plugin_team-table_team-table\" to permissions.allow in ~/.claude/settings.json",
+        // Hooks with arguments instead of a line of a shell.
+        oldest: [2, 1, 139],
     },
     Target {
         client: Client::Codex,
@@ -86,6 +96,8 @@ const TARGETS: [Target; 4] = [
             &["plugin", "marketplace", "remove", "team-table"],
         ],
         confirm: "Codex shows \"Hooks need review\" once: choose Trust. Without it no hook runs, and Codex says nothing",
+        // `codex queue`.
+        oldest: [0, 149, 0],
     },
     Target {
         client: Client::Gemini,
@@ -93,6 +105,7 @@ const TARGETS: [Target; 4] = [
         add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
         remove: &[&["extensions", "uninstall", "team-table"]],
         confirm: "Gemini sees messages at its next step; nothing starts a turn of an idle one",
+        oldest: [0, 0, 0],
     },
     Target {
         client: Client::Qwen,
@@ -100,6 +113,7 @@ const TARGETS: [Target; 4] = [
         add: &[&["extensions", "link", "DIR/qwen"]],
         remove: &[&["extensions", "uninstall", "team-table"]],
         confirm: "Qwen sees messages at its next step; start it with --input-file FILE and TEAM_TABLE_INPUT_FILE=FILE to wake it",
+        oldest: [0, 0, 0],
     },
 ];
 
@@ -111,9 +125,7 @@ impl Target {
 
 pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), CliError> {
     if let Some(name) = &arguments.name {
-        agent::check_name("name", name)?;
-        agent::check_free_name(name)?;
-        agent::check_role(&arguments.role)?;
+        check_seat(name, &arguments.role)?;
     }
     let named = |target: &&Target| {
         let wanted = |word: &String| word == ALL || word == target.program();
@@ -121,7 +133,7 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     };
     let targets: Vec<&Target> = TARGETS.iter().filter(named).collect();
     let may = arguments.yes || std::io::stdin().is_terminal();
-    if !may && !arguments.dry_run && !arguments.status {
+    if !may && !arguments.dry_run && !arguments.status && !output::is_json() {
         output::warning("no terminal to ask at: nothing is done, this is what would be (--yes does it)")?;
     }
     let dry = arguments.dry_run || !may;
@@ -148,6 +160,11 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     if failed { Err(CliError::Found) } else { Ok(()) }
 }
 
+/// Where the files are that the clients are given.
+fn folder(db: &Path) -> PathBuf {
+    db.with_file_name("integrations")
+}
+
 struct Setup<'a> {
     arguments: &'a SetupArguments,
     /// Our folder.
@@ -161,7 +178,7 @@ impl<'a> Setup<'a> {
     fn new(config: &Config, arguments: &'a SetupArguments, dry: bool) -> Result<Self, CliError> {
         let path = std::env::current_exe()?.to_string_lossy().into_owned();
         let db = std::path::absolute(&config.db)?;
-        let folder = db.with_file_name("integrations");
+        let folder = folder(&db);
         let db = db.to_string_lossy().into_owned();
         Ok(Self { arguments, folder, path, db, dry })
     }
@@ -241,14 +258,7 @@ impl<'a> Setup<'a> {
                 say(&format!("  write {}", file.display()));
                 continue;
             }
-            let write = || {
-                let folder = file.parent().unwrap_or(&self.folder);
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-                let mut open = std::fs::OpenOptions::new();
-                let mut opened = open.create(true).truncate(true).write(true).mode(0o600).open(&file)?;
-                std::io::Write::write_all(&mut opened, text.as_bytes())
-            };
-            write().map_err(|error: std::io::Error| format!("cannot write {}: {error}", file.display()))?;
+            write_file(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         }
         Ok(())
     }
@@ -265,6 +275,23 @@ impl<'a> Setup<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether sessions may take this name and role by themselves.
+fn check_seat(name: &str, role: &str) -> Result<(), Refusal> {
+    agent::check_name("name", name)?;
+    agent::check_free_name(name)?;
+    agent::check_role(role)
+}
+
+/// Writes an owner-only file, in folders of the same kind.
+fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut open = std::fs::OpenOptions::new();
+    let mut opened = open.create(true).truncate(true).write(true).mode(0o600).open(file)?;
+    std::io::Write::write_all(&mut opened, text.as_bytes())
 }
 
 fn say(text: &str) {

@@ -45,6 +45,7 @@ mod policy_cli;
 mod schemas;
 mod security;
 mod security_files;
+mod setup;
 mod storage_file;
 mod targets;
 mod terminal;

@@ -145,8 +145,8 @@ def files():
     return kept
 
 
-def claude(name):
-    terminal(name, "claude", ANTHROPIC_BASE_URL=f"http://127.0.0.1:{PORT}", ANTHROPIC_API_KEY=KEY,
+def claude(name, command="claude"):
+    terminal(name, command, ANTHROPIC_BASE_URL=f"http://127.0.0.1:{PORT}", ANTHROPIC_API_KEY=KEY,
              CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_AUTOUPDATER="1")
 
 
@@ -205,7 +205,11 @@ def main():
     terminal("codex", "codex --dangerously-bypass-hook-trust", LAB_KEY="x")
     time.sleep(5)  # its screen has no sign that it takes what is typed
     typed("codex", "hello")
+    # It is idle between its session's start and its first turn, too.
+    heard = lambda: next((entry for entry in log() if any(text == "hello" for _, _, text in entry["news"])), None)
+    wait_for("codex has begun its turn", heard)
     wait_for("codex sits", lambda: seated("agent-3"))
+    time.sleep(2)  # what is queued within the milliseconds in which a turn ends, Codex looks at only five seconds later
     woken("codex idle", sender, "agent-3", ["agent", "agent-2"])
 
     typed("first", '[[tool:send_message {"sender": "agent", "recipient": "agent-2", "content": "PING"}]]')
@@ -232,6 +236,10 @@ def main():
             del settings[left]
     report("undo: claude code's settings", None if settings == json.loads(before[".claude/settings.json"]) else f"{settings}")
     report("undo: our folder", None if not after["integrations"] else after["integrations"])
+    claude("once", f"{BINARY} run claude --name solo")
+    wait_for("a session that nothing was installed for sits", lambda: seated("solo"))
+    woken("claude code that was started with run", sender, "solo")
+    report("run installs nothing", None if files()[".claude/settings.json"] == after[".claude/settings.json"] else "settings differ")
     log_file = HOME / ".team-table" / "hooks.log"
     report("no hook failed", log_file.read_text() if log_file.exists() else None)
 

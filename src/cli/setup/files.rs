@@ -1,6 +1,6 @@
 //! The files that a client takes as a plugin or extension: which server to start, and what to run at the events of a session.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -187,6 +187,19 @@ fn qwen(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     let hooks = program.hooks(Client::Qwen, OF_CODEX_AND_QWEN, 1);
     let more = json!({ "mcpServers": { NAME: program.server() }, "hooks": hooks });
     vec![("qwen/qwen-extension.json", Program::manifest(more))]
+}
+
+/// The program that a client starts, if the folder has the files for it.
+pub(super) fn program_of(folder: &Path, client: Client) -> Option<PathBuf> {
+    let manifest = match client {
+        Client::Claude => "claude/.claude-plugin/plugin.json",
+        Client::Codex => "codex/.mcp.json",
+        Client::Gemini => "gemini/gemini-extension.json",
+        Client::Qwen => "qwen/qwen-extension.json",
+    };
+    let text = std::fs::read_to_string(folder.join(manifest)).ok()?;
+    let manifest: Value = serde_json::from_str(&text).ok()?;
+    Some(manifest.pointer(&format!("/mcpServers/{NAME}/command"))?.as_str()?.into())
 }
 
 /// Whether a folder holds exactly these files of a client.

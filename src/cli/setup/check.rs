@@ -1,0 +1,87 @@
+//! What `doctor` says of the clients that `setup` has seated: whether their hooks can run, and whether they do.
+
+use std::path::Path;
+
+use super::{TARGETS, Target, files, folder, is_on_path, run_client};
+use crate::cli::doctor::Finding;
+use crate::config::Config;
+
+const AGAIN: &str = "team-table setup";
+
+/// One finding for each client that is set up, and one for what their hooks complained of.
+pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
+    let Ok(db) = std::path::absolute(&config.db) else { return Vec::new() };
+    let folder = folder(&db);
+    TARGETS.iter().filter_map(|target| client(target, &folder)).chain(complaints(&db)).collect()
+}
+
+fn client(target: &Target, folder: &Path) -> Option<Finding> {
+    let what = target.program();
+    let program = files::program_of(folder, target.client)?;
+    if !program.is_file() {
+        let found = format!("its hooks start {}, which is gone", program.display());
+        return Some(Finding::bad(what, found, AGAIN));
+    }
+    if !is_on_path(what) {
+        return Some(Finding::bad(what, "it is set up, and not on the PATH any more", "install it again"));
+    }
+    let said = match run_client(what, &["--version".to_owned()]) {
+        Ok(said) => said,
+        Err(problem) => return Some(Finding::bad(what, problem, format!("start {what} by hand"))),
+    };
+    let Some(version) = version(&said) else {
+        return Some(Finding::bad(what, "it does not say its version", format!("{what} --version")));
+    };
+    let shown = |version: [u32; 3]| version.map(|part| part.to_string()).join(".");
+    if version < target.oldest {
+        let found = format!(
+            "version {} is older than {}: its hooks do not wake",
+            shown(version),
+            shown(target.oldest)
+        );
+        return Some(Finding::bad(what, found, format!("update {what}")));
+    }
+    Some(Finding::good(what, format!("version {}, set up with {}", shown(version), program.display())))
+}
+
+/// The first `1.2.3` of what a program says.
+fn version(said: &str) -> Option<[u32; 3]> {
+    said.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let mut parts = word.split('.').map(|part| part.parse().ok());
+        Some([parts.next()??, parts.next()??, parts.next()??])
+    })
+}
+
+/// The newest line that a hook left.
+fn complaints(db: &Path) -> Option<Finding> {
+    let path = hooks_log(db);
+    let text = std::fs::read_to_string(&path).ok()?;
+    let newest = text.lines().next_back()?;
+    let found = format!("{} failures; the newest: {newest}", text.lines().count());
+    let mend = format!("mend what it names, then remove {}", path.display());
+    // Some are of the past: a database that was locked for a moment.
+    Some(Finding::note("hooks", found, mend))
+}
+
+/// Where hooks leave what went wrong: a client hides it.
+pub(in crate::cli) fn hooks_log(db: &Path) -> std::path::PathBuf {
+    db.with_file_name("hooks.log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_in_what_a_client_says() {
+        for (said, found) in [
+            ("2.1.331 (Claude Code)\n", Some([2, 1, 331])),
+            ("codex-cli 0.169.0", Some([0, 169, 0])),
+            ("v0.61.0-nightly.3", Some([0, 61, 0])),
+            ("no version", None),
+            ("1.2", None),
+        ] {
+            assert_eq!(version(said), found, "{said}");
+        }
+    }
+}

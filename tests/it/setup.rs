@@ -1,0 +1,150 @@
+//! `setup`, `run` and what `doctor` says of them, with a stand-in for a client that keeps a plugin as the real one does. What the
+//! real ones do is seen in `.ci/clients`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::harness::Home;
+
+/// A machine with Claude Code on it.
+struct Machine {
+    home: Home,
+}
+
+impl Machine {
+    fn new(version: &str) -> Self {
+        let machine = Self { home: Home::new() };
+        let bin = machine.home.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let installed = bin.join("installed");
+        let script = format!(
+            r#"#!/bin/sh
+echo "$*" >> "{log}"
+case "$*" in
+    --version) echo "{version} (Claude Code)" ;;
+    "plugin list --json") if [ -e "{installed}" ]; then echo '["team-table@team-table"]'; else echo '[]'; fi ;;
+    "plugin install"*) : > "{installed}" ;;
+    "plugin uninstall"*) rm "{installed}" ;;
+esac
+"#,
+            log = bin.join("log").display(),
+            installed = installed.display(),
+        );
+        fs::write(bin.join("claude"), script).unwrap();
+        fs::set_permissions(bin.join("claude"), fs::Permissions::from_mode(0o755)).unwrap();
+        machine
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let path = format!("{}:/usr/bin:/bin", self.home.path().join("bin").display());
+        self.home.command().env("PATH", path).args(arguments).output().unwrap()
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What the client was told, without what only looks.
+    fn told(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.home.path().join("bin/log")).unwrap_or_default();
+        log.lines()
+            .filter(|line| !["plugin list --json", "--version"].contains(line))
+            .map(Into::into)
+            .collect()
+    }
+
+    fn integrations(&self) -> PathBuf {
+        self.home.db().with_file_name("integrations")
+    }
+
+    fn finding(&self, what: &str) -> Value {
+        let report: Value = serde_json::from_slice(&self.run(&["doctor", "--json"]).stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["what"] == what).cloned().unwrap_or_default()
+    }
+}
+
+#[test]
+fn setup_is_idempotent_and_undo_leaves_nothing() {
+    let machine = Machine::new("2.1.331");
+    let said = machine.succeed(&["setup", "claude", "--name", "bob", "--role", "coder", "--yes"]);
+    assert!(said.starts_with("claude: is set up"), "{said}");
+    let dir = machine.integrations();
+    let installing =
+        [format!("plugin marketplace add {}", dir.display()), "plugin install team-table@team-table".into()];
+    assert_eq!(machine.told(), installing);
+    let hooks = fs::read_to_string(dir.join("claude/hooks/hooks.json")).unwrap();
+    let start =
+        &serde_json::from_str::<Value>(&hooks).unwrap()["hooks"]["SessionStart"][0]["hooks"][0]["args"];
+    let words: Vec<&str> = start.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words[..3], ["hook", "claude", "start"]);
+    assert_eq!(words[5..], ["--name", "bob", "--role", "coder"]);
+    let mode = fs::metadata(dir.join("claude/hooks/hooks.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let said = machine.succeed(&["setup", "claude", "--name", "bob", "--role", "coder", "--yes"]);
+    assert!(said.starts_with("claude: is set up already"), "{said}");
+    assert_eq!(machine.told(), installing);
+
+    let said = machine.succeed(&["setup", "claude", "--undo", "--yes"]);
+    assert_eq!(said, "claude: is removed\n");
+    assert!(!dir.exists());
+    assert_eq!(machine.succeed(&["setup", "claude", "--status"]), "claude: not set up\n");
+}
+
+#[test]
+fn without_a_terminal_setup_says_what_it_would_do_and_does_nothing() {
+    let machine = Machine::new("2.1.331");
+    let output = machine.run(&["setup", "claude"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("run claude plugin install team-table@team-table"), "{said}");
+    assert!(said.contains("--yes does it"), "{said}");
+    assert_eq!(machine.told(), Vec::<String>::new());
+    assert!(!machine.integrations().exists());
+}
+
+#[test]
+fn the_doctor_looks_at_the_hooks_of_the_clients() {
+    let machine = Machine::new("2.1.331");
+    assert_eq!(machine.finding("claude"), Value::Null, "it is not set up");
+    machine.succeed(&["setup", "claude", "--yes"]);
+    assert_eq!(machine.finding("claude")["ok"], true);
+    assert_eq!(machine.finding("hooks"), Value::Null);
+
+    machine.run(&["hook", "claude", "stop"]);
+    let hooks = machine.finding("hooks");
+    assert_eq!(hooks["ok"], true, "a note");
+    assert!(hooks["found"].as_str().unwrap().starts_with("1 failures"), "{hooks}");
+
+    let manifest = machine.integrations().join("claude/.claude-plugin/plugin.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace(env!("CARGO_BIN_EXE_team-table"), "/gone/team-table")).unwrap();
+    let moved = machine.finding("claude");
+    assert_eq!((&moved["ok"], &moved["mend"]), (&false.into(), &"team-table setup".into()), "{moved}");
+
+    let old = Machine::new("2.1.138");
+    old.succeed(&["setup", "claude", "--yes"]);
+    let found = old.finding("claude");
+    assert_eq!(found["ok"], false);
+    assert!(found["found"].as_str().unwrap().contains("2.1.138 is older than 2.1.139"), "{found}");
+}
+
+#[test]
+fn a_session_is_started_at_the_table_and_nothing_is_installed() {
+    let machine = Machine::new("2.1.331");
+    machine.succeed(&["run", "claude", "--name", "bob", "--", "--model", "opus"]);
+    let plugin = machine.integrations().join("run/bob-agent/claude");
+    assert_eq!(machine.told(), [format!("--plugin-dir {} --model opus", plugin.display())]);
+    assert!(plugin.join(".claude-plugin/plugin.json").exists());
+    // Two plugins of one name would ring twice.
+    machine.succeed(&["setup", "claude", "--yes"]);
+    let output = machine.run(&["run", "claude"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is set up already"));
+}
