@@ -1,8 +1,11 @@
-"""A stand-in for the models' APIs: answers a tool call when the newest text holds [[tool:NAME {json}]], else text."""
+"""model.py PORT LOG [STORY]: a stand-in for the models' APIs. Answers a tool call when the newest text holds [[tool:NAME {json}]], else
+text. With a story, a JSON list of {"when": PATTERN, "say": TEXT} or {"when": PATTERN, "tool": NAME, "arguments": {…}}, the first rule whose
+pattern is in the newest text answers."""
 import json, re, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOG = open(sys.argv[2], "a", buffering=1)
+STORY = json.load(open(sys.argv[3])) if len(sys.argv) > 3 else []
 
 def newest(messages):
     """The texts after the last assistant message."""
@@ -11,7 +14,7 @@ def newest(messages):
         if message.get("role") == "assistant":
             out = []
             continue
-        content = message.get("content")
+        content = message.get("content") or message.get("output")
         parts = [{"text": content}] if isinstance(content, str) else content or []
         for part in parts:
             text = part.get("text") or part.get("content") or part.get("output") or ""
@@ -22,6 +25,7 @@ def newest(messages):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    said = "All right."
     def log_message(self, *args): pass
     def do_GET(self): self.answer({"data": []})
     def do_HEAD(self): self.answer({})
@@ -37,6 +41,11 @@ class Handler(BaseHTTPRequestHandler):
     def decide(self, news, title=False):
         text = "\n".join(t for _, _, t in news)
         LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news}) + "\n")
+        for rule in STORY:
+            if re.search(rule["when"], text, re.S):
+                time.sleep(rule.get("after", 0))
+                self.said = rule.get("say", "")
+                return (rule["tool"], json.dumps(rule["arguments"])) if "tool" in rule else None
         found = re.findall(r"\[\[tool:(\S+) (\{.*?\})\]\]", text)
         if found: return found[-1]
         results = [t for _, k, t in news if k == "tool_result"]
@@ -70,14 +79,14 @@ class Handler(BaseHTTPRequestHandler):
                        ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}})]
         else:
             events += [("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
-                       ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "All right."}}),
+                       ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": self.said}}),
                        ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}})]
         events.append(("message_stop", {}))
         self.answer("".join("event: %s\ndata: %s\n\n" % (k, json.dumps({"type": k, **v})) for k, v in events).encode(), "text/event-stream")
     def openai(self, body):
         news = newest([dict(i, role=i.get("role", "tool" if "output" in i.get("type","") else "assistant")) for i in body.get("input", []) if i.get("type") != "reasoning"])
         call = self.decide(news)
-        item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": "All right."}]}
+        item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": self.said}]}
         if call:
             to = re.findall(r'<team-table to=."?([^"\\>]+)', json.dumps(news))
             name, arguments = ("get_messages", json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})) if call[0] == "GET" else call

@@ -244,10 +244,11 @@ def main():
     report("no hook failed", log_file.read_text() if log_file.exists() else None)
 
 
-try:
-    main()
-except (TimeoutError, RuntimeError, subprocess.CalledProcessError) as problem:
-    report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex")))
-finally:
-    subprocess.run([*TMUX, "kill-server"], capture_output=True)
-sys.exit(1 if failed else 0)
+if __name__ == "__main__":
+    try:
+        main()
+    except (TimeoutError, RuntimeError, subprocess.CalledProcessError) as problem:
+        report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex")))
+    finally:
+        subprocess.run([*TMUX, "kill-server"], capture_output=True)
+    sys.exit(1 if failed else 0)
