@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::guests::guest;
-use crate::harness::{Home, PROGRAM, Process, UNLIMITED};
+use crate::harness::{Home, PROGRAM, Process, UNLIMITED, eventually};
 use crate::office::Office;
 
 /// Ends a line, begins another one, clears the screen, hides what follows: with an escape, and with a single character.
@@ -316,7 +316,13 @@ fn home_of_another() -> Option<(tempfile::TempDir, PathBuf, PathBuf)> {
 }
 
 fn run_at(program: &Path, db: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(program).args(arguments).env_clear().env("TEAM_TABLE_DB", db).output().unwrap();
+    // A process that another test starts meanwhile holds the copy open for writing until its own exec.
+    let output = eventually("the copy can be run", || {
+        match Command::new(program).args(arguments).env_clear().env("TEAM_TABLE_DB", db).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+            done => Some(done.unwrap()),
+        }
+    });
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

@@ -177,8 +177,8 @@ impl ReadTx<'_> {
         let receipt = self.one(
             "SELECT i.read_at, (SELECT n.at FROM announcements n WHERE n.member_id = i.member_id AND n.upto >= ?2
                                  ORDER BY n.upto LIMIT 1) AS announced_at
-               FROM messages m JOIN members who ON who.name = m.recipient AND who.current = 1
-                    JOIN inbox i ON i.member_id = who.id AND i.message_id = m.id
+               FROM messages m JOIN inbox i ON i.message_id = m.id
+                    AND i.member_id IN (SELECT who.id FROM members who WHERE who.name = m.recipient)
               WHERE m.id = ?2 AND m.sender_id = ?1",
             [sender_id, message.id],
             |row| Ok(Receipt { read_at: row.get("read_at")?, announced_at: row.get("announced_at")? }),

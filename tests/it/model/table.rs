@@ -350,6 +350,10 @@ impl Table {
                 let own = self.messages[usize::try_from(id - 1).unwrap()].sender == caller;
                 let mut view = view.clone();
                 view["read"] = json!(read.unwrap_or(true));
+                let is_read = || self.holders.iter().any(|holder| holder.inbox.get(&id) == Some(&true));
+                if own && view["recipient"] != "*" && is_read() {
+                    view["read_at"] = ANYTHING.into();
+                }
                 (own || read.is_some()).then_some(view)
             });
             return Done::List {
