@@ -65,6 +65,11 @@ pub(super) fn ring(seat: &Seat) -> io::Result<()> {
     }
 }
 
+/// Whether ringing twice is as good as once: what is queued for Codex and Qwen would start two turns.
+pub(super) fn is_idempotent(seat: &Seat) -> bool {
+    seat.wake.as_deref().is_some_and(|wake| wake.starts_with("bell:"))
+}
+
 /// Removes a session's bell file and its folder.
 pub(super) fn remove(wake: Option<&str>) {
     if let Some(file) = wake.and_then(|wake| wake.strip_prefix("bell:")).map(Path::new)

@@ -21,6 +21,9 @@ mod session;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::domain::clock::Clock;
 use crate::domain::decision::Outcome;
@@ -33,30 +36,58 @@ use case::WakeCase;
 pub use process::{Process, is_live};
 pub use session::{Event, Said, Session, hook};
 
+/// The pauses after which a ring that was not answered is repeated. A session that has just begun does not watch its bell yet: it
+/// does within a second, or within several on a busy machine.
+const REPEATED_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(12)];
+
 /// Rings for what this process commits, until it is aborted: it keeps the database open. Runs on the current tokio runtime.
 pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
     let judge = Arc::new(Judge::new(db.clone()));
     let mut commits = db.commits();
+    // Dropped, and so aborted, with this task.
+    let mut repeats = JoinSet::new();
     while commits.changed().await.is_ok() {
         if !db.take_rings() {
             continue;
         }
+        while repeats.try_join_next().is_some() {}
+        let to_repeat = db.clone();
         let (db, judge, policies, clock) =
             (db.clone(), Arc::clone(&judge), Arc::clone(&policies), clock.clone());
         let rung = tokio::task::spawn_blocking(move || ring_due(&db, &judge, &policies.current(), &clock));
         match rung.await {
-            Ok(Ok(())) => {}
+            Ok(Ok(rung)) => {
+                for key in rung {
+                    repeats.spawn(repeat(to_repeat.clone(), key));
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "agents could not be woken"),
             Err(panic) => tracing::error!(%panic, "waking agents panicked"),
         }
     }
 }
 
-/// Decides all wakes that are due, and rings those that are allowed. Blocks.
+/// Rings a seat again while its ring is not answered.
+async fn repeat(db: Db, key: String) {
+    for pause in REPEATED_AFTER {
+        tokio::time::sleep(pause).await;
+        let (db, key) = (db.clone(), key.clone());
+        let again = tokio::task::spawn_blocking(move || {
+            let seat = db.read(|tx| tx.seat(&key)).ok().flatten();
+            seat.filter(|seat| seat.rung_at.is_some()).is_some_and(|seat| bell::ring(&seat).is_ok())
+        });
+        if !again.await.unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+/// Decides all wakes that are due, and rings those that are allowed. The keys of the seats whose ring may be repeated. Blocks.
 ///
 /// # Errors
 /// Those of storage. A bell that cannot be rung is logged: the message is unread all the same.
-pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> storage::Result<()> {
+pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> storage::Result<Vec<String>> {
+    let mut repeatable = Vec::new();
     for wake in db.read(|tx| tx.due_wakes())? {
         if !is_live(&wake.seat) {
             let gone = wake.seat.id;
@@ -64,13 +95,16 @@ pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> 
             continue;
         }
         let allowed = judge.until_settled(|| decide(db, judge, set, clock, &wake))?;
-        if allowed == Some(true)
-            && let Err(error) = bell::ring(&wake.seat)
-        {
-            tracing::warn!(%error, client = %wake.seat.key, "an agent could not be rung");
+        if allowed != Some(true) {
+            continue;
+        }
+        match bell::ring(&wake.seat) {
+            Ok(()) if bell::is_idempotent(&wake.seat) => repeatable.push(wake.seat.key),
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, client = %wake.seat.key, "an agent could not be rung"),
         }
     }
-    Ok(())
+    Ok(repeatable)
 }
 
 /// Whether the wake may ring; `None`: the facts have moved.

@@ -215,6 +215,22 @@ fn fifty_messages_are_one_wake() {
 }
 
 #[test]
+fn a_ring_that_is_not_answered_is_repeated() {
+    let home = Home::new();
+    let of_bob = Idle::new();
+    let bob = Session::of(&home, &of_bob);
+    let bell = bob.start("bob");
+    let (mut alice, token) = join(&home, "alice");
+    send(&mut alice, &token, "please review PR 5");
+    // Its client did not watch the file yet.
+    eventually("the bell is rung", || fs::read(&bell).is_ok_and(|text| !text.is_empty()).then_some(()));
+    fs::write(&bell, b"").unwrap();
+    let notice = rung(&bob, &bell);
+    assert!(notice.contains("please review PR 5"), "{notice}");
+    assert_eq!(wakes(&home, "allow"), 1, "it is the same wake");
+}
+
+#[test]
 fn beyond_the_budget_a_person_is_asked_and_lets_it_go_on() {
     let set = "builtins = \"named\"\n[[policy]]\nname = \"wake-cap\"\nmodule = \"builtin:wake-cap\"\n\
                [policy.settings]\nmax_unattended = 2\n";
