@@ -296,7 +296,7 @@ impl Table {
             let answered = arguments.get("reply_to").cloned().unwrap_or_default();
             let repeats = sent.view["content"] == arguments["content"]
                 && (&sent.view["recipient"], &sent.view["reply_to"]) == (&json!(to), &answered);
-            return if repeats { Ok(Done::Is(sent.view.clone())) } else { Err("already_exists") };
+            return if repeats { Ok(Done::Is(sent_view(tool, &sent.view))) } else { Err("already_exists") };
         }
         let recipients: Vec<usize> = if tool == "broadcast" {
             (0..self.holders.len()).filter(|at| *at != caller && self.is_seated(*at)).collect()
@@ -316,7 +316,7 @@ impl Table {
                 message.view["thread_id"].as_i64().unwrap()
             }
         };
-        let mut view = json!({
+        let view = json!({
             "id": id, "sender": self.holders[caller].name, "content": arguments["content"], "created_at": ANYTHING,
             "recipient": if tool == "broadcast" { "*" } else { text(arguments, "recipient") },
             "thread_id": thread, "reply_to": reply_to,
@@ -324,11 +324,9 @@ impl Table {
         for at in recipients {
             self.holders[at].inbox.insert(id, false);
         }
-        self.messages.push(Message { sender: caller, key, view: view.clone() });
-        if tool == "send_message" {
-            view["seen"] = "later".into();
-        }
-        Ok(Done::Is(view))
+        let answer = sent_view(tool, &view);
+        self.messages.push(Message { sender: caller, key, view });
+        Ok(Done::Is(answer))
     }
 
     fn message(&self, id: i64) -> &Value {
@@ -740,4 +738,13 @@ impl Table {
     pub(super) fn expire(&mut self, key: &str) {
         self.context.retain(|one, entry| one != key || !entry.expires);
     }
+}
+
+/// What a sender is answered: nobody sits in a seat here, so a message is seen later.
+fn sent_view(tool: &str, message: &Value) -> Value {
+    let mut view = message.clone();
+    if tool == "send_message" {
+        view["seen"] = "later".into();
+    }
+    view
 }
