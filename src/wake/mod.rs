@@ -38,7 +38,8 @@ pub use session::{Event, Said, Session, hook};
 
 /// The pauses after which a ring that was not answered is repeated. A session that has just begun does not watch its bell yet: it
 /// does within a second, or within several on a busy machine.
-const REPEATED_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(12)];
+const REPEATED_AFTER: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(12)];
 
 /// Rings for what this process commits, until it is aborted: it keeps the database open. Runs on the current tokio runtime.
 pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
