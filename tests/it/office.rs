@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use team_table::auth::Token;
@@ -18,11 +18,7 @@ use crate::harness::{Home, PATIENCE, eventually};
 /// Waits until something can be seen.
 #[track_caller]
 pub(crate) fn until(what: &str, mut seen: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !seen() {
-        assert!(Instant::now() < deadline, "never came about: {what}");
-        std::thread::sleep(Duration::from_millis(3));
-    }
+    eventually(what, || seen().then_some(()));
 }
 
 pub(crate) struct Office {

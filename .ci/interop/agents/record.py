@@ -15,16 +15,12 @@ import subprocess
 import sys
 import time
 
-from waking import BINARY, FOLDER, HOME, KEY, PORT, TMUX, log, prepare, screen, seated, table, typed, wait_for
+from waking import BINARY, CLAUDE, FOLDER, HOME, TMUX, log, prepare, screen, seated, table, typed, wait_for
 
 CAST = pathlib.Path(sys.argv[3])
 COLUMNS, ROWS = 150, 40
 RECORDER = ["tmux", "-L", "team-table-recorder"]
 SENTENCE = "Ask bob whether migration 7 is safe, then have cleo deploy it."
-CLAUDE = {
-    "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": KEY,
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1",
-}
 # Longest pause in the recording, in seconds.
 PAUSE = 1.5
 

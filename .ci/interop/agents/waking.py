@@ -21,6 +21,10 @@ PORT = int(sys.argv[2])
 KEY = "sk-ant-test-000-0123456789abcdefghij"
 TMUX = ["tmux", "-L", "team-table-clients"]
 PATIENCE = 60
+CLAUDE = {
+    "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": KEY,
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1",
+}
 failed = False
 
 
@@ -146,8 +150,7 @@ def files():
 
 
 def claude(name, command="claude"):
-    terminal(name, command, ANTHROPIC_BASE_URL=f"http://127.0.0.1:{PORT}", ANTHROPIC_API_KEY=KEY,
-             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_AUTOUPDATER="1")
+    terminal(name, command, **CLAUDE)
 
 
 def woken(title, sender, to, others=()):
