@@ -1,7 +1,7 @@
 //! A table in use: the built program over standard input and output and over HTTP, under 1, 16 and 64 clients that do what
 //! agents do all day, on an empty database and on one of a million messages; and what it owes against its limits.
 //!
-//! Beside the names of its parts (`mix`, `tools`, `start`, `streams`) it takes `--program=FILE` for another build, and
+//! Beside the names of its parts (`mix`, `tools`, `hooks`, `start`, `streams`) it takes `--program=FILE` for another build, and
 //! `--compare=COMMAND` for another server of the same tools on standard input and output, which is then measured in turns
 //! with ours. The built-in policies and their limits stay on, there as here: an agent makes few calls, then the next one does.
 #![allow(
@@ -21,6 +21,8 @@ mod support;
 mod client;
 #[path = "load/fill.rs"]
 mod fill;
+#[path = "load/hooks.rs"]
+mod hooks;
 #[path = "load/mix.rs"]
 mod mix;
 #[path = "load/start.rs"]
@@ -65,14 +67,18 @@ fn main() {
     } else {
         Size { members: 1_000, messages: 1_000_000, tasks: 100_000 }
     };
-    let databases = (wanted("mix") || wanted("tools")).then(|| databases(home.path(), size));
+    let databases = ["mix", "tools", "hooks"].into_iter().any(wanted).then(|| databases(home.path(), size));
     if let Some(databases) = databases.as_ref().filter(|_| wanted("mix")) {
         mix(home.path(), databases);
     }
     if let Some(databases) = databases.as_ref().filter(|_| wanted("tools")) {
         tools::measure(home.path(), databases);
     }
-    let mut targets = Targets::new("At rest, and with thousands of event streams");
+    let mut targets =
+        Targets::new("At rest, at the events of a session, and with thousands of event streams");
+    if let Some(databases) = databases.as_ref().filter(|_| wanted("hooks")) {
+        hooks::measure(databases, &mut targets);
+    }
     if wanted("start") {
         start::measure(home.path(), &mut targets);
     }

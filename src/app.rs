@@ -137,7 +137,10 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     // Before the first connection: a SIGHUP without a handler ends the process.
     let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
-    let ringing = tokio::spawn(wake::ring_for(table.db().clone(), table.shared_policies(), Clock::System));
+    let stop_ringing = CancellationToken::new();
+    let ringing =
+        wake::ring_for(table.db().clone(), table.shared_policies(), Clock::System, stop_ringing.clone());
+    let ringing = tokio::spawn(ringing);
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
     let served = match config.transport {
         Transport::Stdio => {
@@ -146,7 +149,10 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         Transport::Network => serve_network(&table, &config, tls).await,
     };
     background.abort();
-    ringing.abort();
+    stop_ringing.cancel();
+    if let Err(panic) = ringing.await {
+        tracing::error!(%panic, "waking agents panicked");
+    }
     let closing = table.clone();
     // Waits for the writer thread: not for an async thread.
     tokio::task::spawn_blocking(move || closing.close()).await.map_err(std::io::Error::other)?;

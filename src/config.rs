@@ -161,6 +161,14 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
+/// opencode's own folder: `opencode` below `XDG_CONFIG_HOME`, else below `~/.config`.
+#[must_use]
+pub fn opencode_folder() -> Option<PathBuf> {
+    let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")))?;
+    Some(config.join("opencode"))
+}
+
 /// A value that cannot be used. Stops the start with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

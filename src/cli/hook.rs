@@ -191,21 +191,21 @@ fn session(
     let client = Client::parse(&arguments.client).ok_or("there is no such client")?;
     let (key, process) = match client {
         Client::Claude => of_process(environment.claude_pid.and_then(Process::find))?,
-        Client::Gemini => of_process(Process::starter())?,
+        Client::Gemini | Client::Opencode => of_process(Process::starter())?,
         Client::Codex => named("codex")?,
         Client::Qwen => named("qwen")?,
     };
     let wake = match client {
         Client::Codex => Some(format!("codex:{}", environment.codex_home)),
         Client::Qwen => environment.input_file.as_ref().map(|file| format!("input:{file}")),
-        Client::Claude | Client::Gemini => None,
+        Client::Claude | Client::Gemini | Client::Opencode => None,
     };
     let prompt = text("prompt").trim_start();
     let typed = !prompt.is_empty()
         && !prompt.starts_with("<task-notification>")
         && !prompt.starts_with("[team-table]")
         && text("source") != "system";
-    let name = arguments.name.clone().or_else(|| environment.seat.clone());
+    let name = environment.seat.clone().or_else(|| arguments.name.clone());
     let name = match name {
         Some(name) => {
             agent::check_name("name", &name).map_err(|refusal| refusal.message)?;
@@ -229,7 +229,7 @@ fn answer(client: Client, name: &str, said: Said) -> Answer {
         Said::Context(text) => context(text),
         Said::GoOn(text) => match client {
             Client::Claude => context(text),
-            Client::Codex | Client::Qwen => json!({ "decision": "block", "reason": text }),
+            Client::Codex | Client::Qwen | Client::Opencode => json!({ "decision": "block", "reason": text }),
             Client::Gemini => json!({ "decision": "deny", "reason": text }),
         },
         Said::Started { context: text, watch, .. } => {

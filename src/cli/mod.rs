@@ -36,9 +36,8 @@ Examples:
   team-table doctor                             say what is wrong, and how to mend it
 
 Clients:
-  claude mcp add team-table -- team-table
-  codex mcp add team-table -- team-table
-  gemini mcp add team-table team-table";
+  team-table setup                              seat the coding agents of this machine: server, hooks, waking
+  claude mcp add team-table -- team-table       only the server, for one client; codex and gemini alike";
 
 /// The one table several AI coding agents sit at: messages, tasks and shared context over MCP, every call
 /// judged by hot-swappable WebAssembly policies.

@@ -131,8 +131,10 @@ async fn poll(
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
                 let hub = Hub::start(open.clone());
+                let stop_ringing = CancellationToken::new();
                 let ringing =
-                    tokio::spawn(wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System));
+                    wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System, stop_ringing.clone());
+                let ringing = tokio::spawn(ringing);
                 let troubled = Arc::clone(&troubled);
                 let tell_all = move |note: &Note| {
                     // A database that opens may still be locked; the daemon's first word says that it is not.
@@ -145,7 +147,11 @@ async fn poll(
                     Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
                 let ended = daemon.run(&hub, stop).await;
                 // It would keep a database open that is given up here.
-                ringing.abort();
+                stop_ringing.cancel();
+                if ended.is_ok() {
+                    // Only fails when it panicked, which is logged.
+                    let _ = ringing.await;
+                }
                 ended
             }
             Err(problem) => Err(problem),

@@ -31,7 +31,7 @@ pub(super) fn greet() {
         return;
     }
     output::complain(
-        "an MCP server on standard input and output; a client is to start it: claude mcp add team-table -- team-table",
+        "an MCP server on standard input and output, which a client is to start: team-table setup has yours do so",
     );
     output::complain("team-table demo shows in seconds what it does; team-table --help lists the commands");
     output::complain("serving now; Ctrl-D ends");

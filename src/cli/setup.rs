@@ -3,6 +3,7 @@
 
 mod check;
 mod files;
+mod publish;
 mod run;
 
 use std::io::IsTerminal;
@@ -56,32 +57,45 @@ pub(super) struct SetupArguments {
     /// Do it without a terminal to ask at
     #[arg(long)]
     yes: bool,
+    /// Write the files with which a repository is a plugin of each client, below DIR, for a release of this program
+    #[arg(long, value_name = "DIR", hide = true, exclusive = true)]
+    publish: Option<PathBuf>,
 }
 
-/// One client and its commands.
+/// One client, and how it is given our files.
 struct Target {
     /// Its program is looked for on the path.
     client: Client,
-    /// Lists what is installed.
-    list: &'static [&'static str],
-    /// `DIR` stands for our folder.
-    add: &'static [&'static [&'static str]],
-    remove: &'static [&'static [&'static str]],
+    way: Way,
     /// What the person must still do.
     confirm: &'static str,
     /// The oldest version whose hooks do what ours need.
     oldest: [u32; 3],
 }
 
-const TARGETS: [Target; 4] = [
+enum Way {
+    /// By its own commands, in which `DIR` stands for our folder.
+    Commands {
+        /// Lists what is installed.
+        list: &'static [&'static str],
+        add: &'static [&'static [&'static str]],
+        remove: &'static [&'static [&'static str]],
+    },
+    /// It loads what lies in a folder of its own.
+    Folder(fn() -> Option<PathBuf>),
+}
+
+const TARGETS: [Target; 5] = [
     Target {
         client: Client::Claude,
-        list: &["plugin", "list", "--json"],
-        add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "install", "team-table@team-table"]],
-        remove: &[
-            &["plugin", "uninstall", "team-table@team-table"],
-            &["plugin", "marketplace", "remove", "team-table"],
-        ],
+        way: Way::Commands {
+            list: &["plugin", "list", "--json"],
+            add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "install", "team-table@team-table"]],
+            remove: &[
+                &["plugin", "uninstall", "team-table@team-table"],
+                &["plugin", "marketplace", "remove", "team-table"],
+            ],
+        },
         confirm: "a running session needs a restart; to let it use the tools unasked, add \
                   \"mcp__plugin_team-table_team-table\" to permissions.allow in ~/.claude/settings.json",
         // Hooks with arguments instead of a line of a shell.
@@ -89,31 +103,44 @@ const TARGETS: [Target; 4] = [
     },
     Target {
         client: Client::Codex,
-        list: &["plugin", "list", "--json"],
-        add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "add", "team-table@team-table"]],
-        remove: &[
-            &["plugin", "remove", "team-table@team-table"],
-            &["plugin", "marketplace", "remove", "team-table"],
-        ],
+        way: Way::Commands {
+            list: &["plugin", "list", "--json"],
+            add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "add", "team-table@team-table"]],
+            remove: &[
+                &["plugin", "remove", "team-table@team-table"],
+                &["plugin", "marketplace", "remove", "team-table"],
+            ],
+        },
         confirm: "Codex shows \"Hooks need review\" once: choose Trust. Without it no hook runs, and Codex says nothing",
         // `codex queue`.
         oldest: [0, 149, 0],
     },
     Target {
         client: Client::Gemini,
-        list: &["extensions", "list"],
-        add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
-        remove: &[&["extensions", "uninstall", "team-table"]],
+        way: Way::Commands {
+            list: &["extensions", "list"],
+            add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
+            remove: &[&["extensions", "uninstall", "team-table"]],
+        },
         confirm: "Gemini sees messages at its next step; nothing starts a turn of an idle one",
         oldest: [0, 0, 0],
     },
     Target {
         client: Client::Qwen,
-        list: &["extensions", "list"],
-        add: &[&["extensions", "link", "DIR/qwen"]],
-        remove: &[&["extensions", "uninstall", "team-table"]],
-        confirm: "Qwen sees messages at its next step; start it with --input-file FILE and TEAM_TABLE_INPUT_FILE=FILE to wake it",
+        way: Way::Commands {
+            list: &["extensions", "list"],
+            add: &[&["extensions", "link", "DIR/qwen"]],
+            remove: &[&["extensions", "uninstall", "team-table"]],
+        },
+        confirm: "Qwen sees messages at its next step; start it with team-table run qwen to have it woken",
         oldest: [0, 0, 0],
+    },
+    Target {
+        client: Client::Opencode,
+        way: Way::Folder(crate::config::opencode_folder),
+        confirm: "start opencode anew; its session sits at the table from its first prompt on",
+        // `client.session.promptAsync` in plugins.
+        oldest: [1, 0, 0],
     },
 ];
 
@@ -124,6 +151,9 @@ impl Target {
 }
 
 pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), CliError> {
+    if let Some(root) = &arguments.publish {
+        return Ok(publish::write(root)?);
+    }
     if let Some(name) = &arguments.name {
         check_seat(name, &arguments.role)?;
     }
@@ -186,39 +216,45 @@ impl<'a> Setup<'a> {
     fn files(&self, target: &Target) -> Vec<(&'static str, String)> {
         let seat = self.arguments.name.as_deref().map(|name| (name, self.arguments.role.as_str()));
         let allow_tools = self.arguments.allow_tools;
-        files::files(target.client, &Program { path: &self.path, db: &self.db, seat, allow_tools })
+        files::files(target.client, &Program { path: &self.path, db: Some(&self.db), seat, allow_tools })
     }
 
     fn set_up(&self, target: &Target) -> Result<(), String> {
         let files = self.files(target);
         let installed = is_installed(target)?;
-        let state = if installed && files::are_there(&self.folder, &files) {
+        let folder = self.base(target)?;
+        let state = if installed && files::are_there(&folder, &files) {
             "is set up already"
         } else {
-            if installed {
+            if let (Way::Commands { remove, .. }, true) = (&target.way, installed) {
                 // Codex keeps a copy of what it was given.
-                self.run_all(target, target.remove)?;
+                self.run_all(target, remove)?;
             }
-            self.write(&files)?;
-            self.run_all(target, target.add)?;
+            self.write(&folder, &files)?;
+            if let Way::Commands { add, .. } = target.way {
+                self.run_all(target, add)?;
+            }
             if self.dry { "would be set up" } else { "is set up" }
         };
         Self::report(target, state, target.confirm)
     }
 
     fn undo(&self, target: &Target) -> Result<(), String> {
+        let folder = self.base(target)?;
         let state = if is_installed(target)? {
-            self.run_all(target, target.remove)?;
+            if let Way::Commands { remove, .. } = target.way {
+                self.run_all(target, remove)?;
+            }
             if self.dry { "would be removed" } else { "is removed" }
         } else {
             "was not set up"
         };
         if !self.dry {
             for (path, _) in self.files(target) {
-                let file = self.folder.join(path);
+                let file = folder.join(path);
                 let _ = std::fs::remove_file(&file);
                 // Folders that are empty now, up to ours.
-                let up = file.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.folder));
+                let up = file.ancestors().skip(1).take_while(|up| up.starts_with(&folder));
                 for folder in up {
                     if std::fs::remove_dir(folder).is_err() {
                         break;
@@ -230,7 +266,7 @@ impl<'a> Setup<'a> {
     }
 
     fn status(&self, target: &Target) -> Result<(), String> {
-        let marker = self.folder.join(self.files(target).first().map_or("", |(path, _)| path));
+        let marker = self.base(target)?.join(self.files(target).first().map_or("", |(path, _)| path));
         let state = match (is_installed(target)?, marker.exists()) {
             (true, true) => "set up",
             (true, false) => {
@@ -251,9 +287,17 @@ impl<'a> Setup<'a> {
         output::done(&object, &text).map_err(|error| error.to_string())
     }
 
-    fn write(&self, files: &[(&'static str, String)]) -> Result<(), String> {
+    /// The folder that a client's files are written into.
+    fn base(&self, target: &Target) -> Result<PathBuf, String> {
+        match target.way {
+            Way::Commands { .. } => Ok(self.folder.clone()),
+            Way::Folder(find) => find().ok_or_else(|| "there is no HOME to find its folder in".to_owned()),
+        }
+    }
+
+    fn write(&self, folder: &Path, files: &[(&'static str, String)]) -> Result<(), String> {
         for (path, text) in files {
-            let file = self.folder.join(path);
+            let file = folder.join(path);
             if self.dry {
                 say(&format!("  write {}", file.display()));
                 continue;
@@ -321,7 +365,19 @@ fn run_client(program: &str, words: &[String]) -> Result<String, String> {
 }
 
 fn is_installed(target: &Target) -> Result<bool, String> {
-    let words: Vec<String> = target.list.iter().map(ToString::to_string).collect();
+    let list = match target.way {
+        Way::Commands { list, .. } => list,
+        Way::Folder(find) => {
+            let Some(folder) = find() else { return Ok(false) };
+            let plugin = folder.join(files::PLUGIN);
+            let ours = files::program_of(&folder, target.client).is_some();
+            if plugin.exists() && !ours {
+                return Err(format!("{} is not of team-table setup: move it away first", plugin.display()));
+            }
+            return Ok(ours);
+        }
+    };
+    let words: Vec<String> = list.iter().map(ToString::to_string).collect();
     Ok(run_client(target.program(), &words)?.contains(INSTALLED))
 }
 

@@ -24,11 +24,13 @@ pub enum Client {
     Gemini,
     /// Qwen Code.
     Qwen,
+    /// opencode.
+    Opencode,
 }
 
 impl Client {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Gemini, Self::Qwen];
+    pub const ALL: [Self; 5] = [Self::Claude, Self::Codex, Self::Gemini, Self::Qwen, Self::Opencode];
 
     /// The word stored in the database, and typed on the command line: the name of its program.
     #[must_use]
@@ -38,6 +40,7 @@ impl Client {
             Self::Codex => "codex",
             Self::Gemini => "gemini",
             Self::Qwen => "qwen",
+            Self::Opencode => "opencode",
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::domain::seat::Seat;
 
-/// The bell file's name; Claude Code's `FileChanged` hook matches on it.
+/// The bell file's name; Claude Code's `FileChanged` hook matches on it, and the plugin of opencode watches it.
 const BELL: &str = "team-table.bell";
 /// What a Codex session is told, as if its user had typed it.
 const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table program, not by your user; see the note \
@@ -20,11 +20,29 @@ const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table pr
 /// When it cannot be made.
 pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
     let name = blake3::hash(key.as_bytes()).to_hex();
+    make(bells(db).join(name.get(..16).unwrap_or_default()), BELL)
+}
+
+/// An empty file from which a session of Qwen Code is to read its turns, beside the bells. It is told by the process that becomes
+/// the client.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
+    let file = make(bells(db), &format!("{pid}.jsonl"))?;
+    fs::write(&file, b"")?;
+    Ok(file)
+}
+
+fn bells(db: &Path) -> PathBuf {
     let mut bells = db.as_os_str().to_owned();
     bells.push(".bells");
-    let folder = PathBuf::from(bells).join(name.get(..16).unwrap_or_default());
+    PathBuf::from(bells)
+}
+
+fn make(folder: PathBuf, name: &str) -> io::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let file = std::path::absolute(folder.join(BELL))?;
+    let file = std::path::absolute(folder.join(name))?;
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
     Ok(file)
 }
@@ -70,8 +88,13 @@ pub(super) fn is_idempotent(seat: &Seat) -> bool {
     seat.wake.as_deref().is_some_and(|wake| wake.starts_with("bell:"))
 }
 
-/// Removes a session's bell file and its folder.
+/// Removes a session's bell file and its folder, or its input file.
 pub(super) fn remove(wake: Option<&str>) {
+    if let Some(file) = wake.and_then(|wake| wake.strip_prefix("input:")).map(Path::new)
+        && file.parent().and_then(Path::extension).is_some_and(|extension| extension == "bells")
+    {
+        let _ = fs::remove_file(file);
+    }
     if let Some(file) = wake.and_then(|wake| wake.strip_prefix("bell:")).map(Path::new)
         && file.file_name().is_some_and(|name| name == BELL)
     {

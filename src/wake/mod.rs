@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
 use crate::domain::decision::Outcome;
@@ -33,6 +34,7 @@ use crate::policy::{PolicyHost, PolicySet};
 use crate::storage::{self, Db, DueWake, NewEscalation, ReadTx};
 use case::WakeCase;
 
+pub use bell::input_file;
 pub use process::{Process, is_live};
 pub use session::{Event, Said, Session, hook};
 
@@ -41,13 +43,19 @@ pub use session::{Event, Said, Session, hook};
 const REPEATED_AFTER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(12)];
 
-/// Rings for what this process commits, until it is aborted: it keeps the database open. Runs on the current tokio runtime.
-pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock) {
+/// Rings for what this process commits, until `stop`; what was committed before it still rings. Keeps the database open. Runs on
+/// the current tokio runtime.
+pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock, stop: CancellationToken) {
     let judge = Arc::new(Judge::new(db.clone()));
     let mut commits = db.commits();
     // Dropped, and so aborted, with this task.
     let mut repeats = JoinSet::new();
-    while commits.changed().await.is_ok() {
+    let mut last = false;
+    while !last {
+        last = tokio::select! {
+            changed = commits.changed() => changed.is_err(),
+            () = stop.cancelled() => true,
+        };
         if !db.take_rings() {
             continue;
         }

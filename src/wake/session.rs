@@ -136,7 +136,7 @@ fn claim(tx: &WriteTx<'_>, seat: &Seat, now: Millis) -> storage::Result<Option<A
 
 fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Result<Said> {
     let watch = match session.client {
-        Client::Claude if session.attended => Some(
+        Client::Claude | Client::Opencode if session.attended => Some(
             bell::bell_file(db_file, &session.key)
                 .map_err(|error| storage::Error::Unwritable(error.to_string()))?,
         ),
@@ -153,7 +153,9 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         attended: session.attended,
     };
     let seats = db.read(|tx| tx.seats())?;
-    let gone: Vec<i64> = seats.iter().filter(|seat| !is_live(seat)).map(|seat| seat.id).collect();
+    let dead: Vec<&Seat> = seats.iter().filter(|seat| !is_live(seat)).collect();
+    dead.iter().for_each(|seat| bell::remove(seat.wake.as_deref()));
+    let gone: Vec<i64> = dead.iter().map(|seat| seat.id).collect();
     let wanted = session.name.clone();
     let (name, role, here, news, register) = db.write(move |tx| {
         tx.sweep_seats(&gone, now)?;

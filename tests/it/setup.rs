@@ -34,9 +34,14 @@ esac
             log = bin.join("log").display(),
             installed = installed.display(),
         );
-        fs::write(bin.join("claude"), script).unwrap();
-        fs::set_permissions(bin.join("claude"), fs::Permissions::from_mode(0o755)).unwrap();
+        machine.install("claude", &script);
         machine
+    }
+
+    fn install(&self, program: &str, script: &str) {
+        let file = self.home.path().join("bin").join(program);
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -99,6 +104,39 @@ fn setup_is_idempotent_and_undo_leaves_nothing() {
 }
 
 #[test]
+fn opencode_gets_one_file_and_only_ours_is_touched() {
+    let machine = Machine::new("2.1.331");
+    machine.install("opencode", "#!/bin/sh\necho 1.18.33\n");
+    let folder = machine.home.path().join(".config/opencode");
+    let plugin = folder.join("plugins/team-table.js");
+    fs::create_dir_all(folder.join("plugins")).unwrap();
+    fs::write(folder.join("opencode.json"), "{}").unwrap();
+    machine.succeed(&["setup", "opencode", "--name", "bob", "--yes"]);
+    let text = fs::read_to_string(&plugin).unwrap();
+    let table = text.lines().next().unwrap().strip_prefix("const TABLE = ").unwrap();
+    let table: Value = serde_json::from_str(table.trim_end_matches(';')).unwrap();
+    assert_eq!(table["command"], env!("CARGO_BIN_EXE_team-table"));
+    assert_eq!(table["seat"], serde_json::json!(["--name", "bob", "--role", "agent"]));
+    assert!(
+        machine.succeed(&["setup", "opencode", "--name", "bob", "--yes"]).contains("is set up already"),
+        "the second time"
+    );
+    assert_eq!(machine.finding("opencode")["ok"], true);
+    machine.succeed(&["setup", "opencode", "--undo", "--yes"]);
+    assert!(!plugin.exists());
+    assert_eq!(fs::read_to_string(folder.join("opencode.json")).unwrap(), "{}");
+
+    fs::create_dir_all(folder.join("plugins")).unwrap();
+    fs::write(&plugin, "// mine").unwrap();
+    for arguments in [&["setup", "opencode", "--yes"][..], &["setup", "opencode", "--undo", "--yes"]] {
+        let output = machine.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("is not of team-table setup"));
+    }
+    assert_eq!(fs::read_to_string(&plugin).unwrap(), "// mine");
+}
+
+#[test]
 fn without_a_terminal_setup_says_what_it_would_do_and_does_nothing() {
     let machine = Machine::new("2.1.331");
     let output = machine.run(&["setup", "claude"]);
@@ -147,4 +185,29 @@ fn a_session_is_started_at_the_table_and_nothing_is_installed() {
     let output = machine.run(&["run", "claude"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("is set up already"));
+}
+
+#[test]
+fn this_repository_is_a_plugin_of_each_client() {
+    let home = Home::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fresh = home.path().join("fresh");
+    home.succeed(&["setup", "--publish", fresh.to_str().unwrap()]);
+    let mut folders = vec![fresh.clone()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let kept = root.join(path.strip_prefix(&fresh).unwrap());
+            let text = fs::read_to_string(&path).unwrap();
+            let same = fs::read_to_string(&kept).is_ok_and(|found| found == text);
+            assert!(same, "{} is stale: run target/debug/team-table setup --publish .", kept.display());
+        }
+    }
+    assert_eq!(files, 13);
 }

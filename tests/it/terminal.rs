@@ -75,7 +75,7 @@ fn the_program_says_what_it_is_and_serves() {
     let home = Home::new();
     let mut terminal = Terminal::start(&mut home.command());
     let greeting = terminal.shows("serving now; Ctrl-D ends");
-    for part in ["claude mcp add team-table -- team-table", "team-table demo", "team-table --help"] {
+    for part in ["team-table setup", "team-table demo", "team-table --help"] {
         assert!(greeting.contains(part), "{greeting}");
     }
     terminal.types("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}\n");

@@ -231,6 +231,18 @@ fn a_ring_that_is_not_answered_is_repeated() {
 }
 
 #[test]
+fn a_process_that_ends_right_after_its_last_message_has_rung() {
+    let home = Home::new();
+    let of_bob = Idle::new();
+    let bob = Session::of(&home, &of_bob);
+    let bell = bob.start("bob");
+    let (mut alice, token) = join(&home, "alice");
+    send(&mut alice, &token, "please review PR 5");
+    assert_eq!(alice.end(), Some(0));
+    assert_eq!(fs::read(&bell).unwrap(), b"ring\n", "nobody else could ring now");
+}
+
+#[test]
 fn beyond_the_budget_a_person_is_asked_and_lets_it_go_on() {
     let set = "builtins = \"named\"\n[[policy]]\nname = \"wake-cap\"\nmodule = \"builtin:wake-cap\"\n\
                [policy.settings]\nmax_unattended = 2\n";
@@ -343,6 +355,59 @@ fn a_codex_session_is_known_by_its_thread() {
     let said = answer(&run_hook(codex().arg("stop"), input));
     assert_eq!(said["decision"], "block");
     assert!(said["reason"].as_str().unwrap().contains("from alice"), "{said}");
+}
+
+#[test]
+fn a_codex_session_that_is_idle_for_an_hour_keeps_its_seat() {
+    let home = Home::new();
+    let start = |thread: &str| {
+        let input = json!({ "session_id": thread, "hook_event_name": "SessionStart", "cwd": "/" });
+        run_hook(home.command().args(["hook", "codex", "start"]), input.to_string().as_bytes())
+    };
+    let age = |hours: i64| {
+        let aged =
+            format!("UPDATE seats SET seen_at = seen_at - {} WHERE key = 'codex:t-1'", hours * 3_600_000);
+        assert_eq!(home.sql().execute(&aged, []).unwrap(), 1);
+    };
+    let kept = || home.count("SELECT count(*) FROM seats WHERE key = 'codex:t-1'");
+    silent(&start("t-1"));
+    age(1);
+    silent(&start("t-2"));
+    assert_eq!(kept(), 1);
+    age(24);
+    silent(&start("t-3"));
+    assert_eq!(kept(), 0);
+}
+
+#[test]
+fn a_hook_fails_open_on_a_database_that_is_locked_or_full() {
+    let home = Home::new();
+    let of_bob = Idle::new();
+    let bob = Session::of(&home, &of_bob);
+    bob.start("bob");
+    let (mut alice, token) = join(&home, "alice");
+    send(&mut alice, &token, "please review PR 5");
+    let log = || fs::read_to_string(home.path().join("hooks.log")).unwrap_or_default();
+    let event = json!({ "session_id": "s1", "hook_event_name": "Stop" }).to_string();
+
+    let writer = home.sql();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    silent(&bob.hook("stop", "Stop", &json!({})));
+    assert!(log().contains("locked"), "{}", log());
+    writer.execute_batch("ROLLBACK").unwrap();
+
+    // No file may grow; what is written of the log file is beyond it.
+    let script = "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" \"$@\"";
+    let mut full = Command::new("sh");
+    full.args(["-c", script, env!("CARGO_BIN_EXE_team-table"), "hook", "claude", "stop"]);
+    full.env("TEAM_TABLE_DB", home.db())
+        .env("HOME", home.path())
+        .env("CLAUDE_PID", of_bob.0.id().to_string());
+    silent(&run_hook(&mut full, event.as_bytes()));
+
+    let said = answer(&bob.hook("stop", "Stop", &json!({})));
+    let context = said["hookSpecificOutput"]["additionalContext"].as_str().unwrap();
+    assert!(context.contains("please review PR 5"), "what was not shown is not lost: {context}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """model.py PORT LOG [STORY]: a stand-in for the models' APIs. Answers a tool call when the newest text holds [[tool:NAME {json}]], else
 text. With a story, a JSON list of {"when": PATTERN, "say": TEXT} or {"when": PATTERN, "tool": NAME, "arguments": {…}}, the first rule whose
 pattern is in the newest text answers."""
-import json, re, sys, time
+import html, json, re, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOG = open(sys.argv[2], "a", buffering=1)
@@ -23,6 +23,11 @@ def newest(messages):
             out.append((message.get("role"), part.get("type", "text"), text))
     return out
 
+def inbox(news):
+    """The arguments of get_messages: for the first agent that the newest notice is for."""
+    to = re.findall(r'<team-table to=."?([^"\\>]+)', html.unescape(json.dumps(news)))
+    return json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     said = "All right."
@@ -37,9 +42,11 @@ class Handler(BaseHTTPRequestHandler):
         if "count_tokens" in self.path: return self.answer({"input_tokens": 10})
         if self.path.split("?")[0].endswith("/messages"): return self.anthropic(body)
         if self.path.split("?")[0].endswith("/responses"): return self.openai(body)
+        if self.path.split("?")[0].endswith("/chat/completions"): return self.chat(body)
         self.answer({})
     def decide(self, news, title=False):
-        text = "\n".join(t for _, _, t in news)
+        # Qwen Code escapes what a hook says.
+        text = html.unescape("\n".join(t for _, _, t in news))
         LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news}) + "\n")
         for rule in STORY:
             if re.search(rule["when"], text, re.S):
@@ -72,8 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         if name:
             arguments = call[1]
             if call[0] == "GET":
-                to = re.findall(r'<team-table to=."?([^"\\>]+)', json.dumps(messages))
-                arguments = json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})
+                arguments = inbox(messages)
             events += [("content_block_start", {"index": 0, "content_block": {"type": "tool_use", "id": "toolu_%d" % int(time.time()*1e6), "name": name, "input": {}}}),
                        ("content_block_delta", {"index": 0, "delta": {"type": "input_json_delta", "partial_json": arguments}}),
                        ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}})]
@@ -88,11 +94,28 @@ class Handler(BaseHTTPRequestHandler):
         call = self.decide(news)
         item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": self.said}]}
         if call:
-            to = re.findall(r'<team-table to=."?([^"\\>]+)', json.dumps(news))
-            name, arguments = ("get_messages", json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})) if call[0] == "GET" else call
+            name, arguments = ("get_messages", inbox(news)) if call[0] == "GET" else call
             item = {"type": "function_call", "namespace": "mcp__team_table", "name": name, "arguments": arguments, "call_id": "c%d" % int(time.time()*1e6)}
         usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
         events = [{"type": "response.created", "response": {"id": "r1"}}, {"type": "response.output_item.done", "output_index": 0, "item": item}, {"type": "response.completed", "response": {"id": "r1", "usage": usage}}]
         self.answer("".join("event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)) for e in events).encode(), "text/event-stream")
+
+    def chat(self, body):
+        tools = [t["function"]["name"] for t in body.get("tools", [])]
+        news = [(role, "tool_result" if role == "tool" else kind, text) for role, kind, text in newest(body["messages"])]
+        call = self.decide(news, not tools)
+        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0])), None)
+        delta, end = {"role": "assistant", "content": self.said}, "stop"
+        if name:
+            arguments = call[1]
+            if call[0] == "GET":
+                arguments = inbox(news)
+            function = {"name": name, "arguments": arguments}
+            delta, end = {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_%d" % int(time.time()*1e6), "type": "function", "function": function}]}, "tool_calls"
+        chunk = lambda delta, end=None, **more: {"id": "c1", "object": "chat.completion.chunk", "created": int(time.time()), "model": body.get("model"), "choices": [{"index": 0, "delta": delta, "finish_reason": end}], **more}
+        if not body.get("stream"):
+            return self.answer({"id": "c1", "object": "chat.completion", "created": int(time.time()), "model": body.get("model"), "choices": [{"index": 0, "message": delta, "finish_reason": end}], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+        events = [chunk(delta), chunk({}, end, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2})]
+        self.answer(("".join("data: %s\n\n" % json.dumps(e) for e in events) + "data: [DONE]\n\n").encode(), "text/event-stream")
 
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -1,7 +1,8 @@
 """waking.py TEAM_TABLE: real clients in terminals, seated by `team-table setup`, woken by messages of another process.
 
 Run by .ci/clients, which puts the clients on the path and gives a scratch HOME. The models are stood in for by model.py. A line per
-check; status 1 when one failed. What it drives: Claude Code (two sessions in one folder) and Codex.
+check; status 1 when one failed. What it drives: Claude Code (two sessions in one folder), Codex,
+opencode and Qwen Code.
 """
 
 import json
@@ -20,6 +21,9 @@ LOG = HOME / "model.log"
 PORT = int(sys.argv[2])
 KEY = "sk-ant-test-000-0123456789abcdefghij"
 TMUX = ["tmux", "-L", "team-table-clients"]
+# Which terminal shows whom.
+TERMINALS = {"agent": "first", "agent-2": "second", "agent-3": "codex", "agent-4": "opencode", "agent-5": "qwen", "solo": "once"}
+SEATED = ["claude", "codex", "opencode", "qwen"]
 PATIENCE = 60
 CLAUDE = {
     "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": KEY,
@@ -124,6 +128,13 @@ def prepare():
     (HOME / ".claude" / "settings.json").write_text(json.dumps({
         "permissions": {"allow": ["mcp__plugin_team-table_team-table", "Bash(sleep:*)"]},
     }, indent=2) + "\n")
+    (HOME / ".config" / "opencode").mkdir(parents=True, exist_ok=True)
+    lab = {"npm": "@ai-sdk/openai-compatible", "name": "lab", "options": {"baseURL": f"http://127.0.0.1:{PORT}/v1", "apiKey": "x"}, "models": {"m": {"name": "m"}}}
+    (HOME / ".config" / "opencode" / "opencode.json").write_text(json.dumps({
+        "provider": {"lab": lab}, "model": "lab/m", "small_model": "lab/m", "autoupdate": False, "share": "disabled",
+    }, indent=2) + "\n")
+    (HOME / ".qwen").mkdir(exist_ok=True)
+    (HOME / ".qwen" / "settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "openai"}}}, indent=2) + "\n")
     (HOME / ".codex" / "config.toml").write_text(f"""model = "m"
 model_provider = "lab"
 approval_policy = "never"
@@ -143,9 +154,10 @@ trust_level = "trusted"
 
 def files():
     kept = {}
-    for name in (".claude/settings.json", ".codex/config.toml"):
+    for name in (".claude/settings.json", ".codex/config.toml", ".config/opencode/opencode.json", ".qwen/settings.json"):
         kept[name] = (HOME / name).read_bytes()
-    kept["integrations"] = sorted(str(path) for path in (HOME / ".team-table").glob("integrations/**/*"))
+    ours = [*(HOME / ".team-table").glob("integrations/**/*"), *(HOME / ".config" / "opencode").glob("plugins/*")]
+    kept["integrations"] = sorted(str(path) for path in ours)
     return kept
 
 
@@ -159,7 +171,7 @@ def woken(title, sender, to, others=()):
     try:
         _, took = wait_for("the message is read", lambda: read(sent["id"]))
     except TimeoutError:
-        report(title, f"not woken: {sent}\n{screen('first')}")
+        report(title, f"not woken: {sent}\n{screen(TERMINALS[to])}")
         return
     report(f"{title}, read after {took:.1f} s, seen: {sent['seen']}", None if took < 3 else "more than 3 s")
     for name, count in before.items():
@@ -167,13 +179,34 @@ def woken(title, sender, to, others=()):
         report(f"{title}: {name} is left alone", None if now == count else f"{now}")
 
 
+def first_turn(title, name):
+    """The end of the first turn: a session is idle between its start and that, too."""
+    heard = lambda: next((True for entry in log() if any(f"person at {title}" in text for _, _, text in entry["news"])), None)
+    wait_for(f"{title} has begun its turn", heard)
+    wait_for(f"{title} sits", lambda: seated(name))
+
+
+def in_turn(title, terminal_name, to, sender, prompt):
+    """A message that comes while a tool of six seconds runs."""
+    typed(terminal_name, prompt)
+    busy = "SELECT 1 FROM seats s JOIN seat_members m ON m.seat_id = s.id JOIN members a ON a.id = m.member_id WHERE a.name = ? AND s.busy = 1"
+    wait_for("the turn runs", lambda: (ask(busy, to) or [None])[0])
+    time.sleep(1.5)  # into the six seconds
+    text = f"while {title} works"
+    sent = sender.send(to, text)
+    wait_for("the message is read", lambda: read(sent["id"]))
+    # The tool's result and the notice come in one request: the model sees the message before it is asked again.
+    told = [entry for entry in log() if any(text in words for _, _, words in entry["news"])]
+    report(f"{title} in a turn sees it at its next step, seen: {sent['seen']}", None if told and sent["seen"] == "next_step" else f"{sent} {len(told)}")
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     prepare()
     before = files()
-    table("setup", "claude", "codex", "--name", "agent", "--allow-tools", "--yes")
+    table("setup", *SEATED, "--name", "agent", "--allow-tools", "--yes")
     once = files()
-    table("setup", "claude", "codex", "--name", "agent", "--allow-tools", "--yes")
+    table("setup", *SEATED, "--name", "agent", "--allow-tools", "--yes")
     report("setup twice changes nothing", None if files() == once else "files differ")
     # One agent sends more than thirty messages a minute below; and a first start compiles the policies.
     subprocess.run([BINARY], stdin=subprocess.DEVNULL, check=True)
@@ -197,23 +230,28 @@ def main():
     report(f"fifty messages: {rung} wake(s)", None if rung <= 2 else "more than two")
 
     wait_for("the first session is idle", lambda: seated("agent"))
-    typed("first", '[[tool:Bash {"command": "sleep 6"}]]')
-    wait_for("the turn runs", lambda: (ask("SELECT 1 FROM seats s JOIN seat_members m ON m.seat_id = s.id JOIN members a ON a.id = m.member_id WHERE a.name = 'agent' AND s.busy = 1") or [None])[0])
-    time.sleep(1.5)  # into the six seconds
-    sent = sender.send("agent", "while you work")
-    wait_for("the message is read", lambda: read(sent["id"]))
-    told = [entry for entry in log() if any("while you work" in text for _, _, text in entry["news"])]
-    report(f"claude code in a turn sees it at its next step, seen: {sent['seen']}", None if told and sent["seen"] == "next_step" else f"{sent} {len(told)}")
+    in_turn("claude code", "first", "agent", sender, '[[tool:Bash {"command": "sleep 6"}]]')
 
     terminal("codex", "codex --dangerously-bypass-hook-trust", LAB_KEY="x")
     time.sleep(5)  # its screen has no sign that it takes what is typed
-    typed("codex", "hello")
-    # It is idle between its session's start and its first turn, too.
-    heard = lambda: next((entry for entry in log() if any(text == "hello" for _, _, text in entry["news"])), None)
-    wait_for("codex has begun its turn", heard)
-    wait_for("codex sits", lambda: seated("agent-3"))
+    typed("codex", "hello from a person at codex")
+    first_turn("codex", "agent-3")
     time.sleep(2)  # what is queued within the milliseconds in which a turn ends, Codex looks at only five seconds later
     woken("codex idle", sender, "agent-3", ["agent", "agent-2"])
+
+    terminal("opencode", "opencode", OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_AUTOUPDATE="1")
+    wait_for("opencode takes what is typed", lambda: "Ask anything" in screen("opencode") or None)
+    typed("opencode", "hello from a person at opencode")
+    first_turn("opencode", "agent-4")
+    woken("opencode idle", sender, "agent-4", ["agent", "agent-2", "agent-3"])
+    wait_for("opencode is idle", lambda: seated("agent-4"))
+    in_turn("opencode", "opencode", "agent-4", sender, '[[tool:bash {"command": "sleep 6", "description": "wait"}]]')
+
+    terminal("qwen", f"{BINARY} run qwen", OPENAI_API_KEY="x", OPENAI_BASE_URL=f"http://127.0.0.1:{PORT}/v1", OPENAI_MODEL="m")
+    wait_for("qwen takes what is typed", lambda: "Type your message" in screen("qwen") or None)
+    typed("qwen", "hello from a person at qwen")
+    first_turn("qwen", "agent-5")
+    woken("qwen code idle", sender, "agent-5", ["agent", "agent-2", "agent-3", "agent-4"])
 
     typed("first", '[[tool:send_message {"sender": "agent", "recipient": "agent-2", "content": "PING"}]]')
     wait_for("the budget is spent", lambda: (ask("SELECT id FROM escalations WHERE hook = 'wake' AND status = 'open'") or [None])[0], 240)
@@ -223,14 +261,14 @@ def main():
     report(f"two agents that answer each other for ever stop after {more} messages, and a person is asked", None if more - messages <= 1 else f"{messages}, then {more}")
     open_ones = json.loads(table("escalation", "list", "--json"))["escalations"]
     report("one question is open", None if len(open_ones) == 1 else open_ones)
-    for name in ("first", "second", "codex"):
+    for name in ("first", "second", "codex", "opencode", "qwen"):
         (HOME / f"{name}.txt").write_text(screen(name))
 
     subprocess.run([*TMUX, "kill-server"], check=False)
     subprocess.run(["codex", "app-server", "daemon", "stop"], capture_output=True)
     processes = subprocess.run(["pgrep", "-f", f"{BINARY} hook"], capture_output=True, text=True).stdout
     report("no process of ours waits for a seat", processes or None)
-    table("setup", "--undo", "--yes", "claude", "codex")
+    table("setup", "--undo", "--yes", *SEATED)
     after = files()
     # Claude Code's own command leaves two empty objects in its settings.
     settings = json.loads(after[".claude/settings.json"])
@@ -238,6 +276,9 @@ def main():
         if settings.get(left) == {}:
             del settings[left]
     report("undo: claude code's settings", None if settings == json.loads(before[".claude/settings.json"]) else f"{settings}")
+    # Both write into it by themselves.
+    for name in (".config/opencode/opencode.json", ".qwen/settings.json"):
+        report(f"undo: {name} has nothing of ours", None if b"team-table" not in after[name] else after[name].decode())
     report("undo: our folder", None if not after["integrations"] else after["integrations"])
     claude("once", f"{BINARY} run claude --name solo")
     wait_for("a session that nothing was installed for sits", lambda: seated("solo"))
@@ -251,7 +292,7 @@ if __name__ == "__main__":
     try:
         main()
     except (TimeoutError, RuntimeError, subprocess.CalledProcessError) as problem:
-        report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex")))
+        report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex", "opencode", "qwen")))
     finally:
         subprocess.run([*TMUX, "kill-server"], capture_output=True)
     sys.exit(1 if failed else 0)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{TARGETS, Target, files, folder, is_on_path, run_client};
+use super::{TARGETS, Target, Way, files, folder, is_on_path, run_client};
 use crate::cli::doctor::Finding;
 use crate::config::Config;
 
@@ -17,7 +17,11 @@ pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
 
 fn client(target: &Target, folder: &Path) -> Option<Finding> {
     let what = target.program();
-    let program = files::program_of(folder, target.client)?;
+    let folder = match target.way {
+        Way::Commands { .. } => folder.to_owned(),
+        Way::Folder(find) => find()?,
+    };
+    let program = files::program_of(&folder, target.client)?;
     if !program.is_file() {
         let found = format!("its hooks start {}, which is gone", program.display());
         return Some(Finding::bad(what, found, AGAIN));

@@ -6,15 +6,16 @@ use serde_json::{Value, json};
 
 use crate::domain::seat::Client;
 
-const NAME: &str = "team-table";
-const DESCRIPTION: &str = "The table several coding agents sit at: messages, tasks and shared context";
+pub(super) const NAME: &str = "team-table";
+pub(super) const DESCRIPTION: &str =
+    "The table several coding agents sit at: messages, tasks and shared context";
 
 /// How the program is started: by hooks and as a server.
 pub(super) struct Program<'a> {
-    /// Its absolute path.
+    /// Its absolute path, or its name where it is looked for on the PATH.
     pub(super) path: &'a str,
-    /// The database, absolute.
-    pub(super) db: &'a str,
+    /// The database, absolute; `None`: the default.
+    pub(super) db: Option<&'a str>,
     /// The name that sessions take, and the role.
     pub(super) seat: Option<(&'a str, &'a str)>,
     /// Whether its tools need no permission, where the plugin can say so.
@@ -28,6 +29,7 @@ pub(super) fn files(client: Client, program: &Program<'_>) -> Vec<(&'static str,
         Client::Codex => codex(program),
         Client::Gemini => gemini(program),
         Client::Qwen => qwen(program),
+        Client::Opencode => return vec![(PLUGIN, opencode(program))],
     }
     .into_iter()
     .map(|(path, value)| (path, text(&value)))
@@ -35,19 +37,28 @@ pub(super) fn files(client: Client, program: &Program<'_>) -> Vec<(&'static str,
     .collect()
 }
 
+/// opencode's plugin, below its own folder.
+pub(super) const PLUGIN: &str = "plugins/team-table.js";
+/// How its first line begins; the rest is JSON.
+const TABLE: &str = "const TABLE = ";
+
 const README: &str = "# Team Table\n\nSeats this session at a team table: an MCP server through which coding agents register, find \
 each other, exchange messages, post and claim tasks and share context. Its hooks tell the session who wrote and wake it when a \
-message comes in; they never pass on a whole message, which the agent reads with `get_messages`. Written by `team-table setup`; \
-`team-table setup --undo` removes it.\n";
+message comes in; they never pass on a whole message, which the agent reads with `get_messages`. It starts the program \
+`team-table`, which must be installed; `team-table setup` installs this plugin, and `team-table setup --undo` removes it.\n";
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 impl Program<'_> {
+    fn flags(&self) -> Vec<String> {
+        self.db.map_or_else(Vec::new, |db| vec!["--db".to_owned(), db.to_owned()])
+    }
+
     fn arguments(&self, client: Client, event: &str) -> Vec<String> {
-        let mut arguments: Vec<String> =
-            ["hook", client.as_str(), event, "--db", self.db].map(Into::into).into();
+        let mut arguments: Vec<String> = ["hook", client.as_str(), event].map(Into::into).into();
+        arguments.extend(self.flags());
         if let Some((name, role)) = self.seat
             && matches!(event, "start" | "prompt")
         {
@@ -71,7 +82,7 @@ impl Program<'_> {
     }
 
     fn server(&self) -> Value {
-        json!({ "command": self.path, "args": ["--db", self.db] })
+        json!({ "command": self.path, "args": self.flags() })
     }
 
     /// What every manifest says, and what this one says besides.
@@ -87,8 +98,10 @@ impl Program<'_> {
     /// Hooks that run a line of a shell; `second` is what the client counts a second as. Gemini and Qwen show their names.
     fn hooks(&self, client: Client, names: [&str; 5], second: u32) -> Value {
         hooks(names, |event| {
+            // Codex gives the end of a session no more.
+            let timeout = if event == "end" { 3 } else { 5 } * second;
             let mut hook =
-                json!({ "type": "command", "command": self.line(client, event), "timeout": 5 * second });
+                json!({ "type": "command", "command": self.line(client, event), "timeout": timeout });
             if client != Client::Codex
                 && let Some(fields) = hook.as_object_mut()
             {
@@ -131,7 +144,7 @@ fn claude(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     vec![
         (
             ".claude-plugin/marketplace.json",
-            json!({ "name": NAME, "owner": { "name": "Team Table" }, "plugins": [plugin] }),
+            json!({ "name": NAME, "description": DESCRIPTION, "owner": { "name": "Team Table" }, "plugins": [plugin] }),
         ),
         (
             "claude/.claude-plugin/plugin.json",
@@ -189,6 +202,13 @@ fn qwen(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     vec![("qwen/qwen-extension.json", Program::manifest(more))]
 }
 
+/// A plugin for opencode is a program.
+fn opencode(program: &Program<'_>) -> String {
+    let seat = program.seat.map_or_else(Vec::new, |(name, role)| vec!["--name", name, "--role", role]);
+    let table = json!({ "command": program.path, "arguments": program.flags(), "seat": seat });
+    format!("{TABLE}{table};\n{}", include_str!("opencode.js"))
+}
+
 /// The program that a client starts, if the folder has the files for it.
 pub(super) fn program_of(folder: &Path, client: Client) -> Option<PathBuf> {
     let manifest = match client {
@@ -196,6 +216,11 @@ pub(super) fn program_of(folder: &Path, client: Client) -> Option<PathBuf> {
         Client::Codex => "codex/.mcp.json",
         Client::Gemini => "gemini/gemini-extension.json",
         Client::Qwen => "qwen/qwen-extension.json",
+        Client::Opencode => {
+            let plugin = std::fs::read_to_string(folder.join(PLUGIN)).ok()?;
+            let table = plugin.lines().next()?.strip_prefix(TABLE)?.strip_suffix(';')?;
+            return Some(serde_json::from_str::<Value>(table).ok()?.get("command")?.as_str()?.into());
+        }
     };
     let text = std::fs::read_to_string(folder.join(manifest)).ok()?;
     let manifest: Value = serde_json::from_str(&text).ok()?;

@@ -1,6 +1,7 @@
 //! `run`: one session of a client at the table, without installing anything.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
@@ -11,21 +12,22 @@ use super::{CliError, check_seat, folder, is_on_path, write_file};
 use crate::config::Config;
 use crate::domain::agent;
 use crate::domain::seat::Client;
+use crate::wake;
 
-/// The only client that takes hooks for one session: the others take them from what is installed.
-const CLIENT: Client = Client::Claude;
+/// Those that can be started so that a session has what it would not have else: the hooks, or a way to be woken.
+const CLIENTS: [Client; 2] = [Client::Claude, Client::Qwen];
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunArguments {
-    /// The client; Codex, Gemini CLI and Qwen Code take hooks only from what is installed: use setup
-    #[arg(value_parser = PossibleValuesParser::new([CLIENT.as_str()]))]
+    /// The client: claude needs no setup; qwen needs it, and is woken only if it is started in this way
+    #[arg(value_parser = PossibleValuesParser::new(CLIENTS.map(Client::as_str)))]
     client: String,
-    /// The name that the session takes: NAME, or NAME-2 and so on if another session has it
-    #[arg(long, default_value = "agent")]
-    name: String,
-    /// The role that goes with it
-    #[arg(long, default_value = agent::DEFAULT_ROLE)]
-    role: String,
+    /// The name that the session takes: NAME, or NAME-2 and so on if another session has it; agent without it
+    #[arg(long)]
+    name: Option<String>,
+    /// The role that goes with it; qwen takes the one that setup was given
+    #[arg(long)]
+    role: Option<String>,
     /// What the client is started with besides
     #[arg(last = true)]
     more: Vec<String>,
@@ -33,27 +35,63 @@ pub(in crate::cli) struct RunArguments {
 
 /// Becomes the client; returns only if it cannot.
 pub(in crate::cli) fn run(config: &Config, arguments: &RunArguments) -> Result<(), CliError> {
-    let RunArguments { client, name, role, more } = arguments;
-    check_seat(name, role)?;
+    let client = &arguments.client;
     if !is_on_path(client) {
         return Err(CliError::Usage(format!("{client} is not on the PATH: install it first")));
     }
-    let path = std::env::current_exe()?.to_string_lossy().into_owned();
     let db = std::path::absolute(&config.db)?;
-    let integrations = folder(&db);
-    if files::program_of(&integrations, CLIENT).is_some() {
-        return Err(CliError::Usage(format!(
-            "{client} is set up already, so every session sits at the table: start {client}, or remove it with \
-             team-table setup {client} --undo"
-        )));
+    let mut command = Command::new(client);
+    if Client::parse(client) == Some(Client::Qwen) {
+        with_input(&mut command, &db, arguments)?;
+    } else {
+        with_plugin(&mut command, &db, arguments)?;
+    }
+    Err(CliError::Io(command.args(&arguments.more).exec()))
+}
+
+/// Claude Code takes a plugin for one session.
+fn with_plugin(command: &mut Command, db: &Path, arguments: &RunArguments) -> Result<(), CliError> {
+    let [name, role] =
+        [&arguments.name, &arguments.role].map(|word| word.as_deref().unwrap_or(agent::DEFAULT_ROLE));
+    check_seat(name, role)?;
+    let integrations = folder(db);
+    if files::program_of(&integrations, Client::Claude).is_some() {
+        return Err(CliError::Usage(
+            "claude is set up already, so every session sits at the table: start claude, or remove it with team-table setup \
+             claude --undo"
+                .into(),
+        ));
     }
     // Sessions of other names and roles go on reading theirs.
     let folder = integrations.join("run").join(format!("{name}-{role}"));
+    let path = std::env::current_exe()?.to_string_lossy().into_owned();
     let db = db.to_string_lossy().into_owned();
-    let program = Program { path: &path, db: &db, seat: Some((name, role)), allow_tools: false };
-    for (file, text) in files::files(CLIENT, &program) {
+    let program = Program { path: &path, db: Some(&db), seat: Some((name, role)), allow_tools: false };
+    for (file, text) in files::files(Client::Claude, &program) {
         write_file(&folder.join(file), &text)?;
     }
-    let error = Command::new(client).arg("--plugin-dir").arg(folder.join("claude")).args(more).exec();
-    Err(CliError::Io(error))
+    command.arg("--plugin-dir").arg(folder.join("claude"));
+    Ok(())
+}
+
+/// Qwen Code takes turns from a file, which is what wakes it. Its hooks come from the extension.
+fn with_input(command: &mut Command, db: &Path, arguments: &RunArguments) -> Result<(), CliError> {
+    if files::program_of(&folder(db), Client::Qwen).is_none() {
+        return Err(CliError::Usage(
+            "qwen takes hooks only from an extension: team-table setup qwen installs it".into(),
+        ));
+    }
+    if arguments.role.is_some() {
+        return Err(CliError::Usage(
+            "qwen takes the role that setup was given: team-table setup qwen --role ROLE".into(),
+        ));
+    }
+    if let Some(name) = &arguments.name {
+        check_seat(name, agent::DEFAULT_ROLE)?;
+        command.env("TEAM_TABLE_SEAT", name);
+    }
+    // Of one session: what is written there starts turns of everyone who reads it.
+    let file = wake::input_file(db, std::process::id())?;
+    command.arg("--input-file").arg(&file).env("TEAM_TABLE_INPUT_FILE", &file);
+    Ok(())
 }

@@ -15,10 +15,9 @@ use crate::storage::value::params;
 const COUNTED: i64 = 100;
 /// A ring that was not answered by then counts as lost: the next message rings again.
 const RING_LASTS: Millis = 30 * SECOND;
-/// A seat without a sign of life for so long is given up, whatever its process does.
+/// A seat without a sign of life for so long is given up, whatever its process does. A Codex thread, which is no process, lives on in
+/// Codex's daemon when its terminal is closed.
 const FORGOTTEN_AFTER: Millis = 24 * HOUR;
-/// A Codex thread, which is no process, counts as live for so long after its last sign of life.
-const THREAD_LIVES: Millis = HOUR / 4;
 /// Names tried for a session that takes one by itself: NAME, NAME-2 and so on.
 const MAX_NAMES: usize = 50;
 
@@ -468,15 +467,12 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Gives up the seats whose session is over: `gone` of those with a process, and those without a sign of life.
+    /// Gives up the seats whose session is over: `gone`, and those without a sign of life.
     pub fn sweep_seats(&self, gone: &[i64], now: Millis) -> Result<()> {
         for id in gone {
             self.leave_seat(*id)?;
         }
-        self.execute(
-            "DELETE FROM seats WHERE seen_at < ?1 OR (pid IS NULL AND seen_at < ?2)",
-            [now - FORGOTTEN_AFTER, now - THREAD_LIVES],
-        )?;
+        self.execute("DELETE FROM seats WHERE seen_at < ?1", [now - FORGOTTEN_AFTER])?;
         Ok(())
     }
 }
