@@ -174,6 +174,39 @@ fn the_doctor_looks_at_the_hooks_of_the_clients() {
 }
 
 #[test]
+fn the_doctor_finds_hooks_that_codex_does_not_run() {
+    let machine = Machine::new("2.1.331");
+    let bin = machine.home.path().join("bin");
+    let script = format!(
+        r#"#!/bin/sh
+case "$*" in
+    --version) echo "codex-cli 0.169.0" ;;
+    "plugin list --json") if [ -e "{bin}/added" ]; then echo '["team-table@team-table"]'; else echo '[]'; fi ;;
+    "plugin add"*) : > "{bin}/added" ;;
+    app-server)
+        while read -r line; do
+            case "$line" in *hooks/list*) cat "{bin}/hooks"; echo ;; *initialize*) echo '{{"id": 1, "result": {{}}}}' ;; esac
+        done ;;
+esac
+"#,
+        bin = bin.display()
+    );
+    machine.install("codex", &script);
+    machine.succeed(&["setup", "codex", "--yes"]);
+    let hooks = |status: &str| {
+        let hook = |plugin: &str| serde_json::json!({ "pluginId": plugin, "trustStatus": status });
+        let hooks = [hook("team-table@team-table"), hook("team-table@team-table"), hook("another@market")];
+        let answer = serde_json::json!({ "id": 2, "result": { "data": [{ "hooks": hooks }] } });
+        fs::write(bin.join("hooks"), answer.to_string()).unwrap();
+        machine.finding("codex")
+    };
+    let untrusted = hooks("untrusted");
+    assert_eq!(untrusted["ok"], false);
+    assert!(untrusted["found"].as_str().unwrap().starts_with("2 of its hooks"), "{untrusted}");
+    assert_eq!(hooks("trusted")["ok"], true);
+}
+
+#[test]
 fn a_session_is_started_at_the_table_and_nothing_is_installed() {
     let machine = Machine::new("2.1.331");
     machine.succeed(&["run", "claude", "--name", "bob", "--", "--model", "opus"]);

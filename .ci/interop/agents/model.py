@@ -43,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.split("?")[0].endswith("/messages"): return self.anthropic(body)
         if self.path.split("?")[0].endswith("/responses"): return self.openai(body)
         if self.path.split("?")[0].endswith("/chat/completions"): return self.chat(body)
+        if "enerateContent" in self.path: return self.google(body)
         self.answer({})
     def decide(self, news, title=False):
         # Qwen Code escapes what a hook says.
@@ -57,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if found: return found[-1]
         results = [t for _, k, t in news if k == "tool_result"]
         last = results[-1] if results else ""
-        notice = [t for _, k, t in news if "<team-table" in t]
+        notice = "<team-table" in text
         if last.startswith("{") and '"messages"' in last:
             found = [m for m in json.loads(last).get("messages", []) if "PING" in m["content"]]
             if found:
@@ -95,7 +96,8 @@ class Handler(BaseHTTPRequestHandler):
         item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": self.said}]}
         if call:
             name, arguments = ("get_messages", inbox(news)) if call[0] == "GET" else call
-            item = {"type": "function_call", "namespace": "mcp__team_table", "name": name, "arguments": arguments, "call_id": "c%d" % int(time.time()*1e6)}
+            of_table = {} if name == "exec_command" else {"namespace": "mcp__team_table"}
+            item = {"type": "function_call", **of_table, "name": name, "arguments": arguments, "call_id": "c%d" % int(time.time()*1e6)}
         usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
         events = [{"type": "response.created", "response": {"id": "r1"}}, {"type": "response.output_item.done", "output_index": 0, "item": item}, {"type": "response.completed", "response": {"id": "r1", "usage": usage}}]
         self.answer("".join("event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)) for e in events).encode(), "text/event-stream")
@@ -104,18 +106,38 @@ class Handler(BaseHTTPRequestHandler):
         tools = [t["function"]["name"] for t in body.get("tools", [])]
         news = [(role, "tool_result" if role == "tool" else kind, text) for role, kind, text in newest(body["messages"])]
         call = self.decide(news, not tools)
-        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0])), None)
+        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0]) or t == "tool_call"), None)
         delta, end = {"role": "assistant", "content": self.said}, "stop"
         if name:
             arguments = call[1]
             if call[0] == "GET":
                 arguments = inbox(news)
             function = {"name": name, "arguments": arguments}
+            if name == "tool_call":  # Qwen Code keeps the tools of servers behind it
+                wanted = "get_messages" if call[0] == "GET" else call[0]
+                full = wanted if wanted == "run_shell_command" else f"mcp__team-table__{wanted}"
+                function["arguments"] = json.dumps({"name": full, "arguments": json.loads(arguments)})
             delta, end = {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_%d" % int(time.time()*1e6), "type": "function", "function": function}]}, "tool_calls"
         chunk = lambda delta, end=None, **more: {"id": "c1", "object": "chat.completion.chunk", "created": int(time.time()), "model": body.get("model"), "choices": [{"index": 0, "delta": delta, "finish_reason": end}], **more}
         if not body.get("stream"):
             return self.answer({"id": "c1", "object": "chat.completion", "created": int(time.time()), "model": body.get("model"), "choices": [{"index": 0, "message": delta, "finish_reason": end}], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
         events = [chunk(delta), chunk({}, end, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2})]
         self.answer(("".join("data: %s\n\n" % json.dumps(e) for e in events) + "data: [DONE]\n\n").encode(), "text/event-stream")
+
+    def google(self, body):
+        messages = []
+        for content in body.get("contents", []):
+            parts = [{"type": "tool_result", "text": json.dumps(part["functionResponse"].get("response"))} if "functionResponse" in part else part for part in content["parts"]]
+            messages.append({"role": "assistant" if content.get("role") == "model" else "user", "content": parts})
+        news = newest(messages)
+        tools = [t["name"] for group in body.get("tools", []) for t in group.get("functionDeclarations", [])]
+        call = self.decide(news, not tools)
+        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0])), None)
+        part = {"text": self.said}
+        if name: part = {"functionCall": {"name": name, "args": json.loads(inbox(news) if call[0] == "GET" else call[1])}}
+        elif "json" in (body.get("generationConfig") or {}).get("responseMimeType", ""): part = {"text": '{"reasoning": "x", "model_choice": "flash", "complexity_score": 1, "complexity_reasoning": "x"}'}
+        answer = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}}
+        if "stream" not in self.path: return self.answer(answer)
+        self.answer(("data: %s\n\n" % json.dumps(answer)).encode(), "text/event-stream")
 
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -2,7 +2,7 @@
 
 Run by .ci/clients, which puts the clients on the path and gives a scratch HOME. The models are stood in for by model.py. A line per
 check; status 1 when one failed. What it drives: Claude Code (two sessions in one folder), Codex,
-opencode and Qwen Code.
+opencode, Qwen Code and Gemini CLI.
 """
 
 import json
@@ -22,8 +22,8 @@ PORT = int(sys.argv[2])
 KEY = "sk-ant-test-000-0123456789abcdefghij"
 TMUX = ["tmux", "-L", "team-table-clients"]
 # Which terminal shows whom.
-TERMINALS = {"agent": "first", "agent-2": "second", "agent-3": "codex", "agent-4": "opencode", "agent-5": "qwen", "solo": "once"}
-SEATED = ["claude", "codex", "opencode", "qwen"]
+TERMINALS = {"agent": "first", "agent-2": "second", "agent-3": "codex", "agent-4": "opencode", "agent-5": "qwen", "agent-6": "gemini", "solo": "once"}
+SEATED = ["claude", "codex", "opencode", "qwen", "gemini"]
 PATIENCE = 60
 CLAUDE = {
     "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{PORT}", "ANTHROPIC_API_KEY": KEY,
@@ -99,6 +99,13 @@ def typed(name, text):
     subprocess.run([*TMUX, "send-keys", "-t", name, "Enter"], check=True)
 
 
+def stop_clients():
+    """With Codex' daemon, which outlives its terminals, and what the daemon leaves."""
+    subprocess.run([*TMUX, "kill-server"], capture_output=True)
+    subprocess.run(["codex", "app-server", "daemon", "stop"], capture_output=True)
+    subprocess.run(["pkill", "-f", f"^{HOME}/.codex/.*pid-update-loop$"], check=False)
+
+
 def screen(name):
     return subprocess.run([*TMUX, "capture-pane", "-p", "-t", name], capture_output=True, text=True).stdout
 
@@ -135,6 +142,8 @@ def prepare():
     }, indent=2) + "\n")
     (HOME / ".qwen").mkdir(exist_ok=True)
     (HOME / ".qwen" / "settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "openai"}}}, indent=2) + "\n")
+    (HOME / ".gemini").mkdir(exist_ok=True)
+    (HOME / ".gemini" / "settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}, indent=2) + "\n")
     (HOME / ".codex" / "config.toml").write_text(f"""model = "m"
 model_provider = "lab"
 approval_policy = "never"
@@ -154,7 +163,7 @@ trust_level = "trusted"
 
 def files():
     kept = {}
-    for name in (".claude/settings.json", ".codex/config.toml", ".config/opencode/opencode.json", ".qwen/settings.json"):
+    for name in (".claude/settings.json", ".codex/config.toml", ".config/opencode/opencode.json", ".qwen/settings.json", ".gemini/settings.json"):
         kept[name] = (HOME / name).read_bytes()
     ours = [*(HOME / ".team-table").glob("integrations/**/*"), *(HOME / ".config" / "opencode").glob("plugins/*")]
     kept["integrations"] = sorted(str(path) for path in ours)
@@ -179,11 +188,23 @@ def woken(title, sender, to, others=()):
         report(f"{title}: {name} is left alone", None if now == count else f"{now}")
 
 
+def codex(name):
+    """Its hooks are trusted as a person does it. A flag that goes around that keeps the session out of Codex' daemon."""
+    terminal("codex", "codex", LAB_KEY="x")
+    wait_for("codex asks whether the hooks are trusted", lambda: "Hooks need review" in screen("codex") or None)
+    report("codex asks whether five hooks are trusted", None if "5 hooks" in screen("codex") else screen("codex"))
+    typed("codex", "2")  # Trust all and continue
+    time.sleep(5)  # its screen has no sign that it takes what is typed
+    typed("codex", "hello from a person at codex")
+    first_turn("codex", name)
+
+
 def first_turn(title, name):
     """The end of the first turn: a session is idle between its start and that, too."""
     heard = lambda: next((True for entry in log() if any(f"person at {title}" in text for _, _, text in entry["news"])), None)
     wait_for(f"{title} has begun its turn", heard)
     wait_for(f"{title} sits", lambda: seated(name))
+    time.sleep(2)  # opencode ends its turn before it takes the next prompt
 
 
 def in_turn(title, terminal_name, to, sender, prompt):
@@ -232,12 +253,10 @@ def main():
     wait_for("the first session is idle", lambda: seated("agent"))
     in_turn("claude code", "first", "agent", sender, '[[tool:Bash {"command": "sleep 6"}]]')
 
-    terminal("codex", "codex --dangerously-bypass-hook-trust", LAB_KEY="x")
-    time.sleep(5)  # its screen has no sign that it takes what is typed
-    typed("codex", "hello from a person at codex")
-    first_turn("codex", "agent-3")
-    time.sleep(2)  # what is queued within the milliseconds in which a turn ends, Codex looks at only five seconds later
+    codex("agent-3")
     woken("codex idle", sender, "agent-3", ["agent", "agent-2"])
+    wait_for("codex is idle", lambda: seated("agent-3"))
+    in_turn("codex", "codex", "agent-3", sender, '[[tool:exec_command {"cmd": "sleep 6"}]]')
 
     terminal("opencode", "opencode", OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_AUTOUPDATE="1")
     wait_for("opencode takes what is typed", lambda: "Ask anything" in screen("opencode") or None)
@@ -247,11 +266,20 @@ def main():
     wait_for("opencode is idle", lambda: seated("agent-4"))
     in_turn("opencode", "opencode", "agent-4", sender, '[[tool:bash {"command": "sleep 6", "description": "wait"}]]')
 
-    terminal("qwen", f"{BINARY} run qwen", OPENAI_API_KEY="x", OPENAI_BASE_URL=f"http://127.0.0.1:{PORT}/v1", OPENAI_MODEL="m")
+    terminal("qwen", f"{BINARY} run qwen -- --approval-mode yolo", OPENAI_API_KEY="x", OPENAI_BASE_URL=f"http://127.0.0.1:{PORT}/v1", OPENAI_MODEL="m")
     wait_for("qwen takes what is typed", lambda: "Type your message" in screen("qwen") or None)
     typed("qwen", "hello from a person at qwen")
     first_turn("qwen", "agent-5")
     woken("qwen code idle", sender, "agent-5", ["agent", "agent-2", "agent-3", "agent-4"])
+    wait_for("qwen is idle", lambda: seated("agent-5"))
+    in_turn("qwen code", "qwen", "agent-5", sender, '[[tool:run_shell_command {"command": "python3 -c \\"import time; time.sleep(6)\\"", "is_background": false}]]')
+
+    gemini = {"GEMINI_API_KEY": "x", "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{PORT}", "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+    terminal("gemini", "gemini -m gemini-2.5-flash --approval-mode yolo", **gemini)
+    wait_for("gemini takes what is typed", lambda: "Type your message" in screen("gemini") or None)
+    typed("gemini", "hello from a person at gemini")
+    first_turn("gemini", "agent-6")
+    in_turn("gemini cli", "gemini", "agent-6", sender, '[[tool:run_shell_command {"command": "sleep 6"}]]')
 
     typed("first", '[[tool:send_message {"sender": "agent", "recipient": "agent-2", "content": "PING"}]]')
     wait_for("the budget is spent", lambda: (ask("SELECT id FROM escalations WHERE hook = 'wake' AND status = 'open'") or [None])[0], 240)
@@ -261,11 +289,10 @@ def main():
     report(f"two agents that answer each other for ever stop after {more} messages, and a person is asked", None if more - messages <= 1 else f"{messages}, then {more}")
     open_ones = json.loads(table("escalation", "list", "--json"))["escalations"]
     report("one question is open", None if len(open_ones) == 1 else open_ones)
-    for name in ("first", "second", "codex", "opencode", "qwen"):
+    for name in list(TERMINALS.values())[:-1]:
         (HOME / f"{name}.txt").write_text(screen(name))
 
-    subprocess.run([*TMUX, "kill-server"], check=False)
-    subprocess.run(["codex", "app-server", "daemon", "stop"], capture_output=True)
+    stop_clients()
     processes = subprocess.run(["pgrep", "-f", f"{BINARY} hook"], capture_output=True, text=True).stdout
     report("no process of ours waits for a seat", processes or None)
     table("setup", "--undo", "--yes", *SEATED)
@@ -276,8 +303,8 @@ def main():
         if settings.get(left) == {}:
             del settings[left]
     report("undo: claude code's settings", None if settings == json.loads(before[".claude/settings.json"]) else f"{settings}")
-    # Both write into it by themselves.
-    for name in (".config/opencode/opencode.json", ".qwen/settings.json"):
+    # All write into it by themselves.
+    for name in (".config/opencode/opencode.json", ".qwen/settings.json", ".gemini/settings.json"):
         report(f"undo: {name} has nothing of ours", None if b"team-table" not in after[name] else after[name].decode())
     report("undo: our folder", None if not after["integrations"] else after["integrations"])
     claude("once", f"{BINARY} run claude --name solo")
@@ -292,7 +319,7 @@ if __name__ == "__main__":
     try:
         main()
     except (TimeoutError, RuntimeError, subprocess.CalledProcessError) as problem:
-        report("waking", f"{problem}\n" + "\n".join(screen(name) for name in ("first", "second", "codex", "opencode", "qwen")))
+        report("waking", f"{problem}\n" + "\n".join(screen(name) for name in TERMINALS.values()))
     finally:
-        subprocess.run([*TMUX, "kill-server"], capture_output=True)
+        stop_clients()
     sys.exit(1 if failed else 0)

@@ -1,12 +1,21 @@
 //! What `doctor` says of the clients that `setup` has seated: whether their hooks can run, and whether they do.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::{TARGETS, Target, Way, files, folder, is_on_path, run_client};
 use crate::cli::doctor::Finding;
 use crate::config::Config;
+use crate::domain::seat::Client;
 
 const AGAIN: &str = "team-table setup";
+/// How long Codex may take to say which hooks it trusts.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One finding for each client that is set up, and one for what their hooks complained of.
 pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
@@ -45,7 +54,50 @@ fn client(target: &Target, folder: &Path) -> Option<Finding> {
         );
         return Some(Finding::bad(what, found, format!("update {what}")));
     }
+    if target.client == Client::Codex
+        && let Some(untrusted) = untrusted_hooks(what).filter(|untrusted| *untrusted > 0)
+    {
+        let found = format!("{untrusted} of its hooks are not trusted, and do not run");
+        return Some(Finding::bad(what, found, "start codex, and choose Trust where it asks"));
+    }
     Some(Finding::good(what, format!("version {}, set up with {}", shown(version), program.display())))
+}
+
+/// How many of our hooks Codex would not run; `None` if it does not say.
+fn untrusted_hooks(program: &str) -> Option<usize> {
+    let ask =
+        json!({ "id": 2, "method": "hooks/list", "params": { "cwds": [std::env::current_dir().ok()?] } });
+    let client = json!({ "clientInfo": { "name": "team-table", "version": env!("CARGO_PKG_VERSION") } });
+    let lines = [
+        json!({ "id": 1, "method": "initialize", "params": client }),
+        json!({ "method": "initialized" }),
+        ask,
+    ];
+    let mut command = Command::new(program);
+    command.arg("app-server").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let (sender, answers) = channel();
+    let output = child.stdout.take()?;
+    // Ends with the process.
+    std::thread::spawn(move || {
+        let answer = BufReader::new(output).lines().map_while(Result::ok).find_map(|line| {
+            serde_json::from_str::<Value>(&line).ok().filter(|answer| answer.get("id") == Some(&2.into()))
+        });
+        sender.send(answer)
+    });
+    // Kept open: it ends when its input does.
+    let mut input = child.stdin.take()?;
+    let asked = lines.iter().try_for_each(|line| writeln!(input, "{line}"));
+    let answer = asked.ok().and_then(|()| answers.recv_timeout(PATIENCE).ok().flatten());
+    let _ = child.kill();
+    let _ = child.wait();
+    let answer = answer?;
+    let ours = |hook: &&Value| {
+        hook.get("pluginId").and_then(Value::as_str).is_some_and(|plugin| plugin.starts_with("team-table@"))
+    };
+    let data = answer.pointer("/result/data")?.as_array()?;
+    let hooks = data.iter().filter_map(|of_folder| of_folder.get("hooks")?.as_array()).flatten();
+    Some(hooks.filter(ours).filter(|hook| hook.get("trustStatus") != Some(&"trusted".into())).count())
 }
 
 /// The first `1.2.3` of what a program says.
