@@ -45,10 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.split("?")[0].endswith("/chat/completions"): return self.chat(body)
         if "enerateContent" in self.path: return self.google(body)
         self.answer({})
-    def decide(self, news, title=False):
+    def decide(self, news, tools):
+        title = not tools
         # Qwen Code escapes what a hook says.
         text = html.unescape("\n".join(t for _, _, t in news))
-        LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news}) + "\n")
+        LOG.write(json.dumps({"at": time.time(), "path": self.path, "news": news, "tools": tools}) + "\n")
         for rule in STORY:
             if re.search(rule["when"], text, re.S):
                 time.sleep(rule.get("after", 0))
@@ -64,6 +65,7 @@ class Handler(BaseHTTPRequestHandler):
             if found:
                 m = found[-1]
                 return ("send_message", json.dumps({"sender": m["recipient"], "recipient": m["sender"], "content": "PING", "reply_to": m["id"]}))
+        if "team-table__get_messages" in last: return ("GET", "{}")
         if last and not notice: return None
         if "<team-table" in text and "get_messages" in text and not title:
             return ("GET", "{}")
@@ -71,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
     def anthropic(self, body):
         tools = [t["name"] for t in body.get("tools", [])]
         messages = body["messages"]
-        call = self.decide(newest(messages), not tools)
+        call = self.decide(newest(messages), tools)
         events = [("message_start", {"message": {"id": "msg_%d" % int(time.time()*1e6), "type": "message", "role": "assistant", "model": body.get("model"), "content": [], "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}})]
         name = None
         if call and tools:
@@ -81,6 +83,9 @@ class Handler(BaseHTTPRequestHandler):
             arguments = call[1]
             if call[0] == "GET":
                 arguments = inbox(messages)
+        elif call and "ToolSearch" in tools:  # Claude Code defers what was not connected when it first asked
+            name, arguments = "ToolSearch", json.dumps({"query": f"select:mcp__plugin_team-table_team-table__{wanted}"})
+        if name:
             events += [("content_block_start", {"index": 0, "content_block": {"type": "tool_use", "id": "toolu_%d" % int(time.time()*1e6), "name": name, "input": {}}}),
                        ("content_block_delta", {"index": 0, "delta": {"type": "input_json_delta", "partial_json": arguments}}),
                        ("content_block_stop", {"index": 0}), ("message_delta", {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}})]
@@ -92,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer("".join("event: %s\ndata: %s\n\n" % (k, json.dumps({"type": k, **v})) for k, v in events).encode(), "text/event-stream")
     def openai(self, body):
         news = newest([dict(i, role=i.get("role", "tool" if "output" in i.get("type","") else "assistant")) for i in body.get("input", []) if i.get("type") != "reasoning"])
-        call = self.decide(news)
+        call = self.decide(news, ["get_messages"])
         item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": self.said}]}
         if call:
             name, arguments = ("get_messages", inbox(news)) if call[0] == "GET" else call
@@ -105,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
     def chat(self, body):
         tools = [t["function"]["name"] for t in body.get("tools", [])]
         news = [(role, "tool_result" if role == "tool" else kind, text) for role, kind, text in newest(body["messages"])]
-        call = self.decide(news, not tools)
+        call = self.decide(news, tools)
         name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0]) or t == "tool_call"), None)
         delta, end = {"role": "assistant", "content": self.said}, "stop"
         if name:
@@ -131,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
             messages.append({"role": "assistant" if content.get("role") == "model" else "user", "content": parts})
         news = newest(messages)
         tools = [t["name"] for group in body.get("tools", []) for t in group.get("functionDeclarations", [])]
-        call = self.decide(news, not tools)
+        call = self.decide(news, tools)
         name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0])), None)
         part = {"text": self.said}
         if name: part = {"functionCall": {"name": name, "args": json.loads(inbox(news) if call[0] == "GET" else call[1])}}
