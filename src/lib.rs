@@ -20,6 +20,10 @@
 //! | [`config`] | flag before environment before default; the only reader of the environment | |
 //! | [`app`] | the only wiring | rules |
 //!
+//! The rules themselves are not in this crate: each built-in policy is one of its own in `policies/` (`reply-cap`, `wake-cap`,
+//! `rate-limit`, `tool-authorization`, `question-detection`), written with `policy-sdk/` as anybody's is. What a rule counts are
+//! facts, which `storage/ops/facts.rs` reads.
+//!
 //! Imports go downwards only; `tests/architecture.rs` holds that and the "never" column.
 //!
 //! # How a tool call is processed

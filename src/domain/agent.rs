@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::seat::Seat;
 use super::text;
 
-/// Longest agent name, in characters (tools.md, Limits).
+/// Longest agent name, in characters. Clients are told of it.
 pub const MAX_NAME: usize = 64;
 /// Longest role, in characters.
 pub const MAX_ROLE: usize = 32;

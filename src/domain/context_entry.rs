@@ -6,7 +6,7 @@ use super::clock::{self, DAY, Millis};
 use super::refusal::Refusal;
 use super::text;
 
-/// Longest key, in characters (tools.md, Limits).
+/// Longest key, in characters. Clients are told of it.
 pub const MAX_KEY: usize = 128;
 /// Longest value, in characters.
 pub const MAX_VALUE: usize = 50_000;

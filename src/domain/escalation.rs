@@ -2,7 +2,7 @@
 
 use super::clock::{HOUR, Millis};
 
-/// How long an approval lets the same call pass, once (policy.md, Combining and failing).
+/// How long an approval lets the same call pass, once.
 pub const APPROVAL_LASTS: Millis = HOUR;
 
 /// How often an open escalation is announced again before it counts as overdue.

@@ -8,7 +8,7 @@ use super::clock::{self, Millis};
 use super::refusal::{Code, Refusal};
 use super::text;
 
-/// Longest message, in characters (tools.md, Limits).
+/// Longest message, in characters. Clients are told of it.
 pub const MAX_CONTENT: usize = 10_000;
 /// Longest idempotency key, in characters: room for a UUID with a prefix.
 pub const MAX_IDEMPOTENCY_KEY: usize = 128;

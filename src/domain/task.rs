@@ -7,7 +7,7 @@ use super::principal::Principal;
 use super::refusal::Refusal;
 use super::text;
 
-/// Longest title, in characters (tools.md, Limits).
+/// Longest title, in characters. Clients are told of it.
 pub const MAX_TITLE: usize = 200;
 /// Longest description and longest result, in characters.
 pub const MAX_TEXT: usize = 5_000;

@@ -89,7 +89,7 @@ pub(super) trait Call: Send + Sync + 'static {
     /// The name argument, which must be the caller's own.
     fn name(&self) -> Option<&str>;
 
-    /// Checks the limits of tools.md that need no database.
+    /// Checks the limits of the arguments that need no database.
     fn check(&self) -> Result<(), Refusal> {
         Ok(())
     }

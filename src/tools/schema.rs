@@ -1,5 +1,5 @@
 //! JSON schemas as real clients can read them: inline, no boolean subschemas, no lists of types, no
-//! `anyOf`, and as few bytes as the budget of tools.md asks for.
+//! `anyOf`, and as few bytes as their budget asks for: 9 KiB for all tools.
 
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@ const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table pr
 /// When it cannot be made.
 pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
     let name = blake3::hash(key.as_bytes()).to_hex();
-    make(bells(db).join(name.get(..16).unwrap_or_default()), BELL)
+    make(&bells(db).join(name.get(..16).unwrap_or_default()), BELL)
 }
 
 /// An empty file from which a session of Qwen Code is to read its turns, beside the bells. It is told by the process that becomes
@@ -29,7 +29,7 @@ pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
 /// # Errors
 /// When it cannot be made.
 pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
-    let file = make(bells(db), &format!("{pid}.jsonl"))?;
+    let file = make(&bells(db), &format!("{pid}.jsonl"))?;
     fs::write(&file, b"")?;
     Ok(file)
 }
@@ -40,8 +40,8 @@ fn bells(db: &Path) -> PathBuf {
     PathBuf::from(bells)
 }
 
-fn make(folder: PathBuf, name: &str) -> io::Result<PathBuf> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+fn make(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let file = std::path::absolute(folder.join(name))?;
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
     Ok(file)

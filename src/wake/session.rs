@@ -154,7 +154,9 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
     };
     let seats = db.read(|tx| tx.seats())?;
     let dead: Vec<&Seat> = seats.iter().filter(|seat| !is_live(seat)).collect();
-    dead.iter().for_each(|seat| bell::remove(seat.wake.as_deref()));
+    for seat in &dead {
+        bell::remove(seat.wake.as_deref());
+    }
     let gone: Vec<i64> = dead.iter().map(|seat| seat.id).collect();
     let wanted = session.name.clone();
     let (name, role, here, news, register) = db.write(move |tx| {

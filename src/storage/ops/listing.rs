@@ -1,6 +1,6 @@
 //! How much goes into one list result.
 
-/// Most characters of a list result's items together: tools.md stops lists before 12,000, and the rest is
+/// Most characters of a list result's items together: lists stop before 12,000, and the rest is
 /// for the frame and the unread badge.
 const LIST_BUDGET: usize = 10_500;
 

@@ -269,6 +269,7 @@ impl WriteTx<'_> {
     pub fn claim_task(&self, caller: &Principal, id: i64, now: Millis) -> Result<Task> {
         let task = self.existing_task(id)?;
         task.check_claim(caller, now)?;
+        // Write transactions are serial: nobody has claimed it since it was read.
         self.execute(
             "UPDATE tasks SET status = 'in_progress', assignee = ?2, assignee_id = ?3, updated_at = ?4 WHERE id = ?1",
             params![id, caller.name, caller.id, now],
