@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, SessionEnvironment, Transport};
+use crate::config::{Config, Transport};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::judgement::Judge;
@@ -23,6 +23,9 @@ use crate::wake::{self, Process};
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How often the set in force is compared with the one recorded. A command records its own change long before.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
+
+/// How long what was committed last may take to ring before the process ends.
+const LAST_RING: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +153,8 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     };
     background.abort();
     stop_ringing.cancel();
-    if let Err(panic) = ringing.await {
+    // A database that is locked holds nobody up: the message is unread, and wakes with the next one.
+    if let Ok(Err(panic)) = tokio::time::timeout(LAST_RING, ringing).await {
         tracing::error!(%panic, "waking agents panicked");
     }
     let closing = table.clone();
@@ -161,8 +165,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 
 /// What this process shares with the hooks of the client that started it.
 fn session_keys() -> Vec<String> {
-    let qwen = SessionEnvironment::from_process().qwen_session.map(|session| format!("qwen:{session}"));
-    qwen.into_iter().chain(Process::parent().map(Process::key)).collect()
+    Process::parent().map(Process::key).into_iter().collect()
 }
 
 /// Wakes those whom the changes of an operator's command concern. Blocks.

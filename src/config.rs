@@ -126,8 +126,6 @@ pub struct SessionEnvironment {
     pub claude_pid: Option<u32>,
     /// Whether a person sits in front of it (`CLAUDE_CODE_SESSION_ATTENDED` is not 0).
     pub attended: bool,
-    /// Qwen Code's session (`QWEN_CODE_SESSION_ID`).
-    pub qwen_session: Option<String>,
     /// Codex' folder (`CODEX_HOME`), or empty.
     pub codex_home: String,
     /// The file that Qwen Code was started to read from (`TEAM_TABLE_INPUT_FILE`, set by `team-table run`).
@@ -146,7 +144,6 @@ impl SessionEnvironment {
         Self {
             claude_pid: text("CLAUDE_PID").and_then(|pid| pid.parse().ok()),
             attended: text("CLAUDE_CODE_SESSION_ATTENDED").as_deref() != Some("0"),
-            qwen_session: text("QWEN_CODE_SESSION_ID"),
             codex_home: text("CODEX_HOME").unwrap_or_default(),
             input_file: text("TEAM_TABLE_INPUT_FILE"),
             seat: text("TEAM_TABLE_SEAT"),

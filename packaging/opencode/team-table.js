@@ -11,7 +11,7 @@ const MAX_OUTPUT = 64 * 1024;
 function hook(event, input) {
   return new Promise((done) => {
     const said = { stdout: "", stderr: "" };
-    const child = spawn(TABLE.command, ["hook", "opencode", event, ...TABLE.arguments, ...(event === "start" ? TABLE.seat : [])], {
+    const child = spawn(TABLE.command, ["hook", "opencode", event, ...TABLE.arguments, ...(["start", "prompt"].includes(event) ? TABLE.seat : [])], {
       stdio: ["pipe", "pipe", "pipe"],
       timeout: TIMEOUT,
     });
@@ -49,14 +49,22 @@ export const TeamTable = async ({ client, directory }) => {
   const begin = async () => {
     const said = await run("start");
     const file = said.hookSpecificOutput?.watchPaths?.[0];
-    if (file && !bell) bell = watch(file, () => after(rung));
+    if (file && !bell) {
+      try {
+        bell = watch(file, () => after(rung));
+        bell.on("error", () => (bell = undefined));
+        after(rung); // what rang before it was watched
+      } catch {} // it is seen at the next step
+    }
     return context(said);
   };
   // Not waited for: the turn that it starts comes back to the hooks below.
   const say = (text) => {
     ours.add(text);
     const { id, agent, model } = session;
-    client.session.promptAsync({ path: { id }, body: { agent, model, parts: [{ type: "text", text }] } }).catch(() => ours.delete(text));
+    const failed = () => ours.delete(text);
+    const started = client.session.promptAsync({ path: { id }, body: { agent, model, parts: [{ type: "text", text }] } });
+    started.then((answer) => answer?.error && failed(), failed);
   };
   // While a turn runs, its next tool or its end tells what is new.
   const rung = async () => {
@@ -71,13 +79,15 @@ export const TeamTable = async ({ client, directory }) => {
       config.mcp["team-table"] ??= { type: "local", command: [TABLE.command, ...TABLE.arguments], enabled: true };
     },
     event: async ({ event }) => {
-      const { info, sessionID } = event.properties ?? {};
+      const { info, sessionID = info?.id } = event.properties ?? {};
       if (event.type === "session.created" && info?.parentID) children.add(info.id);
       if (!session || sessionID !== session.id) return;
+      if (event.type === "session.deleted") session = undefined;
       if (event.type === "session.compacted") session.begun = false;
       if (event.type === "session.idle") {
         await after(async () => {
           busy = false;
+          if (!session) return;
           const { reason } = await run("stop");
           if (reason) say(reason);
         });

@@ -177,12 +177,12 @@ fn session(
 ) -> Result<Session, String> {
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
     let id = text("session_id");
-    let named = |prefix: &str| -> Result<(String, Option<Process>), String> {
+    let codex = || -> Result<(String, Option<Process>), String> {
         let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
         if id.is_empty() || id.len() > 128 || !plain {
             return Err("the input has no session_id".into());
         }
-        Ok((format!("{prefix}:{id}"), None))
+        Ok((format!("codex:{id}"), None))
     };
     let of_process = |process: Option<Process>| {
         let process = process.ok_or("the client's process is not found, or another user's")?;
@@ -191,9 +191,8 @@ fn session(
     let client = Client::parse(&arguments.client).ok_or("there is no such client")?;
     let (key, process) = match client {
         Client::Claude => of_process(environment.claude_pid.and_then(Process::find))?,
-        Client::Gemini | Client::Opencode => of_process(Process::starter())?,
-        Client::Codex => named("codex")?,
-        Client::Qwen => named("qwen")?,
+        Client::Gemini | Client::Qwen | Client::Opencode => of_process(Process::starter())?,
+        Client::Codex => codex()?,
     };
     let wake = match client {
         Client::Codex => Some(format!("codex:{}", environment.codex_home)),
@@ -205,10 +204,13 @@ fn session(
         && !prompt.starts_with("<task-notification>")
         && !prompt.starts_with("[team-table]")
         && text("source") != "system";
-    let name = environment.seat.clone().or_else(|| arguments.name.clone());
+    // Codex' hooks have the environment of its daemon, whatever terminal started that.
+    let of_session = environment.seat.clone().filter(|_| client != Client::Codex);
+    let name = of_session.or_else(|| arguments.name.clone());
     let name = match name {
         Some(name) => {
             agent::check_name("name", &name).map_err(|refusal| refusal.message)?;
+            agent::check_free_name(&name).map_err(|refusal| refusal.message)?;
             agent::check_role(&arguments.role).map_err(|refusal| refusal.message)?;
             Some((name, arguments.role.clone()))
         }

@@ -170,7 +170,8 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     let setup = Setup::new(config, arguments, dry)?;
     let mut failed = false;
     for target in targets {
-        if !is_on_path(target.program()) {
+        let by_itself = arguments.undo && matches!(target.way, Way::Folder(_));
+        if !by_itself && !is_on_path(target.program()) {
             let text = format!("{}: not installed", target.program());
             output::done(&json!({ "client": target.program(), "state": "not_installed" }), &text)?;
             continue;
@@ -252,7 +253,9 @@ impl<'a> Setup<'a> {
         if !self.dry {
             for (path, _) in self.files(target) {
                 let file = folder.join(path);
-                let _ = std::fs::remove_file(&file);
+                if std::fs::remove_file(&file).is_err() {
+                    continue;
+                }
                 // Folders that are empty now, up to ours.
                 let up = file.ancestors().skip(1).take_while(|up| up.starts_with(&folder));
                 for folder in up {

@@ -10,6 +10,8 @@ use crate::domain::seat::Seat;
 
 /// The bell file's name; Claude Code's `FileChanged` hook matches on it, and the plugin of opencode watches it.
 const BELL: &str = "team-table.bell";
+/// How the name of an input file of Qwen Code ends.
+const INPUT: &str = ".jsonl";
 /// What a Codex session is told, as if its user had typed it.
 const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table program, not by your user; see the note \
                           beside it, or call get_messages.)";
@@ -29,9 +31,15 @@ pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
 /// # Errors
 /// When it cannot be made.
 pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
-    let file = make(&bells(db), &format!("{pid}.jsonl"))?;
+    let file = make(&bells(db), &format!("{pid}{INPUT}"))?;
     fs::write(&file, b"")?;
     Ok(file)
+}
+
+/// Whether a file is one that [`input_file`] made.
+pub(super) fn is_input_file(db: &Path, file: &str) -> bool {
+    let bells = std::path::absolute(bells(db));
+    bells.is_ok_and(|bells| Path::new(file).parent() == Some(bells.as_path())) && file.ends_with(INPUT)
 }
 
 fn bells(db: &Path) -> PathBuf {

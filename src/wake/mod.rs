@@ -100,6 +100,7 @@ pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> 
     for wake in db.read(|tx| tx.due_wakes())? {
         if !is_live(&wake.seat) {
             let gone = wake.seat.id;
+            bell::remove(wake.seat.wake.as_deref());
             db.write(move |tx| tx.leave_seat(gone))?;
             continue;
         }

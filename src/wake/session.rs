@@ -143,6 +143,14 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         _ => None,
     };
     let wake = watch.as_ref().map(|file| format!("bell:{}", file.display())).or_else(|| session.wake.clone());
+    let seats = db.read(|tx| tx.seats())?;
+    // An input file is of one session, and one of ours: a client that is started in a session inherits its environment.
+    let wake = wake.filter(|wake| {
+        let taken = seats
+            .iter()
+            .any(|seat| seat.wake.as_ref() == Some(wake) && seat.key != session.key && is_live(seat));
+        wake.strip_prefix("input:").is_none_or(|file| !taken && bell::is_input_file(db_file, file))
+    });
     let new = NewSeat {
         client: session.client,
         key: session.key.clone(),
@@ -152,7 +160,6 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         wake,
         attended: session.attended,
     };
-    let seats = db.read(|tx| tx.seats())?;
     let dead: Vec<&Seat> = seats.iter().filter(|seat| !is_live(seat)).collect();
     for seat in &dead {
         bell::remove(seat.wake.as_deref());

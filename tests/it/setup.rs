@@ -108,8 +108,8 @@ fn opencode_gets_one_file_and_only_ours_is_touched() {
     let machine = Machine::new("2.1.331");
     machine.install("opencode", "#!/bin/sh\necho 1.18.33\n");
     let folder = machine.home.path().join(".config/opencode");
-    let plugin = folder.join("plugins/team-table.js");
-    fs::create_dir_all(folder.join("plugins")).unwrap();
+    let plugin = folder.join("plugin/team-table.js");
+    fs::create_dir_all(folder.join("plugin")).unwrap();
     fs::write(folder.join("opencode.json"), "{}").unwrap();
     machine.succeed(&["setup", "opencode", "--name", "bob", "--yes"]);
     let text = fs::read_to_string(&plugin).unwrap();
@@ -126,7 +126,7 @@ fn opencode_gets_one_file_and_only_ours_is_touched() {
     assert!(!plugin.exists());
     assert_eq!(fs::read_to_string(folder.join("opencode.json")).unwrap(), "{}");
 
-    fs::create_dir_all(folder.join("plugins")).unwrap();
+    fs::create_dir_all(folder.join("plugin")).unwrap();
     fs::write(&plugin, "// mine").unwrap();
     for arguments in [&["setup", "opencode", "--yes"][..], &["setup", "opencode", "--undo", "--yes"]] {
         let output = machine.run(arguments);
@@ -195,14 +195,15 @@ esac
     machine.succeed(&["setup", "codex", "--yes"]);
     let hooks = |status: &str| {
         let hook = |plugin: &str| serde_json::json!({ "pluginId": plugin, "trustStatus": status });
-        let hooks = [hook("team-table@team-table"), hook("team-table@team-table"), hook("another@market")];
+        let mut hooks = vec![hook("team-table@team-table"); 5];
+        hooks.push(hook("another@market"));
         let answer = serde_json::json!({ "id": 2, "result": { "data": [{ "hooks": hooks }] } });
         fs::write(bin.join("hooks"), answer.to_string()).unwrap();
         machine.finding("codex")
     };
     let untrusted = hooks("untrusted");
     assert_eq!(untrusted["ok"], false);
-    assert!(untrusted["found"].as_str().unwrap().starts_with("2 of its hooks"), "{untrusted}");
+    assert!(untrusted["found"].as_str().unwrap().starts_with("0 of its 5 hooks"), "{untrusted}");
     assert_eq!(hooks("trusted")["ok"], true);
 }
 

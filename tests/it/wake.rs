@@ -380,6 +380,26 @@ fn a_codex_session_that_is_idle_for_an_hour_keeps_its_seat() {
 }
 
 #[test]
+fn qwen_code_is_rung_by_an_input_file_of_ours_only() {
+    let home = Home::new();
+    let input = br#"{"session_id": "q-1", "hook_event_name": "SessionStart", "cwd": "/"}"#;
+    let start = |file: &std::path::Path| {
+        let mut hook = home.command();
+        silent(&run_hook(hook.env("TEAM_TABLE_INPUT_FILE", file).args(["hook", "qwen", "start"]), input));
+        home.count("SELECT count(*) FROM seats WHERE wake IS NOT NULL")
+    };
+    let (foreign, bells) = (home.path().join("notes.jsonl"), home.path().join("table.db.bells"));
+    fs::create_dir(&bells).unwrap();
+    let (ours, other) = (bells.join("7.jsonl"), bells.join("notes.txt"));
+    for file in [&foreign, &ours, &other] {
+        fs::write(file, b"").unwrap();
+    }
+    assert_eq!([start(&foreign), start(&other), start(&ours)], [0, 0, 1]);
+    silent(&run_hook(home.command().args(["hook", "qwen", "end"]), input));
+    assert_eq!([foreign.exists(), other.exists(), ours.exists()], [true, true, false]);
+}
+
+#[test]
 fn a_hook_fails_open_on_a_database_that_is_locked_or_full() {
     let home = Home::new();
     let of_bob = Idle::new();

@@ -5,6 +5,7 @@ check; status 1 when one failed. What it drives: Claude Code (two sessions in on
 opencode, Qwen Code and Gemini CLI.
 """
 
+import html
 import json
 import os
 import pathlib
@@ -165,7 +166,7 @@ def files():
     kept = {}
     for name in (".claude/settings.json", ".codex/config.toml", ".config/opencode/opencode.json", ".qwen/settings.json", ".gemini/settings.json"):
         kept[name] = (HOME / name).read_bytes()
-    ours = [*(HOME / ".team-table").glob("integrations/**/*"), *(HOME / ".config" / "opencode").glob("plugins/*")]
+    ours = [*(HOME / ".team-table").glob("integrations/**/*"), *(HOME / ".config" / "opencode").glob("plugin/*")]
     kept["integrations"] = sorted(str(path) for path in ours)
     return kept
 
@@ -207,6 +208,12 @@ def first_turn(title, name):
     time.sleep(2)  # opencode ends its turn before it takes the next prompt
 
 
+def shows_with_a_result(news, text):
+    """Whether one request holds a tool's result, other than that of get_messages, and the notice of this message."""
+    words = html.unescape(" ".join(words for _, _, words in news))
+    return any("tool_result" == kind or "tool" == role for role, kind, _ in news) and "<team-table" in words and text in words and '"messages"' not in words
+
+
 def in_turn(title, terminal_name, to, sender, prompt):
     """A message that comes while a tool of six seconds runs."""
     typed(terminal_name, prompt)
@@ -217,7 +224,7 @@ def in_turn(title, terminal_name, to, sender, prompt):
     sent = sender.send(to, text)
     wait_for("the message is read", lambda: read(sent["id"]))
     # The tool's result and the notice come in one request: the model sees the message before it is asked again.
-    told = [entry for entry in log() if any(text in words for _, _, words in entry["news"])]
+    told = [entry for entry in log() if shows_with_a_result(entry["news"], text)]
     report(f"{title} in a turn sees it at its next step, seen: {sent['seen']}", None if told and sent["seen"] == "next_step" else f"{sent} {len(told)}")
 
 

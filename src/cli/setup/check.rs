@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::files::EVENTS;
 use super::{TARGETS, Target, Way, files, folder, is_on_path, run_client};
 use crate::cli::doctor::Finding;
 use crate::config::Config;
@@ -55,16 +56,17 @@ fn client(target: &Target, folder: &Path) -> Option<Finding> {
         return Some(Finding::bad(what, found, format!("update {what}")));
     }
     if target.client == Client::Codex
-        && let Some(untrusted) = untrusted_hooks(what).filter(|untrusted| *untrusted > 0)
+        && let Some(running) = running_hooks(what).filter(|running| *running < EVENTS.len())
     {
-        let found = format!("{untrusted} of its hooks are not trusted, and do not run");
-        return Some(Finding::bad(what, found, "start codex, and choose Trust where it asks"));
+        let found =
+            format!("{running} of its {} hooks are enabled and trusted: the others do not run", EVENTS.len());
+        return Some(Finding::bad(what, found, "start codex, and choose Trust all where it asks"));
     }
     Some(Finding::good(what, format!("version {}, set up with {}", shown(version), program.display())))
 }
 
-/// How many of our hooks Codex would not run; `None` if it does not say.
-fn untrusted_hooks(program: &str) -> Option<usize> {
+/// How many of our hooks Codex would run; `None` if it does not say.
+fn running_hooks(program: &str) -> Option<usize> {
     let ask =
         json!({ "id": 2, "method": "hooks/list", "params": { "cwds": [std::env::current_dir().ok()?] } });
     let client = json!({ "clientInfo": { "name": "team-table", "version": env!("CARGO_PKG_VERSION") } });
@@ -97,7 +99,10 @@ fn untrusted_hooks(program: &str) -> Option<usize> {
     };
     let data = answer.pointer("/result/data")?.as_array()?;
     let hooks = data.iter().filter_map(|of_folder| of_folder.get("hooks")?.as_array()).flatten();
-    Some(hooks.filter(ours).filter(|hook| hook.get("trustStatus") != Some(&"trusted".into())).count())
+    let runs = |hook: &&Value| {
+        hook.get("trustStatus") == Some(&"trusted".into()) && hook.get("enabled") != Some(&false.into())
+    };
+    Some(hooks.filter(ours).filter(runs).count())
 }
 
 /// The first `1.2.3` of what a program says.

@@ -37,8 +37,8 @@ pub(super) fn files(client: Client, program: &Program<'_>) -> Vec<(&'static str,
     .collect()
 }
 
-/// opencode's plugin, below its own folder.
-pub(super) const PLUGIN: &str = "plugins/team-table.js";
+/// opencode's plugin, below its own folder. Older versions refuse to start where there is a `plugins`; newer ones read both.
+pub(super) const PLUGIN: &str = "plugin/team-table.js";
 /// How its first line begins; the rest is JSON.
 const TABLE: &str = "const TABLE = ";
 
@@ -113,7 +113,7 @@ impl Program<'_> {
 }
 
 /// Our events, in the order in which a client's names of them are given.
-const EVENTS: [&str; 5] = ["start", "prompt", "tool", "stop", "end"];
+pub(super) const EVENTS: [&str; 5] = ["start", "prompt", "tool", "stop", "end"];
 const OF_CLAUDE: [&str; 5] = ["SessionStart", "UserPromptSubmit", "PostToolBatch", "Stop", "SessionEnd"];
 const OF_CODEX_AND_QWEN: [&str; 5] =
     ["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop", "SessionEnd"];
