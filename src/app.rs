@@ -17,15 +17,12 @@ use crate::mcp;
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
 use crate::tools::{Table, TableOptions};
-use crate::wake::{self, Process};
+use crate::wake::{self, Process, Ringing};
 
 /// How often the decision log is looked over for what is too old or too much.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// How often the set in force is compared with the one recorded. A command records its own change long before.
 const RECORD_EVERY: Duration = Duration::from_secs(10);
-
-/// How long what was committed last may take to ring before the process ends.
-const LAST_RING: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or stopped with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -140,10 +137,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     // Before the first connection: a SIGHUP without a handler ends the process.
     let hangup = signal(SignalKind::hangup())?;
     let table = table(&config)?;
-    let stop_ringing = CancellationToken::new();
-    let ringing =
-        wake::ring_for(table.db().clone(), table.shared_policies(), Clock::System, stop_ringing.clone());
-    let ringing = tokio::spawn(ringing);
+    let ringing = Ringing::start(table.db().clone(), table.shared_policies(), Clock::System);
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
     let served = match config.transport {
         Transport::Stdio => {
@@ -152,11 +146,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         Transport::Network => serve_network(&table, &config, tls).await,
     };
     background.abort();
-    stop_ringing.cancel();
-    // A database that is locked holds nobody up: the message is unread, and wakes with the next one.
-    if let Ok(Err(panic)) = tokio::time::timeout(LAST_RING, ringing).await {
-        tracing::error!(%panic, "waking agents panicked");
-    }
+    ringing.stop().await;
     let closing = table.clone();
     // Waits for the writer thread: not for an async thread.
     tokio::task::spawn_blocking(move || closing.close()).await.map_err(std::io::Error::other)?;

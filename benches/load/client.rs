@@ -27,7 +27,8 @@ impl Program {
         option("compare").map(|command| Self(command.split_whitespace().map(str::to_owned).collect()))
     }
 
-    fn on(&self, db: &Path) -> Command {
+    /// Its command on a database, with nothing of the caller's environment but the PATH.
+    pub(crate) fn on(&self, db: &Path) -> Command {
         let mut command = Command::new(&self.0[0]);
         command
             .args(&self.0[1..])

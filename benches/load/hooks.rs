@@ -31,7 +31,7 @@ pub(crate) fn measure(databases: &[Database; 2], targets: &mut crate::Targets) {
     for Database { label, path, members } in databases {
         let session = std::process::id();
         hook(path, session, "start", "SessionStart");
-        // Whoever calls from a child of this process sits in its seat.
+        // A call from a child of this process binds the agent to this process' seat.
         let mut server = Clients::stdio(&Program::ours(), path, 1);
         let member = members.last().unwrap();
         server.all[0].tool("heartbeat", &json!({ "name": member.name, "token": member.token }));
@@ -70,13 +70,9 @@ pub(crate) fn measure(databases: &[Database; 2], targets: &mut crate::Targets) {
 
 /// Runs a hook; what it printed.
 fn hook(db: &Path, session: u32, event: &str, name: &str) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_team-table"));
-    command
-        .args(["hook", "claude", event])
-        .env_clear()
-        .env("HOME", db.parent().unwrap())
-        .env("TEAM_TABLE_DB", db);
-    command.env("CLAUDE_PID", session.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut command = Program::ours().on(db);
+    command.args(["hook", "claude", event]).env("CLAUDE_PID", session.to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let input = json!({ "session_id": "s", "hook_event_name": name, "prompt": "go on", "cwd": "/" });
     child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();

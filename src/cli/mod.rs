@@ -69,7 +69,7 @@ enum Command {
     Poll(poll::PollArguments),
     /// Seat the coding agents of this machine: their server, and the hooks that wake them
     Setup(setup::SetupArguments),
-    /// Start one session of Claude Code at the table, and install nothing
+    /// Start one session of Claude Code or Qwen Code at the table
     Run(setup::RunArguments),
     /// Wait until an agent has a message, and say who wrote
     Wait(wait::WaitArguments),

@@ -18,7 +18,7 @@ use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
 use crate::events::Hub;
 use crate::policy::PolicyHost;
-use crate::wake;
+use crate::wake::Ringing;
 
 /// Exit status under `--exit-on-escalation`.
 pub(super) const ESCALATED: u8 = 3;
@@ -131,10 +131,7 @@ async fn poll(
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
                 let hub = Hub::start(open.clone());
-                let stop_ringing = CancellationToken::new();
-                let ringing =
-                    wake::ring_for(open.clone(), Arc::clone(&policies), Clock::System, stop_ringing.clone());
-                let ringing = tokio::spawn(ringing);
+                let ringing = Ringing::start(open.clone(), Arc::clone(&policies), Clock::System);
                 let troubled = Arc::clone(&troubled);
                 let tell_all = move |note: &Note| {
                     // A database that opens may still be locked; the daemon's first word says that it is not.
@@ -147,11 +144,7 @@ async fn poll(
                     Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
                 let ended = daemon.run(&hub, stop).await;
                 // It would keep a database open that is given up here.
-                stop_ringing.cancel();
-                if ended.is_ok() {
-                    // Only fails when it panicked, which is logged.
-                    let _ = ringing.await;
-                }
+                ringing.stop().await;
                 ended
             }
             Err(problem) => Err(problem),

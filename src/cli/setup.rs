@@ -145,6 +145,14 @@ const TARGETS: [Target; 5] = [
 ];
 
 impl Target {
+    /// The folder that its files are written into; `ours` where it takes them from there.
+    fn base(&self, ours: &Path) -> Option<PathBuf> {
+        match self.way {
+            Way::Commands { .. } => Some(ours.to_owned()),
+            Way::Folder(find) => find(),
+        }
+    }
+
     const fn program(&self) -> &'static str {
         self.client.as_str()
     }
@@ -292,10 +300,7 @@ impl<'a> Setup<'a> {
 
     /// The folder that a client's files are written into.
     fn base(&self, target: &Target) -> Result<PathBuf, String> {
-        match target.way {
-            Way::Commands { .. } => Ok(self.folder.clone()),
-            Way::Folder(find) => find().ok_or_else(|| "there is no HOME to find its folder in".to_owned()),
-        }
+        target.base(&self.folder).ok_or_else(|| "there is no HOME to find its folder in".to_owned())
     }
 
     fn write(&self, folder: &Path, files: &[(&'static str, String)]) -> Result<(), String> {

@@ -55,14 +55,11 @@ impl Table {
         let proven = request.bearer.is_some() || request.arguments.contains_key("token");
         let from_seat = (!proven && !request.seats.is_empty()).then(|| request.clone());
         let mut reply = self.attempts(row, request).await;
-        // Its session may have reserved a name that is not registered yet. That is rare, so it is kept out of this future, which is
-        // moved with every call.
+        // Its session may have reserved a name that is not registered yet.
         if let Some(request) = from_seat.filter(|_| reply.code() == Code::Unauthenticated.as_str())
-            && Box::pin(self.sit_down(&request.seats))
-                .await
-                .is_some_and(|registration| !registration.is_error)
+            && self.sit_down(&request.seats).await.is_some_and(|registration| !registration.is_error)
         {
-            reply = Box::pin(self.attempts(row, request)).await;
+            reply = self.attempts(row, request).await;
         }
         self.inner.metrics.called(row.spec.name, reply.code(), started.elapsed());
         Ok(reply)

@@ -38,8 +38,8 @@ pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
 
 /// Whether a file is one that [`input_file`] made.
 pub(super) fn is_input_file(db: &Path, file: &str) -> bool {
-    let bells = std::path::absolute(bells(db));
-    bells.is_ok_and(|bells| Path::new(file).parent() == Some(bells.as_path())) && file.ends_with(INPUT)
+    let folder = std::path::absolute(bells(db));
+    folder.is_ok_and(|folder| Path::new(file).parent() == Some(folder.as_path())) && file.ends_with(INPUT)
 }
 
 fn bells(db: &Path) -> PathBuf {

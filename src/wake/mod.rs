@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
@@ -43,9 +43,35 @@ pub use session::{Event, Said, Session, hook};
 const REPEATED_AFTER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(12)];
 
-/// Rings for what this process commits, until `stop`; what was committed before it still rings. Keeps the database open. Runs on
-/// the current tokio runtime.
-pub async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock, stop: CancellationToken) {
+/// How long what was committed last may take to ring before the process ends.
+const LAST_RING: Duration = Duration::from_secs(2);
+
+/// Rings for what this process commits, until it is stopped. Keeps the database open. Runs on the current tokio runtime.
+pub struct Ringing {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Ringing {
+    /// Starts it.
+    #[must_use]
+    pub fn start(db: Db, policies: Arc<PolicyHost>, clock: Clock) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(ring_for(db, policies, clock, stop.clone()));
+        Self { stop, task }
+    }
+
+    /// Stops it; what was committed before still rings. A database that is locked holds nobody up: the message is unread, and wakes with
+    /// the next one.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Ok(Err(panic)) = tokio::time::timeout(LAST_RING, self.task).await {
+            tracing::error!(%panic, "waking agents panicked");
+        }
+    }
+}
+
+async fn ring_for(db: Db, policies: Arc<PolicyHost>, clock: Clock, stop: CancellationToken) {
     let judge = Arc::new(Judge::new(db.clone()));
     let mut commits = db.commits();
     // Dropped, and so aborted, with this task.

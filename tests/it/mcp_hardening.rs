@@ -10,7 +10,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
 use crate::harness::{Home, Network};
-use crate::mcp_support::{Server, call, mcp, rpc, table};
+use crate::mcp_support::{Client, PATIENCE, Server, call, mcp, rpc, table};
 
 const ROUTES: [&str; 10] = [
     "POST /mcp",
@@ -200,6 +200,20 @@ async fn slow_requests_time_out() {
     server.stop().await;
 }
 
+/// A connection that was given a place. The place of one that has ended is free as soon as the server has let go of it.
+async fn admitted(server: &Server) -> Client {
+    let admission = async {
+        loop {
+            let mut client = server.connect().await;
+            client.send("GET /healthz", &[], "").await;
+            if client.closed_or_ok().await {
+                return client;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, admission).await.expect("there is no place")
+}
+
 #[tokio::test]
 async fn heads_and_connections_are_bounded() {
     let mut options = HttpOptions::default();
@@ -210,25 +224,10 @@ async fn heads_and_connections_are_bounded() {
     one.send("GET /healthz", &[("x-huge", &huge)], "").await;
     assert_eq!(one.response().await.status, 431);
     one.closed().await;
-    // The place of the one that was turned away is free as soon as the server has let go of it.
-    let mut held = Vec::new();
-    while held.len() < 2 {
-        let mut client = server.connect().await;
-        client.send("GET /healthz", &[], "").await;
-        if client.closed_or_ok().await {
-            held.push(client);
-        }
-    }
+    let mut held = vec![admitted(&server).await, admitted(&server).await];
     assert!(server.connect().await.closed().await.starts_with("HTTP/1.1 503 "));
     drop(held.pop());
-    // As soon as the server has seen the other one close, there is room again.
-    loop {
-        let mut client = server.connect().await;
-        client.send("GET /healthz", &[], "").await;
-        if client.closed_or_ok().await {
-            break;
-        }
-    }
+    drop(admitted(&server).await);
     server.stop().await;
 }
 

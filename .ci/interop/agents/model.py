@@ -28,6 +28,11 @@ def inbox(news):
     to = re.findall(r'<team-table to=."?([^"\\>]+)', html.unescape(json.dumps(news)))
     return json.dumps({"agent_name": to[-1].split(",")[0]} if to else {})
 
+def named(call, tools):
+    """A client's own name of the tool to call, and the arguments; None for both where it offers no such tool."""
+    name = call and next((tool for tool in tools if tool.endswith(call[0])), None)
+    return (name, call[1]) if name else (None, None)
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     said = "All right."
@@ -45,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.split("?")[0].endswith("/chat/completions"): return self.chat(body)
         if "enerateContent" in self.path: return self.google(body)
         self.answer({})
-    def decide(self, news, tools):
+    def decide(self, news, tools, all_messages):
+        """The tool to call and its arguments as JSON, or None for text."""
         title = not tools
         # Qwen Code escapes what a hook says.
         text = html.unescape("\n".join(t for _, _, t in news))
@@ -65,26 +71,19 @@ class Handler(BaseHTTPRequestHandler):
             if found:
                 m = found[-1]
                 return ("send_message", json.dumps({"sender": m["recipient"], "recipient": m["sender"], "content": "PING", "reply_to": m["id"]}))
-        if "team-table__get_messages" in last: return ("GET", "{}")
+        if "team-table__get_messages" in last: return ("get_messages", inbox(all_messages))
         if last and not notice: return None
         if "<team-table" in text and "get_messages" in text and not title:
-            return ("GET", "{}")
+            return ("get_messages", inbox(all_messages))
         return None
     def anthropic(self, body):
         tools = [t["name"] for t in body.get("tools", [])]
         messages = body["messages"]
-        call = self.decide(newest(messages), tools)
+        call = self.decide(newest(messages), tools, messages)
         events = [("message_start", {"message": {"id": "msg_%d" % int(time.time()*1e6), "type": "message", "role": "assistant", "model": body.get("model"), "content": [], "stop_reason": None, "usage": {"input_tokens": 1, "output_tokens": 1}}})]
-        name = None
-        if call and tools:
-            wanted = "get_messages" if call[0] == "GET" else call[0]
-            name = next((t for t in tools if t.endswith(wanted)), None)
-        if name:
-            arguments = call[1]
-            if call[0] == "GET":
-                arguments = inbox(messages)
-        elif call and "ToolSearch" in tools:  # Claude Code defers what was not connected when it first asked
-            name, arguments = "ToolSearch", json.dumps({"query": f"select:mcp__plugin_team-table_team-table__{wanted}"})
+        name, arguments = named(call, tools)
+        if call and not name and "ToolSearch" in tools:  # Claude Code defers what was not connected when it first asked
+            name, arguments = "ToolSearch", json.dumps({"query": f"select:mcp__plugin_team-table_team-table__{call[0]}"})
         if name:
             events += [("content_block_start", {"index": 0, "content_block": {"type": "tool_use", "id": "toolu_%d" % int(time.time()*1e6), "name": name, "input": {}}}),
                        ("content_block_delta", {"index": 0, "delta": {"type": "input_json_delta", "partial_json": arguments}}),
@@ -97,10 +96,10 @@ class Handler(BaseHTTPRequestHandler):
         self.answer("".join("event: %s\ndata: %s\n\n" % (k, json.dumps({"type": k, **v})) for k, v in events).encode(), "text/event-stream")
     def openai(self, body):
         news = newest([dict(i, role=i.get("role", "tool" if "output" in i.get("type","") else "assistant")) for i in body.get("input", []) if i.get("type") != "reasoning"])
-        call = self.decide(news, ["get_messages"])
+        call = self.decide(news, ["get_messages"], news)
         item = {"type": "message", "role": "assistant", "id": "m1", "content": [{"type": "output_text", "text": self.said}]}
         if call:
-            name, arguments = ("get_messages", inbox(news)) if call[0] == "GET" else call
+            name, arguments = call
             of_table = {} if name == "exec_command" else {"namespace": "mcp__team_table"}
             item = {"type": "function_call", **of_table, "name": name, "arguments": arguments, "call_id": "c%d" % int(time.time()*1e6)}
         usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
@@ -110,18 +109,14 @@ class Handler(BaseHTTPRequestHandler):
     def chat(self, body):
         tools = [t["function"]["name"] for t in body.get("tools", [])]
         news = [(role, "tool_result" if role == "tool" else kind, text) for role, kind, text in newest(body["messages"])]
-        call = self.decide(news, tools)
-        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0]) or t == "tool_call"), None)
+        call = self.decide(news, tools, news)
+        name, arguments = named(call, tools)
+        if call and not name and "tool_call" in tools:  # Qwen Code keeps the tools of servers, and most of its own, behind it
+            full = call[0] if call[0] == "run_shell_command" else f"mcp__team-table__{call[0]}"
+            name, arguments = "tool_call", json.dumps({"name": full, "arguments": json.loads(call[1])})
         delta, end = {"role": "assistant", "content": self.said}, "stop"
         if name:
-            arguments = call[1]
-            if call[0] == "GET":
-                arguments = inbox(news)
             function = {"name": name, "arguments": arguments}
-            if name == "tool_call":  # Qwen Code keeps the tools of servers behind it
-                wanted = "get_messages" if call[0] == "GET" else call[0]
-                full = wanted if wanted == "run_shell_command" else f"mcp__team-table__{wanted}"
-                function["arguments"] = json.dumps({"name": full, "arguments": json.loads(arguments)})
             delta, end = {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_%d" % int(time.time()*1e6), "type": "function", "function": function}]}, "tool_calls"
         chunk = lambda delta, end=None, **more: {"id": "c1", "object": "chat.completion.chunk", "created": int(time.time()), "model": body.get("model"), "choices": [{"index": 0, "delta": delta, "finish_reason": end}], **more}
         if not body.get("stream"):
@@ -136,10 +131,10 @@ class Handler(BaseHTTPRequestHandler):
             messages.append({"role": "assistant" if content.get("role") == "model" else "user", "content": parts})
         news = newest(messages)
         tools = [t["name"] for group in body.get("tools", []) for t in group.get("functionDeclarations", [])]
-        call = self.decide(news, tools)
-        name = call and next((t for t in tools if t.endswith("get_messages" if call[0] == "GET" else call[0])), None)
+        call = self.decide(news, tools, news)
+        name, arguments = named(call, tools)
         part = {"text": self.said}
-        if name: part = {"functionCall": {"name": name, "args": json.loads(inbox(news) if call[0] == "GET" else call[1])}}
+        if name: part = {"functionCall": {"name": name, "args": json.loads(arguments)}}
         elif "json" in (body.get("generationConfig") or {}).get("responseMimeType", ""): part = {"text": '{"reasoning": "x", "model_choice": "flash", "complexity_score": 1, "complexity_reasoning": "x"}'}
         answer = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}}
         if "stream" not in self.path: return self.answer(answer)

@@ -47,7 +47,7 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
     told?;
     folder.close()?;
     Ok(output::line(&format!(
-        "\nThat was the whole story, in {:.1} s. Everything in it is real. To seat your own agents: team-table setup",
+        "\nThat was the whole story, in {:.1} s. Everything in it is real.\nTo seat your own agents: team-table setup",
         started.elapsed().as_secs_f64()
     ))?)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::files::EVENTS;
-use super::{TARGETS, Target, Way, files, folder, is_on_path, run_client};
+use super::{TARGETS, Target, files, folder, is_on_path, run_client};
 use crate::cli::doctor::Finding;
 use crate::config::Config;
 use crate::domain::seat::Client;
@@ -27,11 +27,7 @@ pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
 
 fn client(target: &Target, folder: &Path) -> Option<Finding> {
     let what = target.program();
-    let folder = match target.way {
-        Way::Commands { .. } => folder.to_owned(),
-        Way::Folder(find) => find()?,
-    };
-    let program = files::program_of(&folder, target.client)?;
+    let program = files::program_of(&target.base(folder)?, target.client)?;
     if !program.is_file() {
         let found = format!("its hooks start {}, which is gone", program.display());
         return Some(Finding::bad(what, found, AGAIN));

@@ -202,11 +202,15 @@ fn qwen(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     vec![("qwen/qwen-extension.json", Program::manifest(more))]
 }
 
+/// The plugin as this repository offers it. Its first line is replaced.
+const OF_OPENCODE: &str = include_str!("../../../packaging/opencode/team-table.js");
+
 /// A plugin for opencode is a program.
 fn opencode(program: &Program<'_>) -> String {
     let seat = program.seat.map_or_else(Vec::new, |(name, role)| vec!["--name", name, "--role", role]);
     let table = json!({ "command": program.path, "arguments": program.flags(), "seat": seat });
-    format!("{TABLE}{table};\n{}", include_str!("opencode.js"))
+    let rest = OF_OPENCODE.split_once('\n').map_or("", |(_, rest)| rest);
+    format!("{TABLE}{table};\n{rest}")
 }
 
 /// The program that a client starts, if the folder has the files for it.

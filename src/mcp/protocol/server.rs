@@ -153,6 +153,7 @@ impl Server {
             transport: self.transport,
             seats: self.seats.iter().cloned().chain(thread).collect(),
         };
+        // On the heap: rmcp moves the future around it several times, and it is large.
         match caught(Box::pin(self.table.call_unconfirmed(request))).await {
             Ok(Ok(reply)) => {
                 if let Some((throttles, address)) = throttled {
@@ -230,8 +231,7 @@ impl ServerHandler for Server {
         let thread = (self.transport == Transport::Stdio)
             .then(|| Some(format!("codex:{}", context.meta.get("threadId")?.as_str()?)))
             .flatten();
-        // On the heap: rmcp moves this future several times, and it is large.
-        let mut call = Box::pin(self.call(params, caller, thread));
+        let mut call = pin!(self.call(params, caller, thread));
         let progress = context.meta.get_progress_token();
         let started = Instant::now();
         let mut ticks = tokio::time::interval_at(started + PROGRESS_EVERY, PROGRESS_EVERY);
