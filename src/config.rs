@@ -16,6 +16,9 @@ pub struct Flags {
     /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub db: Option<PathBuf>,
+    /// A table on another machine, such as `https://table.example.com:8741`, for serve on stdio, setup, run, wait and hooks [env: `TEAM_TABLE_URL`]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
+    pub url: Option<String>,
     /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
     #[arg(long, global = true, help_heading = "Global options", value_name = "DIR")]
     pub policies: Option<PathBuf>,
@@ -80,6 +83,8 @@ pub struct TlsFiles {
 pub struct Config {
     /// Database file.
     pub db: PathBuf,
+    /// A table on another machine, in place of the one in the database; without `/` or `/mcp` at its end.
+    pub url: Option<String>,
     /// What a commit survives.
     pub durability: Durability,
     /// How clients reach the table.
@@ -283,6 +288,28 @@ impl Flags {
     }
 }
 
+/// The table on another machine, which no server of its own goes with.
+fn table_elsewhere(setting: &Setting<'_>, transport: Transport) -> Result<Option<String>, ConfigError> {
+    let allowed = "use https://HOST:PORT, or http:// on this machine or a private network";
+    let url = setting.read(None, allowed, |url| table_url(url).map(Some))?;
+    match &url {
+        Some(url) if transport == Transport::Network => Err(ConfigError::Combination(format!(
+            "TEAM_TABLE_URL={url} is for clients of that table, and TEAM_TABLE_TRANSPORT starts a server of its own: leave \
+             one of them out"
+        ))),
+        _ => Ok(url),
+    }
+}
+
+/// The address of a table without what its routes begin with.
+fn table_url(text: &str) -> Option<String> {
+    let url = text.trim_end_matches('/');
+    let url = url.strip_suffix("/mcp").unwrap_or(url);
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let plain = !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' ']);
+    plain.then(|| url.to_owned())
+}
+
 fn path_prefix(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
     let prefix = text.trim_end_matches('/');
@@ -342,6 +369,7 @@ impl Config {
                  any agent: bind to 127.0.0.1, or leave tokens on"
             )));
         }
+        let url = table_elsewhere(&setting("url", text(&flags.url)), transport)?;
         let durability = setting("durability", text(&flags.durability)).read(
             Durability::Full,
             "use full or normal",
@@ -368,6 +396,7 @@ impl Config {
         let policies =
             setting("policies", path(&flags.policies)).path()?.unwrap_or_else(|| default_policies(&db));
         Ok(Self {
+            url,
             durability,
             transport,
             listen: SocketAddr::new(host, port),

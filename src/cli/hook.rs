@@ -14,15 +14,16 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
-use super::output;
 use super::setup::hooks_log;
+use super::{output, remote};
 use crate::app;
 use crate::config::{Config, Flags, SessionEnvironment};
 use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
+use crate::domain::hook::{Event, Said};
 use crate::domain::seat::Client;
 use crate::storage::{Db, OpenOptions};
-use crate::wake::{Event, Process, Said, Session, hook};
+use crate::wake::{Process, Session, hook};
 
 /// The most that is read of a hook's input, in bytes. A tool's result may be in it.
 const MAX_INPUT: u64 = 1024 * 1024;
@@ -144,6 +145,10 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
         return Ok(Answer::default());
     }
     let session = session(arguments, &environment, &input)?;
+    if let Some(table) = remote::table(config).map_err(|error| error.to_string())? {
+        let said = remote::hook(config, &table, event, &session).map_err(|error| error.to_string())?;
+        return Ok(answer(session.client, text("hook_event_name"), said));
+    }
     let exists = config.db.exists();
     if !exists && event != Event::Start {
         return Ok(Answer::default());
@@ -217,8 +222,9 @@ fn session(
         None => None,
     };
     let attended = environment.attended;
+    let bell = matches!(client, Client::Claude | Client::Opencode) && attended;
     let (session, folder) = (id.to_owned(), text("cwd").to_owned());
-    Ok(Session { client, key, process, session, folder, attended, typed, wake, name })
+    Ok(Session { client, key, process, session, folder, attended, typed, bell, wake, name, member: None })
 }
 
 /// The answer in the client's own words. `name` is what the client calls the event.

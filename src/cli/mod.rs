@@ -14,6 +14,7 @@ mod owner;
 mod policy;
 mod poll;
 mod processes;
+mod remote;
 mod serve;
 mod setup;
 mod wait;
@@ -101,11 +102,22 @@ enum Command {
         /// The seat's key
         key: String,
     },
+    /// Wait for the rings of a session at a table on another machine
+    #[command(hide = true)]
+    Ring(remote::RingArguments),
     /// Check database, permissions, policies, port, certificate and the hooks of the clients
     Doctor,
 }
 
 impl Command {
+    /// Whether it works for a table on another machine too.
+    const fn is_for_any_table(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve | Self::Setup(_) | Self::Run(_) | Self::Wait(_) | Self::Ring(_) | Self::Doctor
+        )
+    }
+
     /// Whether it prints an answer that a program may read.
     const fn answers(&self) -> bool {
         !matches!(
@@ -115,6 +127,7 @@ impl Command {
                 | Self::Run(_)
                 | Self::Hook(_)
                 | Self::Sit { .. }
+                | Self::Ring(_)
                 | Self::Completions { .. }
                 | Self::Man { .. }
         )
@@ -133,6 +146,9 @@ enum CliError {
     /// A policy, set file or engine problem.
     #[error(transparent)]
     Policy(#[from] crate::policy::PolicyError),
+    /// A table on another machine did not answer.
+    #[error(transparent)]
+    Remote(#[from] crate::mcp::RemoteError),
     /// The database was not opened.
     #[error(transparent)]
     Open(#[from] crate::storage::OpenError),
@@ -230,6 +246,9 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         arguments.flags.check_for_clients()?;
         serve::greet();
     }
+    if !command.is_for_any_table() {
+        remote::check_local(&config)?;
+    }
     serve::set_up_logging(&config, matches!(command, Command::Serve));
     match command {
         Command::Serve => serve::run(config),
@@ -247,6 +266,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Completions { .. } | Command::Man { .. } | Command::Hook(_) => Ok(()),
         Command::Demo => demo::run(&config),
         Command::Sit { key } => hook::sit(&config, key),
+        Command::Ring(arguments) => remote::ring(&config, &arguments),
         Command::Doctor => doctor::run(&config),
     }
 }

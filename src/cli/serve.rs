@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-use super::{CliError, output};
+use super::{CliError, output, remote};
 use crate::app;
 use crate::config::{Config, ConfigError, Transport};
 use crate::mcp;
@@ -47,6 +47,11 @@ pub(super) fn run(config: Config) -> Result<(), CliError> {
              streamable-http, or leave them out"
                 .into(),
         )));
+    }
+    if let Some(table) = remote::table(&config)? {
+        remote::serve(table)?;
+        // See below.
+        exit(0);
     }
     let mut builder = if stdio {
         // One client: one thread for the protocol, blocking threads for the calls.

@@ -6,7 +6,7 @@ mod files;
 mod publish;
 mod run;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
-use super::{CliError, output};
+use super::{CliError, output, remote};
 use crate::config::Config;
 use crate::domain::agent;
 use crate::domain::refusal::Refusal;
@@ -27,6 +27,8 @@ pub(super) use run::{RunArguments, run as run_once};
 
 /// The word for all clients.
 const ALL: &str = "all";
+/// The longest token that is read, in bytes; ours have 46.
+const MAX_TOKEN: u64 = 4_096;
 /// How an installed plugin is found in what a client lists.
 const INSTALLED: &str = "team-table";
 
@@ -40,8 +42,8 @@ pub(super) struct SetupArguments {
     #[arg(long)]
     name: Option<String>,
     /// The role that goes with it
-    #[arg(long, default_value = agent::DEFAULT_ROLE)]
-    role: String,
+    #[arg(long)]
+    role: Option<String>,
     /// Let the agents call the table's tools without asking, where the client can be told so here
     #[arg(long)]
     allow_tools: bool,
@@ -51,6 +53,12 @@ pub(super) struct SetupArguments {
     /// Say how each client stands, and do nothing
     #[arg(long, conflicts_with = "undo")]
     status: bool,
+    /// With --url: read the agent's token from standard input, and keep it in an owner-only file
+    #[arg(long, conflicts_with_all = ["status", "undo"])]
+    token_stdin: bool,
+    /// With --url: who vouches for the server's certificate, where the system does not know them, PEM
+    #[arg(long, value_name = "FILE", requires = "token_stdin")]
+    ca: Option<PathBuf>,
     /// Remove it again
     #[arg(long)]
     undo: bool,
@@ -60,6 +68,12 @@ pub(super) struct SetupArguments {
     /// Write the files with which a repository is a plugin of each client, below DIR, for a release of this program
     #[arg(long, value_name = "DIR", hide = true, exclusive = true)]
     publish: Option<PathBuf>,
+}
+
+impl SetupArguments {
+    fn role(&self) -> &str {
+        self.role.as_deref().unwrap_or(agent::DEFAULT_ROLE)
+    }
 }
 
 /// One client, and how it is given our files.
@@ -163,7 +177,7 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
         return Ok(publish::write(root)?);
     }
     if let Some(name) = &arguments.name {
-        check_seat(name, &arguments.role)?;
+        check_seat(name, arguments.role())?;
     }
     let named = |target: &&Target| {
         let wanted = |word: &String| word == ALL || word == target.program();
@@ -175,6 +189,11 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
         output::warning("no terminal to ask at: nothing is done, this is what would be (--yes does it)")?;
     }
     let dry = arguments.dry_run || !may;
+    if let Some(url) = &config.url {
+        enter(config, url, arguments, dry)?;
+    } else if arguments.token_stdin {
+        return Err(CliError::Usage("a token is for a table on another machine: name it with --url".into()));
+    }
     let setup = Setup::new(config, arguments, dry)?;
     let mut failed = false;
     for target in targets {
@@ -199,6 +218,50 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     if failed { Err(CliError::Found) } else { Ok(()) }
 }
 
+/// Checks that an agent's token opens a table on another machine, and keeps it; forgets it with `--undo`.
+fn enter(config: &Config, url: &str, arguments: &SetupArguments, dry: bool) -> Result<(), CliError> {
+    if arguments.undo {
+        return if dry { Ok(()) } else { remote::forget(config, url) };
+    }
+    if arguments.status {
+        return Ok(());
+    }
+    check_named_by_token(arguments.name.is_some() || arguments.role.is_some())?;
+    if url.starts_with("http://") && !output::is_json() {
+        output::warning(
+            "the token crosses the network in the clear: https, or a network that nobody else is on",
+        )?;
+    }
+    if arguments.token_stdin {
+        let mut token = String::new();
+        std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token)?;
+        let authority = arguments.ca.as_deref().map(std::path::absolute).transpose()?;
+        let mut credential = remote::Credential {
+            url: url.to_owned(),
+            name: String::new(),
+            token: token.trim().to_owned(),
+            authority,
+        };
+        credential.name = remote::holder(&credential.table()?)?;
+        say(&format!("{url} knows this token as {}", credential.name));
+        return if dry { Ok(()) } else { remote::keep(config, credential) };
+    }
+    let Some(table) = remote::table(config)? else { return Ok(()) };
+    say(&format!("{url} knows the token as {}", remote::holder(&table)?));
+    Ok(())
+}
+
+/// Refuses a name where a token says who the agent is.
+fn check_named_by_token(named: bool) -> Result<(), CliError> {
+    if named {
+        return Err(CliError::Usage(
+            "at a table on another machine the token says who the agent is: leave --name and --role out"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Where the files are that the clients are given.
 fn folder(db: &Path) -> PathBuf {
     db.with_file_name("integrations")
@@ -210,6 +273,7 @@ struct Setup<'a> {
     folder: PathBuf,
     path: String,
     db: String,
+    url: Option<String>,
     dry: bool,
 }
 
@@ -219,13 +283,13 @@ impl<'a> Setup<'a> {
         let db = std::path::absolute(&config.db)?;
         let folder = folder(&db);
         let db = db.to_string_lossy().into_owned();
-        Ok(Self { arguments, folder, path, db, dry })
+        Ok(Self { arguments, folder, path, db, url: config.url.clone(), dry })
     }
 
     fn files(&self, target: &Target) -> Vec<(&'static str, String)> {
-        let seat = self.arguments.name.as_deref().map(|name| (name, self.arguments.role.as_str()));
-        let allow_tools = self.arguments.allow_tools;
-        files::files(target.client, &Program { path: &self.path, db: Some(&self.db), seat, allow_tools })
+        let seat = self.arguments.name.as_deref().map(|name| (name, self.arguments.role()));
+        let (url, allow_tools) = (self.url.as_deref(), self.arguments.allow_tools);
+        files::files(target.client, &Program { path: &self.path, db: Some(&self.db), url, seat, allow_tools })
     }
 
     fn set_up(&self, target: &Target) -> Result<(), String> {

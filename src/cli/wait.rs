@@ -6,21 +6,26 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, output};
+use super::{CliError, output, remote};
 use crate::app;
 use crate::config::Config;
 use crate::domain::clock::{self, Clock};
-use crate::domain::seat;
+use crate::domain::hook::NewsAnswer;
 use crate::events::Hub;
+use crate::mcp::Remote;
 use crate::storage::Db;
+use crate::wake;
 
 #[derive(Debug, Args)]
 pub(super) struct WaitArguments {
-    /// Whose inbox
-    name: String,
+    /// Whose inbox; with --url the agent whose token is kept for that table
+    name: Option<String>,
     /// How long, such as 90s, 55m or 2h; exit status 2 when nothing came
     #[arg(long, default_value = "55m", value_parser = timeout)]
     timeout: Duration,
+    /// Go on after each piece of news, each waited for as long
+    #[arg(long)]
+    follow: bool,
 }
 
 /// A time to wait.
@@ -31,44 +36,73 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(config: &Config, arguments: &WaitArguments) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
-    let name = arguments.name.clone();
-    let member = db.write(move |tx| {
-        let member = tx.recipient(&name)?;
-        tx.keep_announced(member.id)?;
-        Ok(member)
-    })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(async {
-        let hub = Hub::start(db.clone());
-        let mut subscription = hub.subscribe(member.id);
-        let wait = async {
-            loop {
-                if let Some(news) = claim(&db, member.id)? {
-                    return Ok::<_, CliError>(news);
-                }
-                subscription.message().await;
-            }
-        };
-        tokio::time::timeout(arguments.timeout, wait).await
-    });
-    let Ok(news) = found else { return Err(CliError::NothingNew) };
-    let news = news?;
-    if output::is_json() {
-        let ids: Vec<i64> = news.first.iter().map(|message| message.id).collect();
-        return Ok(output::json(&json!({ "agent": member.name, "messages": ids, "count": news.count }))?);
+    let inbox = Inbox::open(config, arguments.name.as_deref())?;
+    loop {
+        let news = inbox.news(arguments.timeout)?.ok_or(CliError::NothingNew)?;
+        if output::is_json() {
+            let object = json!({ "agent": news.agent, "messages": news.messages, "count": news.count });
+            output::json_line(&object)?;
+        } else {
+            output::line(&news.notice)?;
+        }
+        if !arguments.follow {
+            return Ok(());
+        }
     }
-    Ok(output::line(&seat::notice(&news))?)
 }
 
-/// What is new, if it is; it counts as announced then.
-fn claim(db: &Db, member_id: i64) -> Result<Option<seat::AllNews>, CliError> {
-    if db.read(|tx| tx.news(None, Some(member_id)))?.first.is_empty() {
-        return Ok(None);
+/// Where the news come from.
+enum Inbox {
+    Here { db: Db, member_id: i64, name: String },
+    There(Remote),
+}
+
+impl Inbox {
+    fn open(config: &Config, name: Option<&str>) -> Result<Self, CliError> {
+        if let Some(table) = remote::table(config)? {
+            if let Some(name) = name {
+                let holder = remote::holder(&table)?;
+                if holder != name {
+                    return Err(CliError::Usage(format!(
+                        "the token for {} is {holder}'s, not {name}'s",
+                        table.address()
+                    )));
+                }
+            }
+            return Ok(Self::There(table));
+        }
+        let name =
+            name.ok_or_else(|| CliError::Usage("whose inbox? team-table wait NAME".into()))?.to_owned();
+        let db = app::open_existing_db(config)?;
+        let member = db.write(move |tx| {
+            let member = tx.recipient(&name)?;
+            tx.keep_announced(member.id)?;
+            Ok(member)
+        })?;
+        Ok(Self::Here { db, member_id: member.id, name: member.name })
     }
-    let now = db.now(&Clock::System);
-    Ok(db.write(move |tx| {
-        let news = tx.news(None, Some(member_id))?;
-        Ok(tx.announce(&news, now)?.then_some(news))
-    })?)
+
+    /// What is new; `None`: nothing came in time.
+    fn news(&self, timeout: Duration) -> Result<Option<NewsAnswer>, CliError> {
+        let (db, member_id, name) = match self {
+            Self::Here { db, member_id, name } => (db, *member_id, name),
+            Self::There(table) => return remote::news(table, timeout),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let found = runtime.block_on(async {
+            let hub = Hub::start(db.clone());
+            let mut subscription = hub.subscribe(member_id);
+            let wait = async {
+                loop {
+                    if let Some(news) = wake::claim_news(db, &Clock::System, member_id)? {
+                        return Ok::<_, CliError>(news);
+                    }
+                    subscription.message().await;
+                }
+            };
+            tokio::time::timeout(timeout, wait).await
+        });
+        let Ok(news) = found else { return Ok(None) };
+        Ok(Some(NewsAnswer::new(name, Some(&news?))))
+    }
 }

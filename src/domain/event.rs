@@ -24,6 +24,8 @@ pub enum EventKind {
     Member,
     /// Messages were marked as read.
     Read,
+    /// The session of an agent was rung.
+    Wake,
 }
 
 impl EventKind {
@@ -39,6 +41,7 @@ impl EventKind {
             Self::Escalation => "escalation",
             Self::Member => "member",
             Self::Read => "read",
+            Self::Wake => "wake",
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod decision;
 pub mod escalation;
 pub mod event;
 pub mod facts;
+pub mod hook;
 pub mod message;
 pub mod principal;
 pub mod refusal;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::agent::Member;
 
 /// The longest notice, in bytes. Claude Code and Codex put what is longer than 10,000 into a file.
@@ -14,7 +16,8 @@ const MAX_PREVIEW: usize = 200;
 pub const MAX_CONTINUED: i64 = 5;
 
 /// A coding agent's program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Client {
     /// Claude Code.
     Claude,
@@ -79,6 +82,15 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What the key of a seat on another machine begins with.
+    pub const REMOTE: &str = "remote:";
+
+    /// Whether its session is on another machine. It holds one agent, whose token each of its hooks brings.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.key.starts_with(Self::REMOTE)
+    }
+
     /// What an agent here is at: `busy` while a turn runs, `unattended` without a person, else `idle`.
     #[must_use]
     pub const fn presence(&self) -> &'static str {

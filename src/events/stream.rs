@@ -59,7 +59,8 @@ impl EventStream {
                     if let Some(last) = events.last() {
                         self.position = last.id;
                     }
-                    events.retain(|event| event.kind != EventKind::Member.as_str());
+                    let of_ours = [EventKind::Member, EventKind::Wake].map(EventKind::as_str);
+                    events.retain(|event| !of_ours.contains(&event.kind.as_str()));
                     if !events.is_empty() {
                         return events;
                     }

@@ -7,11 +7,14 @@
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not depend on SQL, WebAssembly and the tools' rules.
 
+mod client;
 mod http;
 mod protocol;
 mod sse;
 mod stdio;
 
+pub use client::bridge::serve_remote;
+pub use client::{Remote, RemoteError};
 pub use http::options::{HttpLimits, HttpOptions};
 pub use http::origin::check_allowed;
 pub use http::router::serve_http;

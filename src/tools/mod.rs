@@ -19,6 +19,7 @@ mod register;
 mod registry;
 mod reply;
 mod schema;
+mod seats;
 mod send_message;
 mod share_context;
 mod table;
@@ -28,7 +29,7 @@ pub use call::Body;
 pub use delivery::Delivery;
 pub use registry::{ToolSpec, registry};
 pub use reply::{Reply, Request, Transport};
-pub use table::{StreamError, Table, TableOptions, UnknownToolError};
+pub use table::{AccessError, Table, TableOptions, UnknownToolError};
 
 use crate::domain::refusal::Refusal;
 

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::metrics::Metrics;
 use crate::auth::{self, Caller, Credential};
 use crate::domain::clock::Clock;
-use crate::domain::refusal::Code;
+use crate::domain::refusal::{Code, Refusal};
 use crate::events::{EventStream, Hub};
 use crate::judgement::Judge;
 use crate::policy::PolicyHost;
@@ -57,17 +57,20 @@ pub(super) struct Inner {
 #[error("there is no tool {0:?}; tools/list names the thirteen there are")]
 pub struct UnknownToolError(pub String);
 
-/// Why an event stream was not opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
+/// Why a request that is no call was not served: an event stream, or a seat on another machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
     /// No token, or one that is not valid.
-    #[error("this stream needs the agent's token")]
+    #[error("this needs the agent's token")]
     Unauthenticated,
     /// Another agent's token.
     #[error("this token is another agent's")]
     Forbidden,
-    /// The database cannot be read.
-    #[error("the event log cannot be read right now")]
+    /// The request is not what it should be.
+    #[error("{}; {}", .0.message, .0.hint)]
+    Invalid(Refusal),
+    /// The database cannot be read or written.
+    #[error("the database is not available now")]
     Unavailable,
 }
 
@@ -123,13 +126,13 @@ impl Table {
     /// Opens the event stream of an agent, after the event `after` or from now on.
     ///
     /// # Errors
-    /// See [`StreamError`].
+    /// See [`AccessError`].
     pub async fn event_stream(
         &self,
         bearer: Option<&str>,
         agent: &str,
         after: Option<i64>,
-    ) -> Result<EventStream, StreamError> {
+    ) -> Result<EventStream, AccessError> {
         let (table, credential, name) = (self.clone(), ambient(bearer), agent.to_owned());
         let caller = tokio::task::spawn_blocking(move || {
             let require_tokens = table.inner.options.require_tokens;
@@ -138,16 +141,16 @@ impl Table {
         let principal = match caller.await {
             Ok(Ok(Ok(Caller::Member(principal)))) => principal,
             Ok(Ok(Err(rejected))) if rejected.refusal.code == Code::PermissionDenied => {
-                return Err(StreamError::Forbidden);
+                return Err(AccessError::Forbidden);
             }
-            Ok(Ok(_)) => return Err(StreamError::Unauthenticated),
-            Ok(Err(_)) | Err(_) => return Err(StreamError::Unavailable),
+            Ok(Ok(_)) => return Err(AccessError::Unauthenticated),
+            Ok(Err(_)) | Err(_) => return Err(AccessError::Unavailable),
         };
         match EventStream::open(&self.inner.hub, principal.id, bearer, after).await {
             Ok(Some(stream)) => Ok(stream),
             // It ended between the two looks.
-            Ok(None) => Err(StreamError::Unauthenticated),
-            Err(_) => Err(StreamError::Unavailable),
+            Ok(None) => Err(AccessError::Unauthenticated),
+            Err(_) => Err(AccessError::Unavailable),
         }
     }
 
@@ -191,6 +194,6 @@ impl Table {
     }
 }
 
-fn ambient(token: Option<&str>) -> Credential {
+pub(super) fn ambient(token: Option<&str>) -> Credential {
     Credential { ambient: token.map(str::to_owned), ..Credential::default() }
 }

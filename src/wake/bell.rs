@@ -6,8 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::domain::seat::Seat;
-
 /// The bell file's name; Claude Code's `FileChanged` hook matches on it, and the plugin of opencode watches it.
 const BELL: &str = "team-table.bell";
 /// How the name of an input file of Qwen Code ends.
@@ -20,7 +18,7 @@ const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table pr
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
+pub fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
     let name = blake3::hash(key.as_bytes()).to_hex();
     make(&bells(db).join(name.get(..16).unwrap_or_default()), BELL)
 }
@@ -37,9 +35,25 @@ pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
 }
 
 /// Whether a file is one that [`input_file`] made.
-pub(super) fn is_input_file(db: &Path, file: &str) -> bool {
+#[must_use]
+pub fn is_input_file(db: &Path, file: &str) -> bool {
     let folder = std::path::absolute(bells(db));
     folder.is_ok_and(|folder| Path::new(file).parent() == Some(folder.as_path())) && file.ends_with(INPUT)
+}
+
+/// Taken by one process for each session that waits for its rings from another machine; `None`: it has one.
+///
+/// # Errors
+/// When the file cannot be made.
+pub fn one_at_a_time(db: &Path, key: &str) -> io::Result<Option<fs::File>> {
+    let name = blake3::hash(key.as_bytes()).to_hex();
+    let file = make(&bells(db), &format!("{}.lock", name.get(..16).unwrap_or_default()))?;
+    let file = fs::OpenOptions::new().append(true).open(file)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn bells(db: &Path) -> PathBuf {
@@ -59,15 +73,17 @@ fn make(folder: &Path, name: &str) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// When the client cannot be reached. The message is unread all the same.
-pub(super) fn ring(seat: &Seat) -> io::Result<()> {
-    let Some((way, place)) = seat.wake.as_deref().and_then(|wake| wake.split_once(':')) else {
+pub fn ring(key: &str, wake: Option<&str>) -> io::Result<()> {
+    let Some((way, place)) = wake.and_then(|wake| wake.split_once(':')) else {
         return Ok(());
     };
     match way {
+        // Its machine waits for the event that the ring left.
+        "remote" => Ok(()),
         // The content does not matter: any write is a change.
         "bell" => fs::write(place, b"ring\n"),
         "codex" => {
-            let thread = seat.key.strip_prefix("codex:").unwrap_or_default();
+            let thread = key.strip_prefix("codex:").unwrap_or_default();
             let mut command = Command::new("codex");
             command.args(["queue", "--thread", thread, "--message", CODEX_LINE]);
             if !place.is_empty() {
@@ -92,12 +108,13 @@ pub(super) fn ring(seat: &Seat) -> io::Result<()> {
 }
 
 /// Whether ringing twice is as good as once: what is queued for Codex and Qwen would start two turns.
-pub(super) fn is_idempotent(seat: &Seat) -> bool {
-    seat.wake.as_deref().is_some_and(|wake| wake.starts_with("bell:"))
+#[must_use]
+pub fn is_idempotent(wake: Option<&str>) -> bool {
+    wake.is_some_and(|wake| wake.starts_with("bell:"))
 }
 
 /// Removes a session's bell file and its folder, or its input file.
-pub(super) fn remove(wake: Option<&str>) {
+pub fn remove(wake: Option<&str>) {
     if let Some(file) = wake.and_then(|wake| wake.strip_prefix("input:")).map(Path::new)
         && file.parent().and_then(Path::extension).is_some_and(|extension| extension == "bells")
     {

@@ -14,7 +14,7 @@
 //!
 //! Must not depend on tools, transports and the command line.
 
-mod bell;
+pub mod bell;
 mod case;
 mod process;
 mod session;
@@ -36,7 +36,7 @@ use case::WakeCase;
 
 pub use bell::input_file;
 pub use process::{Process, is_live};
-pub use session::{Event, Said, Session, hook};
+pub use session::{Session, claim_news, hook, remote_key};
 
 /// The pauses after which a ring that was not answered is repeated. A session that has just begun does not watch its bell yet: it
 /// does within a second, or within several on a busy machine.
@@ -109,7 +109,8 @@ async fn repeat(db: Db, key: String) {
         let (db, key) = (db.clone(), key.clone());
         let again = tokio::task::spawn_blocking(move || {
             let seat = db.read(|tx| tx.seat(&key)).ok().flatten();
-            seat.filter(|seat| seat.rung_at.is_some()).is_some_and(|seat| bell::ring(&seat).is_ok())
+            seat.filter(|seat| seat.rung_at.is_some())
+                .is_some_and(|seat| bell::ring(&seat.key, seat.wake.as_deref()).is_ok())
         });
         if !again.await.unwrap_or(false) {
             return;
@@ -134,8 +135,9 @@ pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> 
         if allowed != Some(true) {
             continue;
         }
-        match bell::ring(&wake.seat) {
-            Ok(()) if bell::is_idempotent(&wake.seat) => repeatable.push(wake.seat.key),
+        let way = wake.seat.wake.as_deref();
+        match bell::ring(&wake.seat.key, way) {
+            Ok(()) if bell::is_idempotent(way) => repeatable.push(wake.seat.key),
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, client = %wake.seat.key, "an agent could not be rung"),
         }

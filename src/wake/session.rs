@@ -1,30 +1,15 @@
 //! What a client's hooks tell of its session, and what they are answered. A hook announces who wrote and how a message begins;
 //! it never marks a message as read, and never asks a policy: the message itself is fetched with `get_messages`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::bell;
 use super::process::{Process, is_live};
 use crate::domain::clock::{Clock, Millis};
+use crate::domain::hook::{Event, Report, Said};
+use crate::domain::principal::Principal;
 use crate::domain::seat::{self, AllNews, Client, MAX_CONTINUED, Seat};
 use crate::storage::{self, Db, NewSeat, WriteTx};
-
-/// What happened in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// It begins, or begins anew (resumed, cleared, compacted).
-    Start,
-    /// A turn begins.
-    Prompt,
-    /// Tools were used; the model is asked next.
-    Tool,
-    /// A turn ends.
-    Stop,
-    /// Its bell was rung.
-    Bell,
-    /// It is over.
-    End,
-}
 
 /// A session as its hook describes it.
 #[derive(Debug, Clone)]
@@ -43,32 +28,40 @@ pub struct Session {
     pub attended: bool,
     /// The turn begins because a person typed.
     pub typed: bool,
-    /// How it is woken, for clients that have no bell file of ours.
+    /// Its client watches a bell file of ours.
+    pub bell: bool,
+    /// How it is woken otherwise.
     pub wake: Option<String>,
     /// The name, and the role, that it takes by itself.
     pub name: Option<(String, String)>,
+    /// The member that sits here, where a token says so: the session is on another machine.
+    pub member: Option<Principal>,
 }
 
-/// What a hook answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// Nothing.
-    Nothing,
-    /// What the model is told, and the file that the client shall watch.
-    Started {
-        /// For the model.
-        context: Option<String>,
-        /// The bell file.
-        watch: Option<PathBuf>,
-        /// A name is reserved, and is to be registered.
-        register: bool,
-    },
-    /// What the model is told besides.
-    Context(String),
-    /// The turn must go on, because of this.
-    GoOn(String),
-    /// The session must start a turn, because of this.
-    Wake(String),
+impl Session {
+    /// The session of a member on another machine.
+    #[must_use]
+    pub fn remote(member: Principal, report: &Report) -> Self {
+        Self {
+            client: report.client,
+            key: remote_key(member.id, &report.session),
+            process: None,
+            session: report.session.clone(),
+            folder: report.folder.clone(),
+            attended: report.attended,
+            typed: report.typed,
+            bell: false,
+            wake: report.wakes.then(|| Seat::REMOTE.to_owned()),
+            name: None,
+            member: Some(member),
+        }
+    }
+}
+
+/// The key of a member's seat on another machine: nobody else can name it.
+#[must_use]
+pub fn remote_key(member_id: i64, session: &str) -> String {
+    format!("{}{member_id}:{session}", Seat::REMOTE)
 }
 
 /// Takes note of an event, and says what the client is to be answered. `db_file` is where the bells are kept beside.
@@ -134,14 +127,26 @@ fn claim(tx: &WriteTx<'_>, seat: &Seat, now: Millis) -> storage::Result<Option<A
     Ok((first && !news.first.is_empty()).then_some(news))
 }
 
+/// What a member was not told of yet, wherever it sits; it counts as announced then. `None`: nothing.
+///
+/// # Errors
+/// Those of storage.
+pub fn claim_news(db: &Db, clock: &Clock, member_id: i64) -> storage::Result<Option<AllNews>> {
+    // Most of the time there is nothing new, and nothing is written.
+    if db.read(|tx| tx.news(None, Some(member_id)))?.first.is_empty() {
+        return Ok(None);
+    }
+    let now = db.now(clock);
+    db.write(move |tx| {
+        let news = tx.news(None, Some(member_id))?;
+        Ok(tx.announce(&news, now)?.then_some(news))
+    })
+}
+
 fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Result<Said> {
-    let watch = match session.client {
-        Client::Claude | Client::Opencode if session.attended => Some(
-            bell::bell_file(db_file, &session.key)
-                .map_err(|error| storage::Error::Unwritable(error.to_string()))?,
-        ),
-        _ => None,
-    };
+    let unwritable = |error: std::io::Error| storage::Error::Unwritable(error.to_string());
+    let bell = || bell::bell_file(db_file, &session.key).map_err(unwritable);
+    let watch = session.bell.then(bell).transpose()?;
     let wake = watch.as_ref().map(|file| format!("bell:{}", file.display())).or_else(|| session.wake.clone());
     let seats = db.read(|tx| tx.seats())?;
     // An input file is of one session, and one of ours: a client that is started in a session inherits its environment.
@@ -165,14 +170,17 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         bell::remove(seat.wake.as_deref());
     }
     let gone: Vec<i64> = dead.iter().map(|seat| seat.id).collect();
-    let wanted = session.name.clone();
+    let (wanted, member) = (session.name.clone(), session.member.clone());
     let (name, role, here, news, register) = db.write(move |tx| {
         tx.sweep_seats(&gone, now)?;
         let seat = tx.open_seat(&new, now)?;
-        let role = wanted.as_ref().map(|(_, role)| role.clone()).unwrap_or_default();
-        let name = match &wanted {
-            Some((name, role)) => tx.reserve_name(&seat, name, role)?,
-            None => None,
+        let (name, role) = match (member, wanted) {
+            (Some(member), _) => {
+                tx.sit_remotely(&seat, member.id)?;
+                (Some(member.name), member.role)
+            }
+            (None, Some((name, role))) => (tx.reserve_name(&seat, &name, &role)?, role),
+            (None, None) => (None, String::new()),
         };
         let news = claim(tx, &seat, now)?;
         let here = if name.is_some() { tx.members(false)? } else { Vec::new() };

@@ -530,8 +530,9 @@ impl Network {
     /// With more flags, the address among them.
     pub(crate) fn with(home: &Home, flags: &[&str]) -> Self {
         let mut command = home.command();
-        command.args(["--transport", "sse", "--port", "0"]).args(flags);
+        command.args(["--transport", "sse"]).args(flags);
         let mut child = command
+            .env("TEAM_TABLE_PORT", "0")
             .env("TEAM_TABLE_LOG", "team_table=info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

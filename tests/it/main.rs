@@ -42,6 +42,7 @@ mod model;
 mod office;
 mod policies;
 mod policy_cli;
+mod remote;
 mod schemas;
 mod security;
 mod security_files;

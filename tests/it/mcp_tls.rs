@@ -2,9 +2,11 @@
 //! HTTP is spoken.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use crate::cli::{complaint, doctor, finding};
-use crate::harness::{Home, Network};
+use crate::harness::{Home, Network, Process};
 use crate::mcp_support::{Client, NEVER, PATIENCE, Server, call, mcp, rpc};
 
 /// A certificate for `localhost`, with its key.
@@ -457,4 +459,37 @@ fn the_doctor_looks_at_the_certificate() {
     let (status, found) = look();
     assert_eq!(status, Some(1));
     assert!(found["found"].as_str().unwrap().contains("chmod 600"), "{found}");
+}
+
+#[test]
+fn a_table_elsewhere_is_entered_where_its_certificate_is_vouched_for() {
+    let (table, here) = (Home::new(), Home::new());
+    let files = Files::of(&Identity::new());
+    let server = files.process(&table, "127.0.0.1");
+    let token = table.start().join("bob");
+    let port = server.address.rsplit_once(':').unwrap().1;
+    let url = format!("https://localhost:{port}");
+    let set_up = |more: &[&str]| {
+        let mut command = here.command();
+        command
+            .env("PATH", "/nonexistent")
+            .args(["setup", "gemini", "--token-stdin", "--yes", "--url", &url])
+            .args(more);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It may end before it reads.
+        let _ = child.stdin.take().unwrap().write_all(token.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let stranger = set_up(&[]);
+    assert_eq!(stranger.status.code(), Some(1), "{stranger:?}");
+    assert!(
+        String::from_utf8_lossy(&stranger.stderr).contains("cannot be reached: invalid peer certificate"),
+        "{stranger:?}"
+    );
+    let cert = files.cert();
+    let known = set_up(&["--ca", cert.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&known.stdout).contains("knows this token as bob"), "{known:?}");
+    let mut bob = Process::spawn(here.command().args(["--url", &url]));
+    assert_eq!(bob.call("heartbeat", json!({ "name": "bob" })).ok()["name"], "bob");
 }

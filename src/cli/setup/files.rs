@@ -16,6 +16,8 @@ pub(super) struct Program<'a> {
     pub(super) path: &'a str,
     /// The database, absolute; `None`: the default.
     pub(super) db: Option<&'a str>,
+    /// A table on another machine, which it is for; the database's folder has the token then.
+    pub(super) url: Option<&'a str>,
     /// The name that sessions take, and the role.
     pub(super) seat: Option<(&'a str, &'a str)>,
     /// Whether its tools need no permission, where the plugin can say so.
@@ -53,7 +55,9 @@ pub(super) fn text(value: &Value) -> String {
 
 impl Program<'_> {
     fn flags(&self) -> Vec<String> {
-        self.db.map_or_else(Vec::new, |db| vec!["--db".to_owned(), db.to_owned()])
+        let flags = [("--db", self.db), ("--url", self.url)];
+        let given = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?.to_owned()]));
+        given.flatten().collect()
     }
 
     fn arguments(&self, client: Client, event: &str) -> Vec<String> {

@@ -26,7 +26,7 @@ pub(super) fn write(root: &Path) -> std::io::Result<()> {
 }
 
 fn files() -> Vec<(String, String)> {
-    let program = Program { path: NAME, db: None, seat: None, allow_tools: false };
+    let program = Program { path: NAME, db: None, url: None, seat: None, allow_tools: false };
     let of = |client| files::files(client, &program).into_iter().map(|(path, text)| place(path, text));
     let registry = (
         "server.json".to_owned(),

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::files::{self, Program};
-use super::{CliError, check_seat, folder, is_on_path, write_file};
+use super::{CliError, check_seat, folder, is_on_path, remote, write_file};
 use crate::config::Config;
 use crate::domain::agent;
 use crate::domain::seat::Client;
@@ -44,13 +44,22 @@ pub(in crate::cli) fn run(config: &Config, arguments: &RunArguments) -> Result<(
     if Client::parse(client) == Some(Client::Qwen) {
         with_input(&mut command, &db, arguments)?;
     } else {
-        with_plugin(&mut command, &db, arguments)?;
+        with_plugin(&mut command, config, &db, arguments)?;
     }
     Err(CliError::Io(command.args(&arguments.more).exec()))
 }
 
 /// Claude Code takes a plugin for one session.
-fn with_plugin(command: &mut Command, db: &Path, arguments: &RunArguments) -> Result<(), CliError> {
+fn with_plugin(
+    command: &mut Command,
+    config: &Config,
+    db: &Path,
+    arguments: &RunArguments,
+) -> Result<(), CliError> {
+    if let Some(table) = remote::table(config)? {
+        super::check_named_by_token(arguments.name.is_some() || arguments.role.is_some())?;
+        remote::holder(&table)?;
+    }
     let [name, role] =
         [&arguments.name, &arguments.role].map(|word| word.as_deref().unwrap_or(agent::DEFAULT_ROLE));
     check_seat(name, role)?;
@@ -66,7 +75,9 @@ fn with_plugin(command: &mut Command, db: &Path, arguments: &RunArguments) -> Re
     let folder = integrations.join("run").join(format!("{name}-{role}"));
     let path = std::env::current_exe()?.to_string_lossy().into_owned();
     let db = db.to_string_lossy().into_owned();
-    let program = Program { path: &path, db: Some(&db), seat: Some((name, role)), allow_tools: false };
+    let url = config.url.as_deref();
+    let seat = url.is_none().then_some((name, role));
+    let program = Program { path: &path, db: Some(&db), url, seat, allow_tools: false };
     for (file, text) in files::files(Client::Claude, &program) {
         write_file(&folder.join(file), &text)?;
     }

@@ -22,6 +22,7 @@ use crate::mcp::http::guard::guard;
 use crate::mcp::http::health;
 use crate::mcp::http::lenient;
 use crate::mcp::http::options::{HttpLimits, HttpOptions};
+use crate::mcp::http::seats;
 use crate::mcp::http::state::{App, Told};
 use crate::mcp::http::throttle::{Throttle, Throttles};
 use crate::mcp::protocol::decode::MAX_MESSAGE;
@@ -112,6 +113,9 @@ fn router<H: rmcp::ServerHandler + Clone>(
         .route("/sse", get(legacy::open))
         .route("/messages", post(legacy::post))
         .route("/events/{agent}", get(event_stream::open))
+        .route("/seat/event", post(seats::event))
+        .route("/seat/ring", post(seats::ring))
+        .route("/seat/news", post(seats::news))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

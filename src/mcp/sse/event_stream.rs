@@ -8,17 +8,16 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::frame;
 use crate::events::EventStream;
+use crate::mcp::http::bearer;
 use crate::mcp::http::counters::Counted;
 use crate::mcp::http::state::{App, refusal};
 use crate::mcp::protocol::caller::Caller;
-use crate::tools::StreamError;
 
 /// Heartbeats are aligned so that many streams are written in one wake-up: this many batches in each heartbeat interval. A
 /// write for which the processor must wake up takes several times as long as one among others.
@@ -37,16 +36,8 @@ pub(in crate::mcp) async fn open(
     let Ok(after) = last_event_id(&headers) else {
         return refusal(StatusCode::BAD_REQUEST, "Last-Event-ID must be the id of an event");
     };
-    let blocked = |address| app.throttles.failed_tokens.blocked(address, Instant::now());
-    if let Some(wait) = caller.address.and_then(blocked)
-        && let Some(token) = &caller.bearer
-        && !app.table.knows_token(token).await
-    {
-        app.throttles.refused.inc();
-        let mut response =
-            refusal(StatusCode::TOO_MANY_REQUESTS, "too many invalid tokens from this address");
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        return response;
+    if let Some(refused) = bearer::throttled(&app, &caller).await {
+        return refused;
     }
     match app.table.event_stream(caller.bearer.as_deref(), &agent, after).await {
         Ok(events) => {
@@ -63,19 +54,7 @@ pub(in crate::mcp) async fn open(
             };
             frame::response(chunks(state, connected))
         }
-        Err(StreamError::Unauthenticated) => {
-            if let (Some(address), Some(token)) = (caller.address, &caller.bearer) {
-                app.throttles.failed_tokens.record(address, Some(token), Instant::now());
-            }
-            let challenge = if caller.bearer.is_some() { "Bearer error=\"invalid_token\"" } else { "Bearer" };
-            let mut response = refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed");
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-            response
-        }
-        Err(StreamError::Forbidden) => refusal(StatusCode::FORBIDDEN, "this token belongs to another agent"),
-        Err(StreamError::Unavailable) => {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "events are not available now")
-        }
+        Err(error) => bearer::refused(&app, &caller, &error),
     }
 }
 

@@ -74,6 +74,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
         }
     }
 
+    /// The writing half, for answers that do not come from rmcp.
+    pub(in crate::mcp) fn output(&self) -> Output<W> {
+        self.output.clone()
+    }
+
     /// Moves input to `self.line` up to the end of the line. Cancel-safe: nothing is awaited between taking
     /// bytes from the input and keeping them.
     async fn read_line(&mut self) -> io::Result<Line> {
@@ -206,7 +211,7 @@ where
 }
 
 /// The writing half, shared by the replies under way.
-struct Output<W> {
+pub(in crate::mcp) struct Output<W> {
     writer: Arc<Mutex<W>>,
     unwritten: Arc<Semaphore>,
     stop: CancellationToken,
@@ -223,7 +228,7 @@ impl<W> Clone for Output<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
-    async fn write(self, message: impl Serialize) -> io::Result<()> {
+    pub(in crate::mcp) async fn write(self, message: impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(&message)?;
         line.push(b'\n');
         let _waiting = self.unwritten.acquire().await;

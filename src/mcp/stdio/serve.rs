@@ -90,7 +90,7 @@ where
 
 /// Cancels `stop` on a signal to end, or when the process that started us is gone.
 #[cfg(unix)]
-fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
+pub(in crate::mcp) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     use std::os::unix::process::parent_id;
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -114,7 +114,7 @@ fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
 
 /// Cancels `stop` on Ctrl-C; elsewhere the end of the input has to tell the rest.
 #[cfg(not(unix))]
-fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
+pub(in crate::mcp) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     tokio::spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
         stop.cancel();

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::audit::Entry;
 use crate::domain::agent::Member;
 use crate::domain::clock::{HOUR, Millis, SECOND};
+use crate::domain::event::{Audience, EventKind};
 use crate::domain::seat::{AllNews, Client, News, SHOWN, Seat};
 use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::Row;
@@ -351,6 +352,21 @@ impl WriteTx<'_> {
         })
     }
 
+    /// A member whose token proves it sits down in a session on another machine, and leaves the one where it sat. Is no binding
+    /// of an identity, so it is not audited: each call brings the token.
+    pub fn sit_remotely(&self, seat: &Seat, member_id: i64) -> Result<()> {
+        let before = self.seat_of(member_id)?.filter(|before| before.id != seat.id);
+        if let Some(before) = before.filter(Seat::is_remote) {
+            self.leave_seat(before.id)?;
+        }
+        self.execute(
+            "INSERT INTO seat_members (member_id, seat_id) VALUES (?1, ?2)
+             ON CONFLICT (member_id) DO UPDATE SET seat_id = ?2, announced_upto = 0",
+            [member_id, seat.id],
+        )?;
+        Ok(())
+    }
+
     /// Marks news as announced, unless another hook of the session was faster. True for the one that may show it.
     pub fn announce(&self, news: &AllNews, now: Millis) -> Result<bool> {
         let mut first = false;
@@ -445,6 +461,10 @@ impl WriteTx<'_> {
               WHERE id = ?1 AND due = ?2",
             params![wake.seat.id, wake.message_id, rings, now],
         )?;
+        if taken == 1 && rings {
+            let data = json!({ "message_id": wake.message_id });
+            self.event(now, EventKind::Wake, None, Audience::Member(wake.recipient.id), &data)?;
+        }
         if taken == 1 && rings && !wake.seat.busy {
             self.execute(
                 "DELETE FROM wakes WHERE member_id = ?1 AND at < ?2",

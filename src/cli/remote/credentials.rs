@@ -1,0 +1,103 @@
+//! The tokens for tables on other machines, in `credentials.toml` beside the database: owner-only, written by `setup`.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::CliError;
+use crate::config::Config;
+use crate::mcp::{Remote, RemoteError};
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    #[serde(default, rename = "table")]
+    tables: Vec<Credential>,
+}
+
+/// What one table is entered with.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct Credential {
+    /// Where it is.
+    pub(in crate::cli) url: String,
+    /// The agent.
+    pub(in crate::cli) name: String,
+    /// The agent's token.
+    pub(in crate::cli) token: String,
+    /// Who vouches for the server's certificate, where that is not an authority that the system knows. PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) authority: Option<PathBuf>,
+}
+
+impl Credential {
+    pub(in crate::cli) fn table(&self) -> Result<Remote, RemoteError> {
+        Remote::new(&self.url, &self.token, self.authority.as_deref())
+    }
+}
+
+pub(super) fn find(config: &Config, url: &str) -> Result<Option<Credential>, CliError> {
+    Ok(read(config)?.tables.into_iter().find(|table| table.url == url))
+}
+
+/// Keeps a credential in place of the one for the same table.
+pub(in crate::cli) fn keep(config: &Config, credential: Credential) -> Result<(), CliError> {
+    let mut kept = read(config)?;
+    kept.tables.retain(|table| table.url != credential.url);
+    kept.tables.push(credential);
+    write(config, &kept)
+}
+
+/// Removes the credential for a table, and the file with the last one.
+pub(in crate::cli) fn forget(config: &Config, url: &str) -> Result<(), CliError> {
+    let mut kept = read(config)?;
+    let before = kept.tables.len();
+    kept.tables.retain(|table| table.url != url);
+    if kept.tables.len() == before {
+        return Ok(());
+    }
+    if kept.tables.is_empty() {
+        return Ok(fs::remove_file(path(config))?);
+    }
+    write(config, &kept)
+}
+
+fn path(config: &Config) -> PathBuf {
+    config.db.with_file_name("credentials.toml")
+}
+
+fn read(config: &Config) -> Result<Credentials, CliError> {
+    let path = path(config);
+    let mode = match fs::metadata(&path) {
+        Ok(found) => found.mode() & 0o777,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Credentials::default()),
+        Err(error) => return Err(error.into()),
+    };
+    if mode & 0o077 != 0 {
+        return Err(CliError::Broken(format!(
+            "others can read the tokens in {} (mode {mode:o}): chmod 600 it, and have them rotated",
+            path.display()
+        )));
+    }
+    toml_edit::de::from_str(&fs::read_to_string(&path)?)
+        // The parser's own words show the line, and with it a token.
+        .map_err(|_| {
+            CliError::Broken(format!("{} is not what setup writes: mend it or remove it", path.display()))
+        })
+}
+
+fn write(config: &Config, credentials: &Credentials) -> Result<(), CliError> {
+    let path = path(config);
+    let text = toml_edit::ser::to_string_pretty(credentials).map_err(std::io::Error::other)?;
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Owner-only from the beginning, and whole or not at all.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}

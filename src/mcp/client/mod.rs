@@ -1,0 +1,221 @@
+//! A client of a table on another machine: requests that bring an agent's token, over connections that are kept. Must not depend
+//! on what the requests mean.
+
+pub(in crate::mcp) mod bridge;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// The largest answer that is read, in bytes. The longest of a tool is far below.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// How long a connection may take to be opened.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing comes is probed after so long, so that a machine that is gone is found.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Why a table on another machine did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The address is none.
+    #[error(
+        "{0:?} is no address of a table: use https://HOST:PORT, or http:// on this machine or a private network"
+    )]
+    Address(String),
+    /// The authority's certificate cannot be used.
+    #[error("the certificate {path} cannot be used: {reason}")]
+    Certificate {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No connection, or one that broke.
+    #[error("the table at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// The words of the system or of TLS.
+        reason: String,
+        /// Nothing was sent.
+        unsent: bool,
+    },
+    /// The token is not valid there.
+    #[error(
+        "the table at {0} does not know this token: ask its operator for a new one (team-table agent rotate-token NAME)"
+    )]
+    Token(String),
+    /// Another answer than the one asked for.
+    #[error("the table at {address} answered {status}: {words}")]
+    Refused {
+        /// Where it is.
+        address: String,
+        /// The status.
+        status: StatusCode,
+        /// The first line of the answer.
+        words: String,
+    },
+}
+
+/// A table on another machine, as one agent sees it.
+#[derive(Clone)]
+pub struct Remote {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    address: Arc<str>,
+    token: HeaderValue,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// A client of the table at `address` with an agent's token; connects to nothing yet. `authority`: who vouches for the
+    /// server's certificate besides the system's authorities, PEM.
+    ///
+    /// # Errors
+    /// An address or certificate that cannot be used.
+    pub fn new(address: &str, token: &str, authority: Option<&Path>) -> Result<Self, RemoteError> {
+        let wrong = || RemoteError::Address(address.to_owned());
+        let address = address.trim_end_matches('/');
+        let parsed: Uri = address.parse().map_err(|_| wrong())?;
+        let scheme = parsed.scheme_str();
+        if !matches!(scheme, Some("http" | "https"))
+            || parsed.authority().is_none()
+            || parsed.query().is_some()
+        {
+            return Err(wrong());
+        }
+        let mut token = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| RemoteError::Token(address.to_owned()))?;
+        token.set_sensitive(true);
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_keepalive(Some(KEEP_ALIVE));
+        http.set_keepalive_interval(Some(KEEP_ALIVE / 2));
+        http.set_keepalive_retries(Some(3));
+        let roots = if scheme == Some("https") { roots(authority)? } else { RootCertStore::empty() };
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| certificate(Path::new("of the system"), &error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new()).build(https);
+        Ok(Self { client, address: address.into(), token })
+    }
+
+    /// Where the table is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Asks a question of a route that answers with JSON.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &Q,
+    ) -> Result<A, RemoteError> {
+        let body = serde_json::to_vec(question).unwrap_or_default();
+        let response = self.post(path, body.into(), HeaderMap::new()).await?;
+        let status = response.status();
+        let body = self.read(response).await?;
+        if status.is_success()
+            && let Ok(answer) = serde_json::from_slice(&body)
+        {
+            return Ok(answer);
+        }
+        Err(self.refused(status, &body))
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> Result<Response<Incoming>, RemoteError> {
+        let address = || RemoteError::Address(self.address.to_string());
+        let mut request =
+            Request::post(format!("{}{path}", self.address)).body(Full::new(body)).map_err(|_| address())?;
+        let own = request.headers_mut();
+        *own = headers;
+        own.insert(AUTHORIZATION, self.token.clone());
+        own.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        own.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        self.client.request(request).await.map_err(|error| self.unreachable(&error, error.is_connect()))
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Bytes, RemoteError> {
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(&*error, false))
+    }
+
+    fn unreachable(&self, error: &dyn std::error::Error, unsent: bool) -> RemoteError {
+        // The first error says only that a request failed; why, the last of its sources.
+        let mut last = error;
+        while let Some(source) = last.source() {
+            last = source;
+        }
+        RemoteError::Unreachable { address: self.address.to_string(), reason: last.to_string(), unsent }
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> RemoteError {
+        if status == StatusCode::UNAUTHORIZED {
+            return RemoteError::Token(self.address.to_string());
+        }
+        let words =
+            String::from_utf8_lossy(body).lines().next().unwrap_or_default().chars().take(200).collect();
+        RemoteError::Refused { address: self.address.to_string(), status, words }
+    }
+}
+
+fn certificate(path: &Path, reason: &dyn std::fmt::Display) -> RemoteError {
+    RemoteError::Certificate { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+fn roots(authority: Option<&Path>) -> Result<RootCertStore, RemoteError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = authority else {
+        // A certificate of the system that cannot be read vouches for nobody; the others do.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    // The one that was named, and no other.
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| certificate(path, &error))?;
+    for one in certificates {
+        let one = one.map_err(|error| certificate(path, &error))?;
+        roots.add(one).map_err(|error| certificate(path, &error))?;
+    }
+    if roots.is_empty() {
+        return Err(certificate(path, &"it holds no certificate in PEM form"));
+    }
+    Ok(roots)
+}

@@ -1,0 +1,57 @@
+//! `POST /seat/event`, `/seat/ring`, `/seat/news`: the hooks of sessions on other machines, which bring their agent's token.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::mcp::http::bearer;
+use crate::mcp::http::state::{App, refusal};
+use crate::mcp::protocol::caller::Caller;
+use crate::tools::{AccessError, Table};
+
+/// What happened in a session; what its client is answered.
+pub(in crate::mcp) async fn event(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+    answer(app, caller, &body, async |table, token, report| table.seat_event(token, report).await).await
+}
+
+/// Whether a session is rung, once it is.
+pub(in crate::mcp) async fn ring(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+    answer(app, caller, &body, async |table, token, question| table.seat_ring(token, question).await).await
+}
+
+/// What an agent was not told of yet, once there is something.
+pub(in crate::mcp) async fn news(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+    answer(app, caller, &body, async |table, token, question| table.news(token, question).await).await
+}
+
+async fn answer<Q: DeserializeOwned, A: Serialize>(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    body: &[u8],
+    ask: impl AsyncFnOnce(&Table, Option<&str>, Q) -> Result<A, AccessError>,
+) -> Response {
+    if let Some(refused) = bearer::throttled(&app, &caller).await {
+        return refused;
+    }
+    let question = match serde_json::from_slice(body) {
+        Ok(question) => question,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, format!("the body is not what it should be: {error}"))
+                .into_response();
+        }
+    };
+    let answered = tokio::select! {
+        biased;
+        () = app.closing.cancelled() => return refusal(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping: try again"),
+        answered = ask(&app.table, caller.bearer.as_deref(), question) => answered,
+    };
+    match answered {
+        Ok(answer) => axum::Json(answer).into_response(),
+        Err(error) => bearer::refused(&app, &caller, &error),
+    }
+}
