@@ -14,7 +14,7 @@
 //! | [`judgement`] | the one way from a question to its effect: facts, policies, recheck and effect in one transaction | tools, transports |
 //! | [`wake`] | rings idle agents: whether a message may wake its recipient, and how each client is woken | tools, transports |
 //! | [`tools`] | the thirteen tools, a file each; the registry; `table`, the service; `pipeline`, the only way to a tool | MCP, HTTP |
-//! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening | SQL, rules |
+//! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening; `client` for a table on another machine | SQL, rules |
 //! | [`daemon`] | the poll daemon: answers an inbox by the same policies | terminals |
 //! | [`cli`] | a file for each subcommand; an operator asks no policy | SQL |
 //! | [`config`] | flag before environment before default; the only reader of the environment | |

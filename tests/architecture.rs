@@ -200,13 +200,28 @@ fn nothing_is_printed_past_the_command_line() {
     only_in(&["cli/output.rs", "mcp/stdio/lines.rs", "mcp/stdio/serve.rs"], &["stdout()"]);
 }
 
-/// The server asks nobody anything, so nobody can have it ask. The demonstration is its own client.
+/// The server asks nobody anything, so nobody can have it ask. The demonstration is its own client, and the client of a table on
+/// another machine goes where its user said.
 #[test]
 fn nothing_connects_outwards() {
     only_in(
-        &["cli/demo/client.rs"],
-        &["TcpStream::connect", "UdpSocket", "TcpSocket", "UnixStream", "lookup_host", "ToSocketAddrs"],
+        &["cli/demo/client.rs", "mcp/client/mod.rs"],
+        &[
+            "TcpStream::connect",
+            "UdpSocket",
+            "TcpSocket",
+            "UnixStream",
+            "lookup_host",
+            "ToSocketAddrs",
+            "HttpConnector::new",
+        ],
     );
+}
+
+/// A client of another table is made of what the user's configuration says.
+#[test]
+fn a_table_elsewhere_is_named_by_the_user_only() {
+    only_in(&["cli/remote/", "mcp/client/", "mcp/mod.rs"], &["Remote::new", "serve_remote"]);
 }
 
 /// `SECURITY.md` names no file that is not there, and no test that is not there and run.

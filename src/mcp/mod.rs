@@ -5,6 +5,9 @@
 //! routes, among them `/events/{agent}` (`sse::event_stream`) and health; `http::guard` checks every request before its route,
 //! `http::accept` every connection before that, with `http::tls` if there is a certificate; `http::state` is what the routes share.
 //!
+//! `client` is the other side: a table on another machine, whose tools `client::bridge` serves on stdio; `http::seats` answers the hooks of sessions
+//! on other machines.
+//!
 //! May use `tools`, `auth`, `events` and `domain`; must not depend on SQL, WebAssembly and the tools' rules.
 
 mod client;

@@ -12,6 +12,7 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 BINARY = sys.argv[1]
@@ -23,7 +24,7 @@ PORT = int(sys.argv[2])
 KEY = "sk-ant-test-000-0123456789abcdefghij"
 TMUX = ["tmux", "-L", "team-table-clients"]
 # Which terminal shows whom.
-TERMINALS = {"agent": "first", "agent-2": "second", "agent-3": "codex", "agent-4": "opencode", "agent-5": "qwen", "agent-6": "gemini", "solo": "once"}
+TERMINALS = {"agent": "first", "agent-2": "second", "agent-3": "codex", "agent-4": "opencode", "agent-5": "qwen", "agent-6": "gemini", "solo": "once", "ada": "ada", "bob": "bob"}
 SEATED = ["claude", "codex", "opencode", "qwen", "gemini"]
 PATIENCE = 60
 CLAUDE = {
@@ -55,8 +56,8 @@ def ask(sql, *values):
         return db.execute(sql, values).fetchall()
 
 
-def table(*arguments):
-    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+def table(*arguments, text=""):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, input=text)
     if done.returncode != 0:
         raise RuntimeError(f"{arguments}: {done.stderr}")
     return done.stdout
@@ -70,7 +71,7 @@ class Sender:
     """An agent that is no client: it speaks MCP over stdio."""
 
     def __init__(self, name):
-        self.process = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([BINARY, "--db", DB], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.name, self.count = name, 0
         self.token = self.call("register", name=name)["token"]
 
@@ -189,15 +190,15 @@ def woken(title, sender, to, others=()):
         report(f"{title}: {name} is left alone", None if now == count else f"{now}")
 
 
-def codex(name):
+def codex(name, title="codex"):
     """Its hooks are trusted as a person does it. A flag that goes around that keeps the session out of Codex' daemon."""
-    terminal("codex", "codex", LAB_KEY="x")
-    wait_for("codex asks whether the hooks are trusted", lambda: "Hooks need review" in screen("codex") or None)
-    report("codex asks whether five hooks are trusted", None if "5 hooks" in screen("codex") else screen("codex"))
-    typed("codex", "2")  # Trust all and continue
+    terminal(title, "codex", LAB_KEY="x")
+    wait_for("codex asks whether the hooks are trusted", lambda: "Hooks need review" in screen(title) or None)
+    report("codex asks whether five hooks are trusted", None if "5 hooks" in screen(title) else screen(title))
+    typed(title, "2")  # Trust all and continue
     time.sleep(5)  # its screen has no sign that it takes what is typed
-    typed("codex", "hello from a person at codex")
-    first_turn("codex", name)
+    typed(title, f"hello from a person at {title}")
+    first_turn(title, name)
 
 
 def first_turn(title, name):
@@ -226,6 +227,39 @@ def in_turn(title, terminal_name, to, sender, prompt):
     # The tool's result and the notice come in one request: the model sees the message before it is asked again.
     told = [entry for entry in log() if shows_with_a_result(entry["news"], text)]
     report(f"{title} in a turn sees it at its next step, seen: {sent['seen']}", None if told and sent["seen"] == "next_step" else f"{sent} {len(told)}")
+
+
+def elsewhere():
+    """A table on another machine: another database, behind a server; the clients know its address and a token."""
+    global DB
+    DB = HOME / "elsewhere" / "table.db"
+    command = [BINARY, "--db", DB, "--transport", "sse", "--host", "127.0.0.1", "--port", "0"]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        address = next(line.split("address=")[1].split()[0] for line in server.stderr if "address=" in line)
+        threading.Thread(target=lambda: server.stderr.read(), daemon=True).start()
+        url = f"http://{address}"
+        sender = Sender("sender")
+        for name, client in (("ada", "claude"), ("bob", "codex")):
+            table("setup", client, "--url", url, "--token-stdin", "--yes", text=sender.call("register", name=name)["token"])
+            if client == "claude":
+                claude("ada")
+            else:
+                codex("bob", "bob")
+            wait_for(f"{name} sits at the table elsewhere", lambda: seated(name))
+            woken(f"{client} at a table elsewhere, idle", sender, name)
+            wait_for(f"{name} is idle", lambda: seated(name))
+        in_turn("claude at a table elsewhere", "ada", "ada", sender, '[[tool:Bash {"command": "sleep 6"}]]')
+        stop_clients()
+        table("setup", "--undo", "--yes", "claude", "codex", "--url", url)
+        report("undo: no token is left", "credentials.toml" if (HOME / ".team-table" / "credentials.toml").exists() else None)
+        # A killed client's seat is given up by what waited for its rings.
+        wait_for("ada's seat is given up", lambda: None if ask("SELECT 1 FROM seats WHERE client = 'claude'") else True)
+        waiting = subprocess.run(["pgrep", "-f", f"{BINARY} ring pid:"], capture_output=True, text=True).stdout
+        report("nothing waits for the rings of a session that is over", waiting or None)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def main():
@@ -296,7 +330,7 @@ def main():
     report(f"two agents that answer each other for ever stop after {more} messages, and a person is asked", None if more - messages <= 1 else f"{messages}, then {more}")
     open_ones = json.loads(table("escalation", "list", "--json"))["escalations"]
     report("one question is open", None if len(open_ones) == 1 else open_ones)
-    for name in list(TERMINALS.values())[:-1]:
+    for name in list(TERMINALS.values())[:6]:
         (HOME / f"{name}.txt").write_text(screen(name))
 
     stop_clients()
@@ -318,6 +352,8 @@ def main():
     wait_for("a session that nothing was installed for sits", lambda: seated("solo"))
     woken("claude code that was started with run", sender, "solo")
     report("run installs nothing", None if files()[".claude/settings.json"] == after[".claude/settings.json"] else "settings differ")
+    stop_clients()
+    elsewhere()
     log_file = HOME / ".team-table" / "hooks.log"
     report("no hook failed", log_file.read_text() if log_file.exists() else None)
 
