@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::processes::{self, Process};
-use super::{CliError, output, setup};
+use super::{CliError, output, remote, setup};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
 use crate::domain::clock::{Clock, SECOND};
@@ -56,6 +56,7 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
         findings.push(certificate(files));
     }
     findings.extend(setup::findings(config));
+    findings.extend(remote::findings(config));
     let ok = findings.iter().all(|finding| finding.ok);
     if output::is_json() {
         output::json(&json!({ "ok": ok, "findings": findings }))?;

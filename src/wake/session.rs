@@ -171,8 +171,8 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
     }
     let gone: Vec<i64> = dead.iter().map(|seat| seat.id).collect();
     let (wanted, member) = (session.name.clone(), session.member.clone());
-    let (name, role, here, news, register) = db.write(move |tx| {
-        tx.sweep_seats(&gone, now)?;
+    let (name, role, here, news, register, forgotten) = db.write(move |tx| {
+        let forgotten = tx.sweep_seats(&gone, now)?;
         let seat = tx.open_seat(&new, now)?;
         let (name, role) = match (member, wanted) {
             (Some(member), _) => {
@@ -186,8 +186,11 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
         let here = if name.is_some() { tx.members(false)? } else { Vec::new() };
         // Not where the session has the name already: registering takes a process that loads the policies.
         let register = tx.seat(&new.key)?.is_some_and(|seat| seat.reserved.is_some());
-        Ok((name, role, here, news, register))
+        Ok((name, role, here, news, register, forgotten))
     })?;
+    for way in forgotten {
+        bell::remove(Some(&way));
+    }
     let welcome = name.map(|name| seat::welcome(&name, &role, &here));
     let notice = news.map(|news| seat::notice(&news));
     let context: Vec<String> = welcome.into_iter().chain(notice).collect();

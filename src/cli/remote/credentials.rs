@@ -39,8 +39,12 @@ impl Credential {
     }
 }
 
+pub(super) fn all(config: &Config) -> Result<Vec<Credential>, CliError> {
+    Ok(read(config)?.tables)
+}
+
 pub(super) fn find(config: &Config, url: &str) -> Result<Option<Credential>, CliError> {
-    Ok(read(config)?.tables.into_iter().find(|table| table.url == url))
+    Ok(all(config)?.into_iter().find(|table| table.url == url))
 }
 
 /// Keeps a credential in place of the one for the same table.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::CliError;
+use super::doctor::Finding;
 use crate::config::{Config, ConfigError};
 use crate::domain::hook::{Event, MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
 use crate::domain::seat::Client;
@@ -36,6 +37,19 @@ pub(super) fn table(config: &Config) -> Result<Option<Remote>, CliError> {
         ))
     })?;
     Ok(Some(credential.table()?))
+}
+
+/// One finding for each table on another machine that a token is kept for.
+pub(super) fn findings(config: &Config) -> Vec<Finding> {
+    const WHAT: &str = "table elsewhere";
+    let look = |credential: &Credential| match credential.table().map_err(Into::into).and_then(|table| holder(&table)) {
+        Ok(name) => Finding::good(WHAT, format!("{} knows the token as {name}", credential.url)),
+        Err(problem) => Finding::bad(WHAT, problem, "look at the server and the network, or set it up again"),
+    };
+    match credentials::all(config) {
+        Ok(tables) => tables.iter().map(look).collect(),
+        Err(problem) => vec![Finding::bad(WHAT, problem, "then set it up again")],
+    }
 }
 
 /// Serves MCP on standard input and output from a table on another machine.

@@ -487,12 +487,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Gives up the seats whose session is over: `gone`, and those without a sign of life.
-    pub fn sweep_seats(&self, gone: &[i64], now: Millis) -> Result<()> {
+    /// Gives up the seats whose session is over: `gone`, and those without a sign of life; how the latter were woken.
+    pub fn sweep_seats(&self, gone: &[i64], now: Millis) -> Result<Vec<String>> {
         for id in gone {
             self.leave_seat(*id)?;
         }
-        self.execute("DELETE FROM seats WHERE seen_at < ?1", [now - FORGOTTEN_AFTER])?;
-        Ok(())
+        let forgotten = now - FORGOTTEN_AFTER;
+        let ways = self.all(
+            "SELECT wake FROM seats WHERE seen_at < ?1 AND wake IS NOT NULL",
+            [forgotten],
+            |row| row.get(0),
+        )?;
+        self.execute("DELETE FROM seats WHERE seen_at < ?1", [forgotten])?;
+        Ok(ways)
     }
 }
