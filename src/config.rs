@@ -171,6 +171,13 @@ pub fn opencode_folder() -> Option<PathBuf> {
     Some(config.join("opencode"))
 }
 
+/// Cursor's own folder: `.cursor` in the home directory.
+#[must_use]
+pub fn cursor_folder() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+    Some(PathBuf::from(home).join(".cursor"))
+}
+
 /// A value that cannot be used. Stops the start with one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

@@ -133,18 +133,22 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     let input: Value =
         serde_json::from_slice(&input).map_err(|error| format!("the input is no JSON: {error}"))?;
     let environment = SessionEnvironment::from_process();
-    // A sub-agent's messages are announced to the session that it works for; Cursor runs Claude's hooks too.
-    let foreign = environment.cursor || input.get("cursor_version").is_some();
+    let client = Client::parse(&arguments.client).ok_or("there is no such client")?;
+    // A sub-agent's messages are announced to the session that it works for; Cursor runs Claude's hooks beside its own.
+    let foreign = client != Client::Cursor && (environment.cursor || input.get("cursor_version").is_some());
     if foreign || input.get("agent_id").is_some() {
         return Ok(Answer::default());
     }
-    let event = arguments.event();
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+    let event = match arguments.event() {
+        Event::Stop if client == Client::Cursor && text("status") != "completed" => Event::Broken,
+        event => event,
+    };
     // The same session goes on.
     if event == Event::End && matches!(text("reason"), "clear" | "resume") {
         return Ok(Answer::default());
     }
-    let session = session(arguments, &environment, &input)?;
+    let session = session(client, arguments, &environment, &input)?;
     if let Some(table) = remote::table(config).map_err(|error| error.to_string())? {
         let said = remote::hook(config, &table, event, &session).map_err(|error| error.to_string())?;
         return Ok(answer(session.client, text("hook_event_name"), said));
@@ -176,12 +180,13 @@ fn register(config: &Config, key: &str) -> Result<(), String> {
 }
 
 fn session(
+    client: Client,
     arguments: &HookArguments,
     environment: &SessionEnvironment,
     input: &Value,
 ) -> Result<Session, String> {
     let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
-    let id = text("session_id");
+    let id = text(if client == Client::Cursor { "conversation_id" } else { "session_id" });
     let codex = || -> Result<(String, Option<Process>), String> {
         let plain = id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
         if id.is_empty() || id.len() > 128 || !plain {
@@ -193,16 +198,15 @@ fn session(
         let process = process.ok_or("the client's process is not found, or another user's")?;
         Ok::<_, String>((process.key(), Some(process)))
     };
-    let client = Client::parse(&arguments.client).ok_or("there is no such client")?;
     let (key, process) = match client {
         Client::Claude => of_process(environment.claude_pid.and_then(Process::find))?,
-        Client::Gemini | Client::Qwen | Client::Opencode => of_process(Process::starter())?,
+        Client::Gemini | Client::Qwen | Client::Opencode | Client::Cursor => of_process(Process::starter())?,
         Client::Codex => codex()?,
     };
     let wake = match client {
         Client::Codex => Some(format!("codex:{}", environment.codex_home)),
         Client::Qwen => environment.input_file.as_ref().map(|file| format!("input:{file}")),
-        Client::Claude | Client::Gemini | Client::Opencode => None,
+        Client::Claude | Client::Gemini | Client::Opencode | Client::Cursor => None,
     };
     let prompt = text("prompt").trim_start();
     let typed = !prompt.is_empty()
@@ -223,14 +227,19 @@ fn session(
     };
     let attended = environment.attended;
     let bell = matches!(client, Client::Claude | Client::Opencode) && attended;
-    let (session, folder) = (id.to_owned(), text("cwd").to_owned());
+    // Cursor names the folders of its window, and no other.
+    let of_window = input.pointer("/workspace_roots/0").and_then(Value::as_str);
+    let folder = of_window.unwrap_or_else(|| text("cwd")).to_owned();
+    let session = id.to_owned();
     Ok(Session { client, key, process, session, folder, attended, typed, bell, wake, name, member: None })
 }
 
 /// The answer in the client's own words. `name` is what the client calls the event.
 fn answer(client: Client, name: &str, said: Said) -> Answer {
-    let context =
-        |text: String| json!({ "hookSpecificOutput": { "hookEventName": name, "additionalContext": text } });
+    let context = |text: String| match client {
+        Client::Cursor => json!({ "additional_context": text }),
+        _ => json!({ "hookSpecificOutput": { "hookEventName": name, "additionalContext": text } }),
+    };
     let output = match said {
         Said::Nothing | Said::Started { context: None, watch: None, .. } => return Answer::default(),
         Said::Wake(text) => return Answer { output: text, wakes: true },
@@ -239,7 +248,9 @@ fn answer(client: Client, name: &str, said: Said) -> Answer {
             Client::Claude => context(text),
             Client::Codex | Client::Qwen | Client::Opencode => json!({ "decision": "block", "reason": text }),
             Client::Gemini => json!({ "decision": "deny", "reason": text }),
+            Client::Cursor => json!({ "followup_message": text }),
         },
+        Said::Started { context: Some(text), .. } if client == Client::Cursor => context(text),
         Said::Started { context: text, watch, .. } => {
             let mut output = json!({ "hookEventName": name });
             if let Some(fields) = output.as_object_mut() {

@@ -1,10 +1,12 @@
-//! `setup`: seats the agents of this machine. Writes one folder and runs the clients' own commands on it, so that their
-//! files are edited by them; undoes it in the same way.
+//! `setup`: seats the agents of this machine, or of one project. Writes one folder and runs the clients' own commands on it, so that their
+//! files are edited by them; undoes it in the same way. Only Cursor's files are edited here: it has no command for it.
 
 mod check;
 mod files;
+mod merge;
 mod publish;
 mod run;
+mod targets;
 
 use std::io::{IsTerminal, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,14 +15,16 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CliError, output, remote};
 use crate::config::Config;
 use crate::domain::agent;
+use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::domain::seat::Client;
-use files::Program;
+use files::{NAME, Program};
+use targets::{TARGETS, Target, Way};
 
 pub(super) use check::{findings, hooks_log};
 pub(super) use run::{RunArguments, run as run_once};
@@ -47,6 +51,9 @@ pub(super) struct SetupArguments {
     /// Let the agents call the table's tools without asking, where the client can be told so here
     #[arg(long)]
     allow_tools: bool,
+    /// In the project of this folder only, instead of all that you start; claude, opencode and cursor can
+    #[arg(long)]
+    project: bool,
     /// Say what would be done, and do nothing
     #[arg(long, conflicts_with = "status")]
     dry_run: bool,
@@ -76,102 +83,6 @@ impl SetupArguments {
     }
 }
 
-/// One client, and how it is given our files.
-struct Target {
-    /// Its program is looked for on the path.
-    client: Client,
-    way: Way,
-    /// What the person must still do.
-    confirm: &'static str,
-    /// The oldest version whose hooks do what ours need.
-    oldest: [u32; 3],
-}
-
-enum Way {
-    /// By its own commands, in which `DIR` stands for our folder.
-    Commands {
-        /// Lists what is installed.
-        list: &'static [&'static str],
-        add: &'static [&'static [&'static str]],
-        remove: &'static [&'static [&'static str]],
-    },
-    /// It loads what lies in a folder of its own.
-    Folder(fn() -> Option<PathBuf>),
-}
-
-const TARGETS: [Target; 5] = [
-    Target {
-        client: Client::Claude,
-        way: Way::Commands {
-            list: &["plugin", "list", "--json"],
-            add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "install", "team-table@team-table"]],
-            remove: &[
-                &["plugin", "uninstall", "team-table@team-table"],
-                &["plugin", "marketplace", "remove", "team-table"],
-            ],
-        },
-        confirm: "a running session needs a restart; to let it use the tools unasked, add \
-                  \"mcp__plugin_team-table_team-table\" to permissions.allow in ~/.claude/settings.json",
-        // Hooks with arguments instead of a line of a shell.
-        oldest: [2, 1, 139],
-    },
-    Target {
-        client: Client::Codex,
-        way: Way::Commands {
-            list: &["plugin", "list", "--json"],
-            add: &[&["plugin", "marketplace", "add", "DIR"], &["plugin", "add", "team-table@team-table"]],
-            remove: &[
-                &["plugin", "remove", "team-table@team-table"],
-                &["plugin", "marketplace", "remove", "team-table"],
-            ],
-        },
-        confirm: "Codex shows \"Hooks need review\" once: choose Trust. Without it no hook runs, and Codex says nothing",
-        // `codex queue`.
-        oldest: [0, 149, 0],
-    },
-    Target {
-        client: Client::Gemini,
-        way: Way::Commands {
-            list: &["extensions", "list"],
-            add: &[&["extensions", "link", "DIR/gemini", "--consent"]],
-            remove: &[&["extensions", "uninstall", "team-table"]],
-        },
-        confirm: "Gemini sees messages at its next step; nothing starts a turn of an idle one",
-        oldest: [0, 0, 0],
-    },
-    Target {
-        client: Client::Qwen,
-        way: Way::Commands {
-            list: &["extensions", "list"],
-            add: &[&["extensions", "link", "DIR/qwen"]],
-            remove: &[&["extensions", "uninstall", "team-table"]],
-        },
-        confirm: "Qwen sees messages at its next step; start it with team-table run qwen to have it woken",
-        oldest: [0, 0, 0],
-    },
-    Target {
-        client: Client::Opencode,
-        way: Way::Folder(crate::config::opencode_folder),
-        confirm: "start opencode anew; its session sits at the table from its first prompt on",
-        // `client.session.promptAsync` in plugins.
-        oldest: [1, 0, 0],
-    },
-];
-
-impl Target {
-    /// The folder that its files are written into; `ours` where it takes them from there.
-    fn base(&self, ours: &Path) -> Option<PathBuf> {
-        match self.way {
-            Way::Commands { .. } => Some(ours.to_owned()),
-            Way::Folder(find) => find(),
-        }
-    }
-
-    const fn program(&self) -> &'static str {
-        self.client.as_str()
-    }
-}
-
 pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), CliError> {
     if let Some(root) = &arguments.publish {
         return Ok(publish::write(root)?);
@@ -197,10 +108,23 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
     let setup = Setup::new(config, arguments, dry)?;
     let mut failed = false;
     for target in targets {
-        let by_itself = arguments.undo && matches!(target.way, Way::Folder(_));
-        if !by_itself && !is_on_path(target.program()) {
+        let by_itself = arguments.undo && !matches!(target.way, Way::Commands { .. });
+        if !by_itself && !target.is_here() {
             let text = format!("{}: not installed", target.program());
             output::done(&json!({ "client": target.program(), "state": "not_installed" }), &text)?;
+            continue;
+        }
+        if arguments.project && target.project.is_none() {
+            let text = format!(
+                "{}: left as it is: it takes plugins for all projects of its user only. Leave --project away to set it up",
+                target.program()
+            );
+            if arguments.clients.iter().any(|word| word == target.program()) {
+                output::complain(&text);
+                failed = true;
+            } else {
+                output::done(&json!({ "client": target.program(), "state": "not_of_a_project" }), &text)?;
+            }
             continue;
         }
         let done = if arguments.status {
@@ -271,10 +195,21 @@ struct Setup<'a> {
     arguments: &'a SetupArguments,
     /// Our folder.
     folder: PathBuf,
+    /// The folder of the project that it is for; without one, for the user.
+    project: Option<PathBuf>,
     path: String,
     db: String,
     url: Option<String>,
     dry: bool,
+}
+
+/// Where a client has our plugin.
+#[derive(Clone, Copy)]
+struct Installed {
+    /// Where this run is to have it: for the user, or in the project.
+    here: bool,
+    /// Somewhere else.
+    elsewhere: bool,
 }
 
 impl<'a> Setup<'a> {
@@ -283,53 +218,123 @@ impl<'a> Setup<'a> {
         let db = std::path::absolute(&config.db)?;
         let folder = folder(&db);
         let db = db.to_string_lossy().into_owned();
-        Ok(Self { arguments, folder, path, db, url: config.url.clone(), dry })
+        let project = arguments.project.then(std::env::current_dir).transpose()?;
+        Ok(Self { arguments, folder, project, path, db, url: config.url.clone(), dry })
     }
 
     fn files(&self, target: &Target) -> Vec<(&'static str, String)> {
         let seat = self.arguments.name.as_deref().map(|name| (name, self.arguments.role()));
         let (url, allow_tools) = (self.url.as_deref(), self.arguments.allow_tools);
-        files::files(target.client, &Program { path: &self.path, db: Some(&self.db), url, seat, allow_tools })
+        // Files in a project are others', too: neither this program's path nor this user's table is theirs.
+        let shared = self.project.is_some() && !matches!(target.way, Way::Commands { .. });
+        let (path, db) = if shared { (NAME, None) } else { (self.path.as_str(), Some(self.db.as_str())) };
+        files::files(target.client, &Program { path, db, url, seat, allow_tools })
     }
 
     fn set_up(&self, target: &Target) -> Result<(), String> {
-        let files = self.files(target);
-        let installed = is_installed(target)?;
         let folder = self.base(target)?;
-        let state = if installed && files::are_there(&folder, &files) {
-            "is set up already"
-        } else {
-            if let (Way::Commands { remove, .. }, true) = (&target.way, installed) {
-                // Codex keeps a copy of what it was given.
-                self.run_all(target, remove)?;
-            }
-            self.write(&folder, &files)?;
-            if let Way::Commands { add, .. } = target.way {
-                self.run_all(target, add)?;
-            }
-            if self.dry { "would be set up" } else { "is set up" }
+        let changed = match target.way {
+            Way::Merged(_) => self.merge(target, &folder)?,
+            Way::Commands { .. } | Way::Folder(_) => self.install(target, &folder)?,
         };
-        Self::report(target, state, target.confirm)
+        let state = match (changed, self.dry) {
+            (false, _) => "is set up already",
+            (true, true) => "would be set up",
+            (true, false) => "is set up",
+        };
+        let confirm = match self.project {
+            Some(_) => format!("{}; {}", target.confirm, target.confirm_in_project()),
+            None => target.confirm.to_owned(),
+        };
+        Self::report(target, state, &confirm)
+    }
+
+    /// Whether there was something to do.
+    fn install(&self, target: &Target, folder: &Path) -> Result<bool, String> {
+        let files = self.files(target);
+        let installed = self.installed(target)?;
+        // A project that says no name does not take away the one that the user's sessions have from the same files.
+        let keeps = self.project.is_some()
+            && matches!(target.way, Way::Commands { .. })
+            && self.arguments.name.is_none()
+            && files::program_of(folder, target.client).is_some();
+        if installed.here && (keeps || files::are_there(folder, &files)) {
+            return Ok(false);
+        }
+        if let (Way::Commands { remove, forget, .. }, true) = (&target.way, installed.here) {
+            // Codex keeps a copy of what it was given.
+            self.run_all(target, remove)?;
+            if !installed.elsewhere {
+                self.run_all(target, forget)?;
+            }
+        }
+        if !keeps {
+            self.write(folder, &files)?;
+        }
+        if let Way::Commands { add, .. } = target.way {
+            self.run_all(target, add)?;
+        }
+        Ok(true)
+    }
+
+    /// Adds our entries to a client's own files, or removes them; whether there was something to do. All files are looked at before the
+    /// first is changed.
+    fn merge(&self, target: &Target, folder: &Path) -> Result<bool, String> {
+        let mut changes = Vec::new();
+        for (path, text) in self.files(target) {
+            let file = folder.join(path);
+            changes.extend(if self.arguments.undo {
+                merge::removing(&file)?
+            } else {
+                merge::adding(&file, &text)?
+            });
+        }
+        for change in &changes {
+            let file = change.file().display();
+            if self.dry {
+                say(&format!("  change {file}"));
+                continue;
+            }
+            let backup = change.make(Clock::System.now());
+            if let Some(backup) = backup.map_err(|error| format!("cannot change {file}: {error}"))? {
+                say(&format!("  {file} as it was: {}", backup.display()));
+            }
+        }
+        Ok(!changes.is_empty())
     }
 
     fn undo(&self, target: &Target) -> Result<(), String> {
         let folder = self.base(target)?;
-        let state = if is_installed(target)? {
-            if let Way::Commands { remove, .. } = target.way {
-                self.run_all(target, remove)?;
-            }
-            if self.dry { "would be removed" } else { "is removed" }
-        } else {
-            "was not set up"
+        let (there, elsewhere) = match target.way {
+            Way::Merged(_) => (self.merge(target, &folder)?, false),
+            Way::Commands { .. } | Way::Folder(_) => self.uninstall(target, &folder)?,
         };
-        if !self.dry {
+        let state = match (there, self.dry) {
+            (false, _) => "was not set up",
+            (true, true) => "would be removed",
+            (true, false) => "is removed",
+        };
+        let rest = if elsewhere { "it stays set up elsewhere, for its user or in a project" } else { "" };
+        Self::report(target, state, rest)
+    }
+
+    /// Whether it was installed here, and whether it is somewhere else. Its files go with the last.
+    fn uninstall(&self, target: &Target, folder: &Path) -> Result<(bool, bool), String> {
+        let installed = self.installed(target)?;
+        if let (Way::Commands { remove, forget, .. }, true) = (&target.way, installed.here) {
+            self.run_all(target, remove)?;
+            if !installed.elsewhere {
+                self.run_all(target, forget)?;
+            }
+        }
+        if !self.dry && !installed.elsewhere {
             for (path, _) in self.files(target) {
                 let file = folder.join(path);
                 if std::fs::remove_file(&file).is_err() {
                     continue;
                 }
                 // Folders that are empty now, up to ours.
-                let up = file.ancestors().skip(1).take_while(|up| up.starts_with(&folder));
+                let up = file.ancestors().skip(1).take_while(|up| up.starts_with(folder));
                 for folder in up {
                     if std::fs::remove_dir(folder).is_err() {
                         break;
@@ -337,17 +342,30 @@ impl<'a> Setup<'a> {
                 }
             }
         }
-        Self::report(target, state, "")
+        Ok((installed.here, installed.elsewhere))
     }
 
     fn status(&self, target: &Target) -> Result<(), String> {
-        let marker = self.base(target)?.join(self.files(target).first().map_or("", |(path, _)| path));
-        let state = match (is_installed(target)?, marker.exists()) {
-            (true, true) => "set up",
-            (true, false) => {
-                "has a plugin team-table of somebody else, or our folder is gone: run setup again"
+        let folder = self.base(target)?;
+        let files = self.files(target);
+        let again = "has a plugin team-table of somebody else, or our folder is gone: run setup again";
+        let state = if let Way::Merged(_) = target.way {
+            let mut ours = Vec::new();
+            for (path, _) in &files {
+                ours.push(merge::removing(&folder.join(path))?.is_some());
             }
-            (false, _) => "not set up",
+            match (ours.contains(&true), ours.contains(&false)) {
+                (true, false) => "set up",
+                (true, true) => "set up in part: run setup again",
+                (false, _) => "not set up",
+            }
+        } else {
+            let marker = folder.join(files.first().map_or("", |(path, _)| path));
+            match (self.installed(target)?.here, marker.exists()) {
+                (true, true) => "set up",
+                (true, false) => again,
+                (false, _) => "not set up",
+            }
         };
         Self::report(target, state, "")
     }
@@ -364,7 +382,8 @@ impl<'a> Setup<'a> {
 
     /// The folder that a client's files are written into.
     fn base(&self, target: &Target) -> Result<PathBuf, String> {
-        target.base(&self.folder).ok_or_else(|| "there is no HOME to find its folder in".to_owned())
+        let found = target.base(&self.folder, self.project.as_deref());
+        found.ok_or_else(|| "there is no HOME to find its folder in".to_owned())
     }
 
     fn write(&self, folder: &Path, files: &[(&'static str, String)]) -> Result<(), String> {
@@ -381,8 +400,13 @@ impl<'a> Setup<'a> {
 
     fn run_all(&self, target: &Target, commands: &[&[&str]]) -> Result<(), String> {
         let folder = self.folder.to_string_lossy();
+        let scope: &[&str] = if self.project.is_some() { &["--scope", "project"] } else { &[] };
         for command in commands {
-            let words: Vec<String> = command.iter().map(|word| word.replace("DIR", &folder)).collect();
+            let expand = |word: &&str| match *word {
+                "SCOPE" => scope.iter().map(ToString::to_string).collect(),
+                word => vec![word.replace("DIR", &folder)],
+            };
+            let words: Vec<String> = command.iter().flat_map(expand).collect();
             if self.dry {
                 say(&format!("  run {} {}", target.program(), words.join(" ")));
                 continue;
@@ -391,13 +415,61 @@ impl<'a> Setup<'a> {
         }
         Ok(())
     }
+
+    fn installed(&self, target: &Target) -> Result<Installed, String> {
+        let list = match target.way {
+            Way::Commands { list, .. } => list,
+            Way::Folder(_) | Way::Merged(_) => {
+                let folder = self.base(target)?;
+                let plugin = folder.join(files::PLUGIN);
+                let here = files::program_of(&folder, target.client).is_some();
+                if plugin.exists() && !here {
+                    return Err(format!(
+                        "{} is not of team-table setup: move it away first",
+                        plugin.display()
+                    ));
+                }
+                return Ok(Installed { here, elsewhere: false });
+            }
+        };
+        let words: Vec<String> = list.iter().map(ToString::to_string).collect();
+        let said = run_client(target.program(), &words)?;
+        if target.project.is_none() {
+            return Ok(Installed { here: said.contains(INSTALLED), elsewhere: false });
+        }
+        // Claude Code lists what is installed in any project.
+        let list = serde_json::Deserializer::from_str(&said).into_iter::<Value>().next().and_then(Result::ok);
+        let list = list.as_ref().and_then(Value::as_array).ok_or("its list of plugins is not understood")?;
+        let text = |plugin: &Value, name: &str| {
+            plugin.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let ours = list.iter().filter(|plugin| text(plugin, "id") == files::PLUGIN_OF_CLAUDE);
+        let is_here = |plugin: &&Value| match &self.project {
+            Some(project) => {
+                text(plugin, "scope") == "project" && Path::new(&text(plugin, "projectPath")) == project
+            }
+            None => matches!(text(plugin, "scope").as_str(), "user" | ""),
+        };
+        let (here, elsewhere): (Vec<&Value>, Vec<&Value>) = ours.partition(is_here);
+        Ok(Installed { here: !here.is_empty(), elsewhere: !elsewhere.is_empty() })
+    }
 }
 
 /// Whether sessions may take this name and role by themselves.
 fn check_seat(name: &str, role: &str) -> Result<(), Refusal> {
     agent::check_name("name", name)?;
     agent::check_free_name(name)?;
-    agent::check_role(role)
+    agent::check_role(role)?;
+    if agent::is_privileged(role) {
+        // `register` refuses it too, when the session starts: where nobody sees it.
+        return Err(Refusal::denied(
+            format!("the role {role} is granted by the operator, not chosen"),
+            format!(
+                "leave --role away; once {name} sits at the table, `team-table agent grant \"{name}\" {role}` makes it one for good"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Writes an owner-only file, in folders of the same kind.
@@ -429,28 +501,11 @@ fn run_client(program: &str, words: &[String]) -> Result<String, String> {
     }
     let done = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     // Gemini lists on standard error.
-    let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
     if done.status.success() {
         return Ok(said);
     }
     Err(failed(output::visible(said.trim().lines().last().unwrap_or("it said nothing"))))
-}
-
-fn is_installed(target: &Target) -> Result<bool, String> {
-    let list = match target.way {
-        Way::Commands { list, .. } => list,
-        Way::Folder(find) => {
-            let Some(folder) = find() else { return Ok(false) };
-            let plugin = folder.join(files::PLUGIN);
-            let ours = files::program_of(&folder, target.client).is_some();
-            if plugin.exists() && !ours {
-                return Err(format!("{} is not of team-table setup: move it away first", plugin.display()));
-            }
-            return Ok(ours);
-        }
-    };
-    let words: Vec<String> = list.iter().map(ToString::to_string).collect();
-    Ok(run_client(target.program(), &words)?.contains(INSTALLED))
 }
 
 fn is_on_path(program: &str) -> bool {

@@ -27,6 +27,8 @@ pub enum Event {
     Tool,
     /// A turn ends.
     Stop,
+    /// A turn ended early, by its person or by a failure: it may not go on.
+    Broken,
     /// Its bell was rung.
     Bell,
     /// It is over.

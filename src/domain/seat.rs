@@ -29,11 +29,14 @@ pub enum Client {
     Qwen,
     /// opencode.
     Opencode,
+    /// Cursor, the editor and its program for terminals.
+    Cursor,
 }
 
 impl Client {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Claude, Self::Codex, Self::Gemini, Self::Qwen, Self::Opencode];
+    pub const ALL: [Self; 6] =
+        [Self::Claude, Self::Codex, Self::Gemini, Self::Qwen, Self::Opencode, Self::Cursor];
 
     /// The word stored in the database, and typed on the command line: the name of its program.
     #[must_use]
@@ -44,6 +47,7 @@ impl Client {
             Self::Gemini => "gemini",
             Self::Qwen => "qwen",
             Self::Opencode => "opencode",
+            Self::Cursor => "cursor",
         }
     }
 

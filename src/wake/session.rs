@@ -81,6 +81,8 @@ pub fn hook(
         // A first prompt: the hooks were installed while the session ran (its bell is watched from the next start on), or the
         // client starts a session with its first turn.
         (Event::Start, _) | (Event::Prompt, None) => start(db, db_file, session, now),
+        // Cursor has no hook of ours for a prompt. All conversations of a window are one seat, which the end of any of them removes.
+        (Event::Tool, None) if session.client == Client::Cursor => start(db, db_file, session, now),
         (Event::End, Some(seat)) => {
             db.write(move |tx| tx.leave_seat(seat.id))?;
             bell::remove(seat.wake.as_deref());
@@ -106,7 +108,16 @@ pub fn hook(
             })?;
             Ok(news.map_or(Said::Nothing, |news| Said::GoOn(seat::notice(&news))))
         }
+        (Event::Broken, Some(seat)) => {
+            db.write(move |tx| tx.end_turn(&seat, false, now))?;
+            Ok(Said::Nothing)
+        }
         (Event::Tool | Event::Bell, Some(seat)) => {
+            if session.client == Client::Cursor && event == Event::Tool && !seat.busy {
+                // The first sign of a turn.
+                let seat = seat.clone();
+                db.write(move |tx| tx.begin_turn(&seat, false, now))?;
+            }
             // Most of the time there is nothing new, and nothing is written.
             let news = db.read(|tx| tx.news(Some(seat.id), None))?;
             if news.first.is_empty() && !(event == Event::Bell && seat.rung_at.is_some()) {

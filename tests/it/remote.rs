@@ -260,7 +260,8 @@ fn a_token_is_kept_owner_only_after_the_table_has_known_it() {
     fs::set_permissions(machines.credentials(), fs::Permissions::from_mode(0o600)).unwrap();
     let doctor = machines.here.command().args(["doctor", "--json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
-    let found = report["findings"].as_array().unwrap().iter().find(|it| it["what"] == "table elsewhere").unwrap();
+    let found =
+        report["findings"].as_array().unwrap().iter().find(|it| it["what"] == "table elsewhere").unwrap();
     assert_eq!(found["ok"], true, "{found}");
     let undone =
         machines.command().args(["setup", "gemini", "--undo", "--yes"]).env("PATH", "/nonexistent").output();

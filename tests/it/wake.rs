@@ -376,6 +376,71 @@ fn a_codex_session_that_is_idle_for_an_hour_keeps_its_seat() {
     assert_eq!(kept(), 0);
 }
 
+/// A server that is no child of this process, which is the client whose hooks a test runs.
+fn stranger(home: &Home) -> Process {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$0\" --require-tokens true; :", env!("CARGO_BIN_EXE_team-table")]).env_clear();
+    for (name, value) in home.command().get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    Process::spawn(&mut shell)
+}
+
+#[test]
+fn cursor_is_told_in_its_own_words_and_a_turn_that_was_aborted_does_not_go_on() {
+    let home = Home::new();
+    let cursor = |arguments: &[&str], name: &str, more: &Value| {
+        let mut input = json!({
+            "conversation_id": "c-1", "generation_id": "g-1", "workspace_roots": ["/project"], "cursor_version": "2.4.1",
+            "hook_event_name": name,
+        });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut command = home.command();
+        run_hook(
+            command.env("CURSOR_VERSION", "2.4.1").args(["hook", "cursor"]).args(arguments),
+            input.to_string().as_bytes(),
+        )
+    };
+    let name = ["--name", "dora", "--role", "coder"];
+    let said = answer(&cursor(&[&["start"], &name[..]].concat(), "sessionStart", &json!({})));
+    assert_eq!(said.as_object().unwrap().len(), 1, "{said}");
+    assert!(said["additional_context"].as_str().unwrap().contains("as dora (coder)"), "{said}");
+    let seated = "SELECT count(*) FROM seat_members WHERE seat_id IS NOT NULL";
+    eventually("dora is registered", || (home.count(seated) == 1).then_some(()));
+    assert_eq!(home.count("SELECT count(*) FROM seats WHERE session = 'c-1' AND folder = '/project'"), 1);
+
+    let mut alice = stranger(&home);
+    let token = alice.join("alice");
+    let mut send = |content: &str| {
+        let message = json!({ "sender": "alice", "recipient": "dora", "content": content, "token": token });
+        let sent = alice.call("send_message", message).ok();
+        let members = alice.call("list_members", json!({ "token": token })).ok();
+        let members = members["members"].as_array().unwrap();
+        let dora = members.iter().find(|member| member["name"] == "dora").unwrap();
+        [sent["seen"].clone(), dora["presence"].clone()]
+    };
+    assert_eq!(send("one"), ["later", "idle"], "nothing wakes it");
+    let said = answer(&cursor(&["tool"], "postToolUse", &json!({})));
+    assert!(said["additional_context"].as_str().unwrap().contains("\"one\""), "{said}");
+    assert_eq!(said.as_object().unwrap().len(), 1, "{said}");
+    assert_eq!(send("two"), ["next_step", "busy"], "a tool was used, so a turn runs");
+    for status in ["aborted", "error"] {
+        silent(&cursor(&["stop"], "stop", &json!({ "status": status })));
+    }
+    assert_eq!(send("three"), ["later", "idle"]);
+    let said = answer(&cursor(&["stop"], "stop", &json!({ "status": "completed" })));
+    assert_eq!(said.as_object().unwrap().len(), 1, "{said}");
+    let text = said["followup_message"].as_str().unwrap();
+    assert!(text.contains("\"two\"") && text.contains("\"three\""), "{text}");
+    silent(&cursor(&["stop"], "stop", &json!({ "status": "completed" })));
+
+    // A conversation ends; another of the same window goes on.
+    silent(&cursor(&["end"], "sessionEnd", &json!({ "reason": "user_close" })));
+    assert_eq!(home.count("SELECT count(*) FROM seats"), 0);
+    let said = answer(&cursor(&[&["tool"], &name[..]].concat(), "postToolUse", &json!({})));
+    assert!(said["additional_context"].as_str().unwrap().contains("You sit at the team table as"), "{said}");
+}
+
 #[test]
 fn qwen_code_is_rung_by_an_input_file_of_ours_only() {
     let home = Home::new();

@@ -42,7 +42,11 @@ pub(super) fn table(config: &Config) -> Result<Option<Remote>, CliError> {
 /// One finding for each table on another machine that a token is kept for.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     const WHAT: &str = "table elsewhere";
-    let look = |credential: &Credential| match credential.table().map_err(Into::into).and_then(|table| holder(&table)) {
+    let look = |credential: &Credential| match credential
+        .table()
+        .map_err(Into::into)
+        .and_then(|table| holder(&table))
+    {
         Ok(name) => Finding::good(WHAT, format!("{} knows the token as {name}", credential.url)),
         Err(problem) => Finding::bad(WHAT, problem, "look at the server and the network, or set it up again"),
     };

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::files::EVENTS;
-use super::{TARGETS, Target, files, folder, is_on_path, run_client};
+use super::targets::{TARGETS, Target, Way};
+use super::{files, folder, is_on_path, run_client};
 use crate::cli::doctor::Finding;
 use crate::config::Config;
 use crate::domain::seat::Client;
@@ -27,10 +28,14 @@ pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
 
 fn client(target: &Target, folder: &Path) -> Option<Finding> {
     let what = target.program();
-    let program = files::program_of(&target.base(folder)?, target.client)?;
+    let program = files::program_of(&target.base(folder, None)?, target.client)?;
     if !program.is_file() {
         let found = format!("its hooks start {}, which is gone", program.display());
         return Some(Finding::bad(what, found, AGAIN));
+    }
+    if matches!(target.way, Way::Merged(_)) {
+        // No version of it is known to be too old, and asking an editor for its version may open it.
+        return Some(Finding::good(what, format!("set up with {}", program.display())));
     }
     if !is_on_path(what) {
         return Some(Finding::bad(what, "it is set up, and not on the PATH any more", "install it again"));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::merge;
 use crate::domain::seat::Client;
 
 pub(super) const NAME: &str = "team-table";
@@ -32,6 +33,7 @@ pub(super) fn files(client: Client, program: &Program<'_>) -> Vec<(&'static str,
         Client::Gemini => gemini(program),
         Client::Qwen => qwen(program),
         Client::Opencode => return vec![(PLUGIN, opencode(program))],
+        Client::Cursor => cursor(program),
     }
     .into_iter()
     .map(|(path, value)| (path, text(&value)))
@@ -39,6 +41,8 @@ pub(super) fn files(client: Client, program: &Program<'_>) -> Vec<(&'static str,
     .collect()
 }
 
+/// What Claude Code calls our plugin.
+pub(super) const PLUGIN_OF_CLAUDE: &str = "team-table@team-table";
 /// opencode's plugin, below its own folder. Older versions refuse to start where there is a `plugins`; newer ones read both.
 pub(super) const PLUGIN: &str = "plugin/team-table.js";
 /// How its first line begins; the rest is JSON.
@@ -64,7 +68,8 @@ impl Program<'_> {
         let mut arguments: Vec<String> = ["hook", client.as_str(), event].map(Into::into).into();
         arguments.extend(self.flags());
         if let Some((name, role)) = self.seat
-            && matches!(event, "start" | "prompt")
+            // Cursor has no hook of ours for a prompt: a tool may be the first that is seen of a session.
+            && (matches!(event, "start" | "prompt") || client == Client::Cursor && event == "tool")
         {
             arguments.extend(["--name", name, "--role", role].map(Into::into));
         }
@@ -206,6 +211,24 @@ fn qwen(program: &Program<'_>) -> Vec<(&'static str, Value)> {
     vec![("qwen/qwen-extension.json", Program::manifest(more))]
 }
 
+/// Cursor's names of our events. Before a prompt its hooks can tell the model nothing.
+const OF_CURSOR: [(&str, &str); 4] =
+    [("sessionStart", "start"), ("postToolUse", "tool"), ("stop", "stop"), ("sessionEnd", "end")];
+/// Cursor's MCP servers, in its folder.
+const SERVERS: &str = "mcp.json";
+
+/// What is merged into Cursor's own files.
+fn cursor(program: &Program<'_>) -> Vec<(&'static str, Value)> {
+    let hook = |(name, event): (&str, &str)| {
+        (name.to_owned(), json!([{ "command": program.line(Client::Cursor, event), "timeout": 5 }]))
+    };
+    let hooks = Value::Object(OF_CURSOR.into_iter().map(hook).collect());
+    vec![
+        (SERVERS, json!({ "mcpServers": { NAME: program.server() } })),
+        ("hooks.json", json!({ "version": 1, "hooks": hooks })),
+    ]
+}
+
 /// The plugin as this repository offers it. Its first line is replaced.
 const OF_OPENCODE: &str = include_str!("../../../packaging/opencode/team-table.js");
 
@@ -229,6 +252,7 @@ pub(super) fn program_of(folder: &Path, client: Client) -> Option<PathBuf> {
             let table = plugin.lines().next()?.strip_prefix(TABLE)?.strip_suffix(';')?;
             return Some(serde_json::from_str::<Value>(table).ok()?.get("command")?.as_str()?.into());
         }
+        Client::Cursor => return merge::program(&folder.join(SERVERS)),
     };
     let text = std::fs::read_to_string(folder.join(manifest)).ok()?;
     let manifest: Value = serde_json::from_str(&text).ok()?;

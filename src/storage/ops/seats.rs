@@ -493,11 +493,10 @@ impl WriteTx<'_> {
             self.leave_seat(*id)?;
         }
         let forgotten = now - FORGOTTEN_AFTER;
-        let ways = self.all(
-            "SELECT wake FROM seats WHERE seen_at < ?1 AND wake IS NOT NULL",
-            [forgotten],
-            |row| row.get(0),
-        )?;
+        let ways =
+            self.all("SELECT wake FROM seats WHERE seen_at < ?1 AND wake IS NOT NULL", [forgotten], |row| {
+                row.get(0)
+            })?;
         self.execute("DELETE FROM seats WHERE seen_at < ?1", [forgotten])?;
         Ok(ways)
     }
