@@ -163,6 +163,13 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
+/// The settings of Gemini CLI's user.
+#[must_use]
+pub fn gemini_settings() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+    Some(PathBuf::from(home).join(".gemini").join("settings.json"))
+}
+
 /// opencode's own folder: `opencode` below `XDG_CONFIG_HOME`, else below `~/.config`.
 #[must_use]
 pub fn opencode_folder() -> Option<PathBuf> {

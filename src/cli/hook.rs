@@ -34,6 +34,10 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The size at which the log begins anew, in bytes.
 const MAX_LOG: u64 = 1024 * 1024;
 
+/// What a Gemini is told that can be woken.
+const WAITING: &str = "Before you end a turn, see that the command `team-table wait` runs in the background (is_background); start it \
+                       again when it has ended. It ends when a message comes, which is how you are woken.";
+
 /// What a client runs at an event of its session
 #[derive(Debug, Args)]
 pub(super) struct HookArguments {
@@ -166,7 +170,23 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     }
     // The process ends now; nothing is queued.
     std::mem::forget(db);
+    let said = if client == Client::Gemini { with_waiting(said) } else { said };
     Ok(answer(session.client, text("hook_event_name"), said))
+}
+
+/// Tells a Gemini that takes the end of a program for a turn how it is woken: its model starts what waits.
+fn with_waiting(said: Said) -> Said {
+    let settings = crate::config::gemini_settings().and_then(|file| fs::read(file).ok());
+    let settings: Value = settings.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let waits = settings.pointer("/experimental/modelSteering") == Some(&true.into())
+        && settings.pointer("/tools/shell/backgroundCompletionBehavior") == Some(&"inject".into());
+    match said {
+        Said::Started { context: Some(context), watch, register } if waits => {
+            let context = format!("{context}\n{WAITING}");
+            Said::Started { context: Some(context), watch, register }
+        }
+        said => said,
+    }
 }
 
 /// Has the name of a session registered by a process of its own: that takes the policies, and a hook must be quick.

@@ -1,24 +1,28 @@
-//! `wait`: blocks until an agent has news, and says what it is. For scripts, and for clients that only wake when a program that
-//! they started ends. Costs nothing while it waits.
+//! `wait`: blocks until an agent has news, and says what it is; in a session of a client that only wakes when a program that it
+//! started ends, blocks until the session is rung. Costs nothing while it waits.
 
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::select_all;
 use serde_json::json;
 
 use super::{CliError, output, remote};
 use crate::app;
 use crate::config::Config;
+use crate::domain::agent::Member;
 use crate::domain::clock::{self, Clock};
 use crate::domain::hook::NewsAnswer;
+use crate::domain::seat::Seat;
 use crate::events::Hub;
 use crate::mcp::Remote;
-use crate::storage::Db;
-use crate::wake;
+use crate::storage::{self, Db};
+use crate::wake::{self, bell};
 
 #[derive(Debug, Args)]
 pub(super) struct WaitArguments {
-    /// Whose inbox; with --url the agent whose token is kept for that table
+    /// Whose inbox. Without one: with --url that of the agent whose token is kept for that table, else until the session that this
+    /// was started in is rung
     name: Option<String>,
     /// How long, such as 90s, 55m or 2h; exit status 2 when nothing came
     #[arg(long, default_value = "55m", value_parser = timeout)]
@@ -53,8 +57,19 @@ pub(super) fn run(config: &Config, arguments: &WaitArguments) -> Result<(), CliE
 
 /// Where the news come from.
 enum Inbox {
-    Here { db: Db, member_id: i64, name: String },
+    Here {
+        db: Db,
+        member_id: i64,
+        name: String,
+    },
     There(Remote),
+    /// In a session, which the policies decide to wake.
+    Session {
+        config: Config,
+        db: Db,
+        seat: Seat,
+        members: Vec<Member>,
+    },
 }
 
 impl Inbox {
@@ -71,9 +86,8 @@ impl Inbox {
             }
             return Ok(Self::There(table));
         }
-        let name =
-            name.ok_or_else(|| CliError::Usage("whose inbox? team-table wait NAME".into()))?.to_owned();
         let db = app::open_existing_db(config)?;
+        let Some(name) = name.map(str::to_owned) else { return Self::of_session(config, db) };
         let member = db.write(move |tx| {
             let member = tx.recipient(&name)?;
             tx.keep_announced(member.id)?;
@@ -82,27 +96,78 @@ impl Inbox {
         Ok(Self::Here { db, member_id: member.id, name: member.name })
     }
 
+    fn of_session(config: &Config, db: Db) -> Result<Self, CliError> {
+        let keys: Vec<String> = wake::Process::ancestors().map(wake::Process::key).collect();
+        let found = db.read(|tx| {
+            let Some(seat) = tx.first_seat(&keys)? else { return Ok(None) };
+            let members = tx.seated(seat.id)?;
+            Ok((!members.is_empty()).then_some((seat, members)))
+        })?;
+        let (seat, members) = found.ok_or_else(|| {
+            CliError::Usage(
+                "nobody sits in the session that this was started in: name the inbox, team-table wait NAME"
+                    .into(),
+            )
+        })?;
+        if seat.wake.as_deref().is_some_and(|way| way != Seat::WAITS) {
+            return Err(CliError::Usage(
+                "this session is woken by its client: nothing need wait for it".into(),
+            ));
+        }
+        Ok(Self::Session { config: config.clone(), db, seat, members })
+    }
+
     /// What is new; `None`: nothing came in time.
     fn news(&self, timeout: Duration) -> Result<Option<NewsAnswer>, CliError> {
-        let (db, member_id, name) = match self {
-            Self::Here { db, member_id, name } => (db, *member_id, name),
-            Self::There(table) => return remote::news(table, timeout),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let found = runtime.block_on(async {
-            let hub = Hub::start(db.clone());
-            let mut subscription = hub.subscribe(member_id);
-            let wait = async {
-                loop {
-                    if let Some(news) = wake::claim_news(db, &Clock::System, member_id)? {
-                        return Ok::<_, CliError>(news);
-                    }
-                    subscription.message().await;
-                }
-            };
-            tokio::time::timeout(timeout, wait).await
-        });
-        let Ok(news) = found else { return Ok(None) };
-        Ok(Some(NewsAnswer::new(name, Some(&news?))))
+        match self {
+            Self::There(table) => remote::news(table, timeout),
+            Self::Here { db, member_id, name } => {
+                let news =
+                    watch(db, &[*member_id], timeout, || wake::claim_news(db, &Clock::System, *member_id))?;
+                Ok(news.map(|news| NewsAnswer::new(name, Some(&news))))
+            }
+            Self::Session { config, db, seat, members } => {
+                let (now, waiting) = (db.now(&Clock::System), seat.clone());
+                db.write(move |tx| tx.wait_in_seat(&waiting, now))?;
+                // What came before may wake now.
+                app::ring(config, db)?;
+                let is_rung = || {
+                    let here = db.read(|tx| tx.seat(&seat.key))?;
+                    Ok(here.is_none_or(|seat| seat.rung_at.is_some()).then_some(()))
+                };
+                let ids: Vec<i64> = members.iter().map(|member| member.id).collect();
+                let rung = watch(db, &ids, timeout, is_rung);
+                let id = seat.id;
+                db.write(move |tx| tx.stop_waiting(id))?;
+                let notice = bell::LINE.to_owned();
+                let agent = members.first().map(|member| member.name.clone()).unwrap_or_default();
+                Ok(rung?.map(|()| NewsAnswer { agent, notice, ..NewsAnswer::default() }))
+            }
+        }
     }
+}
+
+/// Looks, and looks again when something was committed for one of the members, until there is what is waited for.
+fn watch<T>(
+    db: &Db,
+    members: &[i64],
+    timeout: Duration,
+    look: impl Fn() -> storage::Result<Option<T>>,
+) -> Result<Option<T>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let found = runtime.block_on(async {
+        let hub = Hub::start(db.clone());
+        let mut subscriptions: Vec<_> = members.iter().map(|id| hub.subscribe(*id)).collect();
+        let wait = async {
+            loop {
+                if let Some(found) = look()? {
+                    return Ok(found);
+                }
+                let changes = subscriptions.iter_mut().map(|subscription| Box::pin(subscription.changed()));
+                select_all(changes).await;
+            }
+        };
+        tokio::time::timeout(timeout, wait).await
+    });
+    found.map_or(Ok(None), |found: storage::Result<T>| Ok(Some(found?)))
 }

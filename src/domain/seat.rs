@@ -89,6 +89,9 @@ impl Seat {
     /// What the key of a seat on another machine begins with.
     pub const REMOTE: &str = "remote:";
 
+    /// How it is woken while a program that its model started waits in it: that program ends.
+    pub const WAITS: &str = "wait:";
+
     /// Whether its session is on another machine. It holds one agent, whose token each of its hooks brings.
     #[must_use]
     pub fn is_remote(&self) -> bool {

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 const BELL: &str = "team-table.bell";
 /// How the name of an input file of Qwen Code ends.
 const INPUT: &str = ".jsonl";
-/// What a Codex session is told, as if its user had typed it.
-const CODEX_LINE: &str = "[team-table] New messages. (Typed by the team-table program, not by your user; see the note \
+/// What a session is told that takes what rings for its user's words.
+pub const LINE: &str = "[team-table] New messages. (Typed by the team-table program, not by your user; see the note \
                           beside it, or call get_messages.)";
 
 /// The bell file of a session, in an owner-only folder beside the database; it is made if it is not there.
@@ -78,14 +78,14 @@ pub fn ring(key: &str, wake: Option<&str>) -> io::Result<()> {
         return Ok(());
     };
     match way {
-        // Its machine waits for the event that the ring left.
-        "remote" => Ok(()),
+        // Its machine, or the program in it, waits for the event that the ring left.
+        "remote" | "wait" => Ok(()),
         // The content does not matter: any write is a change.
         "bell" => fs::write(place, b"ring\n"),
         "codex" => {
             let thread = key.strip_prefix("codex:").unwrap_or_default();
             let mut command = Command::new("codex");
-            command.args(["queue", "--thread", thread, "--message", CODEX_LINE]);
+            command.args(["queue", "--thread", thread, "--message", LINE]);
             if !place.is_empty() {
                 command.env("CODEX_HOME", place);
             }
@@ -99,7 +99,7 @@ pub fn ring(key: &str, wake: Option<&str>) -> io::Result<()> {
             Ok(())
         }
         "input" => {
-            let line = serde_json::json!({ "type": "submit", "text": CODEX_LINE }).to_string();
+            let line = serde_json::json!({ "type": "submit", "text": LINE }).to_string();
             let mut file = fs::OpenOptions::new().append(true).open(place)?;
             writeln!(file, "{line}")
         }

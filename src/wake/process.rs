@@ -36,18 +36,18 @@ impl Process {
         Self::find(parent_id())
     }
 
+    /// The processes that this one descends from, the nearest first.
+    pub fn ancestors() -> impl Iterator<Item = Self> {
+        let parent = |pid: &u32| u32::try_from(field(*pid, 4)?).ok();
+        std::iter::successors(Some(parent_id()), parent).take(MAX_ANCESTORS).map_while(Self::find)
+    }
+
     /// The nearest ancestor that is no shell.
     #[must_use]
     pub fn starter() -> Option<Self> {
-        let mut pid = parent_id();
-        for _ in 0..MAX_ANCESTORS {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            if !SHELLS.contains(&name.trim()) {
-                return Self::find(pid);
-            }
-            pid = u32::try_from(field(pid, 4)?).ok()?;
-        }
-        None
+        let name =
+            |process: &Self| fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+        Self::ancestors().find(|process| !SHELLS.contains(&name(process).trim()))
     }
 
     /// What a client's hooks and its MCP process share.

@@ -557,3 +557,54 @@ fn a_wait_ends_with_the_news_or_without_a_word() {
     let unknown = home.run(&["wait", "nobody"]);
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
 }
+
+#[test]
+fn a_gemini_that_lets_a_program_wait_for_it_is_woken_by_the_end_of_that() {
+    let home = Home::new();
+    let start = |settings: &str| {
+        let folder = home.path().join(".gemini");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("settings.json"), settings).unwrap();
+        let input = json!({ "session_id": "g1", "hook_event_name": "SessionStart", "cwd": "/" }).to_string();
+        let mut hook = home.command();
+        let output = run_hook(hook.args(["hook", "gemini", "start", "--name", "bob"]), input.as_bytes());
+        answer(&output)["hookSpecificOutput"]["additionalContext"].as_str().unwrap().to_owned()
+    };
+    let asked = "the command `team-table wait` runs in the background";
+    assert!(!start("{}").contains(asked), "its end would start no turn");
+    let set = json!({ "experimental": { "modelSteering": true },
+                      "tools": { "shell": { "backgroundCompletionBehavior": "inject" } } });
+    assert!(start(&set.to_string()).contains(asked));
+    let way = "SELECT count(*) FROM seats WHERE wake = 'wait:'";
+    eventually("bob is registered", || {
+        (home.count("SELECT count(*) FROM seat_members WHERE seat_id IS NOT NULL") == 1).then_some(())
+    });
+    let (mut alice, token) = join(&home, "alice");
+    assert_eq!(send(&mut alice, &token, "too early")["seen"], "later", "nothing waits");
+    let wait = |timeout: &str| {
+        home.command().args(["wait", "--timeout", timeout]).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let woken = wait("55m").wait_with_output().unwrap();
+    assert!(woken.status.success(), "{woken:?}");
+    let said = String::from_utf8(woken.stdout).unwrap();
+    assert!(said.starts_with("[team-table] New messages.") && !said.contains("too early"), "{said}");
+    assert_eq!((wakes(&home, "allow"), home.count(way)), (1, 0));
+    let prompt = json!({ "session_id": "g1", "hook_event_name": "BeforeAgent", "prompt": said }).to_string();
+    let told = answer(&run_hook(home.command().args(["hook", "gemini", "prompt"]), prompt.as_bytes()));
+    assert!(told.to_string().contains("too early"), "what rings claims nothing: {told}");
+    run_hook(home.command().args(["hook", "gemini", "stop"]), b"{}");
+
+    let waiting = wait("55m");
+    eventually("it waits", || (home.count(way) == 1).then_some(()));
+    assert_eq!(send(&mut alice, &token, "now")["seen"], "wakes");
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    // What the policies let wake nobody ends no wait.
+    run_hook(home.command().args(["hook", "gemini", "prompt"]), b"{}");
+    run_hook(home.command().args(["hook", "gemini", "stop"]), b"{}");
+    let waiting = wait("3s");
+    eventually("it waits", || (home.count(way) == 1).then_some(()));
+    alice.call("broadcast", json!({ "sender": "alice", "content": "lunch", "token": token })).ok();
+    let nothing = waiting.wait_with_output().unwrap();
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(2), 0), "{nothing:?}");
+    assert_eq!(home.count(way), 0);
+}

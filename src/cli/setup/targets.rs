@@ -73,7 +73,8 @@ pub(super) const TARGETS: [Target; 6] = [
             forget: &[],
         },
         project: None,
-        confirm: "Gemini sees messages at its next step; nothing starts a turn of an idle one",
+        confirm: "Gemini sees messages at its next step; to have it woken, set experimental.modelSteering to true and \
+                  tools.shell.backgroundCompletionBehavior to \"inject\" in ~/.gemini/settings.json",
         oldest: [0, 0, 0],
     },
     Target {

@@ -422,6 +422,28 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// A program waits in this session until it is rung. What came while none waited wants to wake now.
+    pub fn wait_in_seat(&self, seat: &Seat, now: Millis) -> Result<()> {
+        self.execute(
+            "UPDATE seats SET wake = ?2, rung_at = NULL WHERE id = ?1",
+            params![seat.id, Seat::WAITS],
+        )?;
+        let news = self.news(Some(seat.id), None)?;
+        for (member_id, newest) in news.newest.into_iter().filter(|_| !news.first.is_empty()) {
+            self.want_wake(member_id, newest, now)?;
+        }
+        Ok(())
+    }
+
+    /// It waits no longer: nothing wakes the session.
+    pub fn stop_waiting(&self, seat_id: i64) -> Result<()> {
+        self.execute(
+            "UPDATE seats SET wake = NULL, due = NULL WHERE id = ?1 AND wake = ?2",
+            params![seat_id, Seat::WAITS],
+        )?;
+        Ok(())
+    }
+
     /// A session is over: its agents sit nowhere.
     pub fn leave_seat(&self, id: i64) -> Result<()> {
         self.execute("DELETE FROM seats WHERE id = ?1", [id])?;
