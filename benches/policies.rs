@@ -27,9 +27,7 @@ use support::{
 use team_table::domain::decision::{
     Answer, Fact, FactRequest, Hook, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
 };
-use team_table::policy::builtin::{BUILTINS, builtin};
-use team_table::policy::limits::MAX_FUEL;
-use team_table::policy::{Limits, Loader, Policy, PolicyHost, PolicySet};
+use team_table::policy::{BUILTINS, Limits, Loader, MAX_FUEL, Policy, PolicyHost, PolicySet, builtin};
 use team_table::storage::{Db, DecisionRecord, OpenOptions};
 
 /// 2026-11-22T09:30:00Z, in milliseconds.
@@ -71,7 +69,7 @@ fn guest(name: &str) -> Vec<u8> {
 /// A set of one policy with its default settings.
 fn alone(loader: &Loader, name: &str, bytes: &[u8], limits: Limits) -> PolicySet {
     let module = Arc::new(loader.load(bytes, &json!({}), limits).unwrap());
-    PolicySet::new(loader, vec![Policy { name: name.to_owned(), mode: Mode::Enforce, module }], 1)
+    PolicySet::new(loader, vec![Policy::new(name, Mode::Enforce, module)], 1)
 }
 
 fn principal(name: &str) -> PrincipalView {

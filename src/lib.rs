@@ -24,7 +24,11 @@
 //! `rate-limit`, `tool-authorization`, `question-detection`), written with `policy-sdk/` as anybody's is. What a rule counts are
 //! facts, which `storage/ops/facts.rs` reads.
 //!
-//! Imports go downwards only; `tests/architecture.rs` holds that and the "never" column.
+//! Imports go downwards only. The compiler holds what is inside a module: its parts (`storage::sqlite`, `policy::eval`,
+//! `mcp::http`, `tools::pipeline` …) are private, and only what its `mod.rs` names with `pub use` can be used from elsewhere; a
+//! `pub(crate)` item in a private module therefore reaches no further than that module's parent. `tests/architecture.rs` holds
+//! what the compiler cannot: which of the modules above may import which, since siblings at the top of a crate see each other,
+//! and the "never" column (libraries, SQL, the clock, the environment).
 //!
 //! # How a tool call is processed
 //!

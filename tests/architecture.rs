@@ -205,7 +205,7 @@ fn nothing_is_printed_past_the_command_line() {
 #[test]
 fn nothing_connects_outwards() {
     only_in(
-        &["cli/demo/client.rs", "mcp/client/mod.rs"],
+        &["cli/demo/client.rs", "mcp/client.rs"],
         &[
             "TcpStream::connect",
             "UdpSocket",
@@ -221,7 +221,7 @@ fn nothing_connects_outwards() {
 /// A client of another table is made of what the user's configuration says.
 #[test]
 fn a_table_elsewhere_is_named_by_the_user_only() {
-    only_in(&["cli/remote/", "mcp/client/", "mcp/mod.rs"], &["Remote::new", "serve_remote"]);
+    only_in(&["cli/remote/", "mcp/client.rs", "mcp/stdio/", "mcp/mod.rs"], &["Remote::new", "serve_remote"]);
 }
 
 /// `SECURITY.md` names no file that is not there, and no test that is not there and run.

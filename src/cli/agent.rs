@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::domain::agent::{self, MemberView};
 use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
-use crate::policy::set_file;
+use crate::policy::read_set;
 use crate::wake;
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +102,7 @@ pub(super) fn run(config: &Config, command: AgentCommand) -> Result<(), CliError
 fn check_known(config: &Config, role: &str) -> Result<(), CliError> {
     let mut known: Vec<String> = agent::ROLES.iter().map(|&known| known.to_owned()).collect();
     // A set file that cannot be read keeps no operator from granting a role that is known without it.
-    for entry in set_file::read(&config.policies).unwrap_or_default() {
+    for entry in read_set(&config.policies).unwrap_or_default() {
         let extra = entry.settings.get("extra_roles").and_then(serde_json::Value::as_array);
         known.extend(extra.into_iter().flatten().filter_map(|role| Some(role.as_str()?.to_owned())));
     }

@@ -65,7 +65,7 @@ enum Inbox {
     There(Remote),
     /// In a session, which the policies decide to wake.
     Session {
-        config: Config,
+        config: Box<Config>,
         db: Db,
         seat: Seat,
         members: Vec<Member>,
@@ -114,7 +114,7 @@ impl Inbox {
                 "this session is woken by its client: nothing need wait for it".into(),
             ));
         }
-        Ok(Self::Session { config: config.clone(), db, seat, members })
+        Ok(Self::Session { config: Box::new(config.clone()), db, seat, members })
     }
 
     /// What is new; `None`: nothing came in time.

@@ -8,7 +8,7 @@ use crate::domain::decision::{Decision, InboxMessage, Input, Outcome, PrincipalV
 use crate::domain::message::{Draft, EVERYONE, MAX_CONTENT, Message, Origin};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Code;
-use crate::judgement::{Case, Held, Ruling, Settled, Standing, Version};
+use crate::judgement::{Case, CommitResult, Confirmation, Held, Ruling, Version};
 use crate::storage::{self, Error, FactScope, NewEscalation, ReviewScope, WriteTx};
 
 /// What became of a message.
@@ -71,13 +71,13 @@ impl Case for MessageCase {
         Some(self.agent.id)
     }
 
-    fn stands(&mut self, tx: &WriteTx<'_>, _: Version) -> storage::Result<Standing> {
+    fn confirm_and_consume(&mut self, tx: &WriteTx<'_>, _: Version) -> storage::Result<Confirmation> {
         let (agent, message) = (self.agent.id, &self.message);
         let holds = tx.is_seated(&self.agent)?
             && tx.lease(agent)?.is_some_and(|(holder, _)| *holder == *self.holder)
             && tx.is_unhandled(agent, message.id)?
             && tx.open_review(agent, message.thread_id)? == self.open;
-        Ok(if holds { Standing::Holds } else { Standing::Gone })
+        Ok(if holds { Confirmation::Holds } else { Confirmation::Gone })
     }
 }
 
@@ -155,21 +155,22 @@ impl Daemon {
         is_held: bool,
     ) -> Result<Option<Reviewed>, DaemonError> {
         let set = self.policies.current();
-        let settled = self.judge.until_settled(|| {
+        let outcome = self.judge.retry(|| {
             let case = self.case(agent, message, open)?;
             let ruling = self.judge.ask(&case, &set)?;
             let Some(effect) = effect(&case, &ruling, is_held) else { return Ok(Some(None)) };
             let of_tx = effect.clone();
-            let settled = self.judge.settle(case, &set, &ruling, true, move |tx, case, decision| {
-                case.carry_out(tx, &of_tx, decision)
-            })?;
-            Ok(match settled {
-                Settled::Done(_, reviewed) => Some(Some((effect, reviewed))),
-                Settled::Gone => Some(Some((effect, Reviewed::Gone))),
-                Settled::Moved => None,
+            let committed =
+                self.judge.commit_if_unchanged(case, &set, &ruling, true, move |tx, case, decision| {
+                    case.carry_out(tx, &of_tx, decision)
+                })?;
+            Ok(match committed {
+                CommitResult::Done(_, reviewed) => Some(Some((effect, reviewed))),
+                CommitResult::Gone => Some(Some((effect, Reviewed::Gone))),
+                CommitResult::Moved => None,
             })
         })?;
-        match settled {
+        match outcome {
             None => Ok(Some(Reviewed::Moved)),
             Some(None) => Ok(None),
             Some(Some((effect, reviewed))) => {

@@ -48,17 +48,17 @@ pub trait Case: Clone + Send + Sync + 'static {
         set.answer(self.input(), facts)
     }
 
-    /// Whether all that the case rests on besides the facts still holds, in the transaction of its effect; `at` is the state
-    /// of the log there. What can be taken only once is taken as the last step.
+    /// Confirms, in the transaction of the effect, that everything the case rests on besides the facts still holds, and consumes
+    /// what can be used only once (an approval), as the last step. `at` is the state of the log in that transaction.
     ///
     /// # Errors
     /// A refusal that ends the case.
-    fn stands(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Standing>;
+    fn confirm_and_consume(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Confirmation>;
 }
 
-/// What became of that which a case rests on.
+/// Whether what a case rests on besides the facts still holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Confirmation {
     /// It still holds.
     Holds,
     /// It has changed: judge the case again.
@@ -69,13 +69,13 @@ pub enum Standing {
 
 /// Facts, and the state of the log in which they were read.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownFacts {
     since: Instant,
     facts: Vec<Fact>,
     version: Version,
 }
 
-impl Known {
+impl KnownFacts {
     /// The facts that a set asks for about a case.
     ///
     /// # Errors
@@ -112,10 +112,10 @@ impl Ruling {
     }
 }
 
-/// What became of an effect.
+/// What became of an attempt to commit a decision and its effect.
 #[derive(Debug)]
-pub enum Settled<E> {
-    /// It was made, and the decision is recorded under this number.
+pub enum CommitResult<E> {
+    /// Both are committed; the decision is recorded under this number.
     Done(i64, E),
     /// Nothing has happened: judge the case again.
     Moved,
@@ -138,17 +138,17 @@ impl Judge {
         Self { db, described: Mutex::default() }
     }
 
-    /// Attempts a case until an attempt comes to something (`None` asks for another); `None` when the facts moved every time.
+    /// Repeats an attempt at a case while it returns `None`, which means that the facts moved; `None` when they moved every time.
     ///
     /// # Errors
     /// Those of the attempt.
-    pub fn until_settled<T>(
+    pub fn retry<T>(
         &self,
         mut attempt: impl FnMut() -> storage::Result<Option<T>>,
     ) -> storage::Result<Option<T>> {
         for _ in 0..MAX_ROUNDS {
-            if let Some(settled) = attempt()? {
-                return Ok(Some(settled));
+            if let Some(done) = attempt()? {
+                return Ok(Some(done));
             }
         }
         Ok(None)
@@ -159,13 +159,13 @@ impl Judge {
     /// # Errors
     /// Those of storage.
     pub fn ask(&self, case: &impl Case, set: &PolicySet) -> storage::Result<Ruling> {
-        let known = self.db.read_hot(|tx| Known::read(tx, set, case))?;
+        let known = self.db.read_hot(|tx| KnownFacts::read(tx, set, case))?;
         Ok(self.ask_with(case, set, known))
     }
 
     /// Asks the policies, with facts that were read already.
-    pub fn ask_with(&self, case: &impl Case, set: &PolicySet, known: Known) -> Ruling {
-        let Known { since, facts, version } = known;
+    pub fn ask_with(&self, case: &impl Case, set: &PolicySet, known: KnownFacts) -> Ruling {
+        let KnownFacts { since, facts, version } = known;
         let decision = case.decide(set, &facts);
         let micros = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
         let undescribed = *self.described.lock() != set.digest();
@@ -177,33 +177,33 @@ impl Judge {
     /// effect is what was asked for.
     ///
     /// # Errors
-    /// Those of the effect and of [`Case::stands`]; nothing has happened then.
-    pub fn settle<C: Case, E: Send + 'static>(
+    /// Those of the effect and of [`Case::confirm_and_consume`]; nothing has happened then.
+    pub fn commit_if_unchanged<C: Case, E: Send + 'static>(
         &self,
         mut case: C,
         set: &Arc<PolicySet>,
         ruling: &Ruling,
         done: bool,
         effect: impl FnOnce(&WriteTx<'_>, &C, i64) -> storage::Result<E> + Send + 'static,
-    ) -> storage::Result<Settled<E>> {
+    ) -> storage::Result<CommitResult<E>> {
         let (version, record, in_force) = (ruling.version, record(&case, ruling, done), Arc::clone(set));
-        let settled = self.db.write(move |tx| {
+        let committed = self.db.write(move |tx| {
             let at = tx.facts_version()?;
             if at != version && tx.facts(case.requests(&in_force), case.scope())? != record.facts {
-                return Ok(Settled::Moved);
+                return Ok(CommitResult::Moved);
             }
-            match case.stands(tx, at)? {
-                Standing::Holds => {}
-                Standing::Moved => return Ok(Settled::Moved),
-                Standing::Gone => return Ok(Settled::Gone),
+            match case.confirm_and_consume(tx, at)? {
+                Confirmation::Holds => {}
+                Confirmation::Moved => return Ok(CommitResult::Moved),
+                Confirmation::Gone => return Ok(CommitResult::Gone),
             }
             let decision = tx.record_decision(&record)?;
-            Ok(Settled::Done(decision, effect(tx, &case, decision)?))
+            Ok(CommitResult::Done(decision, effect(tx, &case, decision)?))
         })?;
-        if let (Settled::Done(..), Some(_)) = (&settled, &ruling.new_set) {
+        if let (CommitResult::Done(..), Some(_)) = (&committed, &ruling.new_set) {
             set.digest().clone_into(&mut self.described.lock());
         }
-        Ok(settled)
+        Ok(committed)
     }
 
     /// Records a decision whose case changed nothing, with the next commit.

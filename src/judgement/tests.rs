@@ -64,8 +64,8 @@ impl Case for WakeCase {
         }
     }
 
-    fn stands(&mut self, _: &WriteTx<'_>, _: Version) -> storage::Result<Standing> {
-        Ok(if self.is_asleep { Standing::Holds } else { Standing::Gone })
+    fn confirm_and_consume(&mut self, _: &WriteTx<'_>, _: Version) -> storage::Result<Confirmation> {
+        Ok(if self.is_asleep { Confirmation::Holds } else { Confirmation::Gone })
     }
 }
 
@@ -129,8 +129,8 @@ impl Room {
         WakeCase { input, scope, sleeper: self.bob.id, is_asleep: true }
     }
 
-    fn ring(&self, case: WakeCase, ruling: &Ruling) -> Settled<&'static str> {
-        self.judge.settle(case, &self.set, ruling, true, |_, _, _| Ok("rung")).unwrap()
+    fn ring(&self, case: WakeCase, ruling: &Ruling) -> CommitResult<&'static str> {
+        self.judge.commit_if_unchanged(case, &self.set, ruling, true, |_, _, _| Ok("rung")).unwrap()
     }
 
     fn decisions(&self) -> usize {
@@ -145,7 +145,7 @@ fn a_new_kind_of_question_is_a_case_and_nothing_else() {
     room.send();
     let ruling = room.judge.ask(&room.case(), &room.set).unwrap();
     assert_eq!(ruling.decision.outcome, Outcome::Allow);
-    assert!(matches!(room.ring(room.case(), &ruling), Settled::Done(1, "rung")));
+    assert!(matches!(room.ring(room.case(), &ruling), CommitResult::Done(1, "rung")));
     assert_eq!(room.decisions(), 1);
 }
 
@@ -155,7 +155,7 @@ fn an_effect_whose_facts_have_moved_is_not_made() {
     room.send();
     let ruling = room.judge.ask(&room.case(), &room.set).unwrap();
     room.send();
-    assert!(matches!(room.ring(room.case(), &ruling), Settled::Moved));
+    assert!(matches!(room.ring(room.case(), &ruling), CommitResult::Moved));
     assert_eq!(room.decisions(), 0);
     // Asked again, the policies want bob's person to decide.
     let case = room.case();
@@ -170,10 +170,11 @@ fn an_effect_whose_facts_have_moved_is_not_made() {
         message: None,
     };
     let escalation = ruling.escalation(&case, held);
-    let settled = room.judge.settle(case, &room.set, &ruling, false, move |tx, _, decision_id| {
-        tx.escalate(&crate::storage::NewEscalation { decision_id, ..escalation }, 1_000)
-    });
-    assert!(matches!(settled.unwrap(), Settled::Done(1, 1)));
+    let committed =
+        room.judge.commit_if_unchanged(case, &room.set, &ruling, false, move |tx, _, decision_id| {
+            tx.escalate(&crate::storage::NewEscalation { decision_id, ..escalation }, 1_000)
+        });
+    assert!(matches!(committed.unwrap(), CommitResult::Done(1, 1)));
     let row = room.db.read(|tx| tx.escalation(1)).unwrap().unwrap();
     assert_eq!((row.action.as_str(), row.code.as_str(), row.decision_id), ("wake", "often", Some(1)));
 }
@@ -184,7 +185,7 @@ fn a_case_that_is_over_leaves_nothing() {
     room.send();
     let case = WakeCase { is_asleep: false, ..room.case() };
     let ruling = room.judge.ask(&case, &room.set).unwrap();
-    assert!(matches!(room.ring(case, &ruling), Settled::Gone));
+    assert!(matches!(room.ring(case, &ruling), CommitResult::Gone));
     assert_eq!(room.decisions(), 0);
 }
 
@@ -192,11 +193,11 @@ fn a_case_that_is_over_leaves_nothing() {
 fn a_case_whose_facts_never_rest_is_given_up() {
     let room = Room::new();
     let mut attempts = 0;
-    let settled = room.judge.until_settled(|| {
+    let outcome = room.judge.retry(|| {
         attempts += 1;
         Ok(None::<()>)
     });
-    assert_eq!((settled.unwrap(), attempts), (None, MAX_ROUNDS));
+    assert_eq!((outcome.unwrap(), attempts), (None, MAX_ROUNDS));
 }
 
 static ATTEMPTED: LazyLock<Vec<FactRequest>> = LazyLock::new(|| {
@@ -234,8 +235,8 @@ impl Case for Attempted {
         Decision { outcome, ..set.answer(&self.input, &[]) }
     }
 
-    fn stands(&mut self, _: &WriteTx<'_>, _: Version) -> storage::Result<Standing> {
-        Ok(Standing::Holds)
+    fn confirm_and_consume(&mut self, _: &WriteTx<'_>, _: Version) -> storage::Result<Confirmation> {
+        Ok(Confirmation::Holds)
     }
 }
 
@@ -256,12 +257,13 @@ fn refused_calls_that_race_are_counted_exactly() {
     };
     // Each is recorded as a call that the server's own rules refused after the policies had allowed it.
     let attempt = || {
-        let settled = room.judge.until_settled(|| {
+        let outcome = room.judge.retry(|| {
             let ruling = room.judge.ask(&case, &room.set)?;
-            let settled = room.judge.settle(case.clone(), &room.set, &ruling, false, |_, _, _| Ok(()))?;
-            Ok(matches!(settled, Settled::Done(..)).then_some(ruling.decision.outcome))
+            let committed =
+                room.judge.commit_if_unchanged(case.clone(), &room.set, &ruling, false, |_, _, _| Ok(()))?;
+            Ok(matches!(committed, CommitResult::Done(..)).then_some(ruling.decision.outcome))
         });
-        settled.unwrap().unwrap()
+        outcome.unwrap().unwrap()
     };
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let threads: Vec<_> =

@@ -5,7 +5,7 @@
 //! routes, among them `/events/{agent}` (`sse::event_stream`) and health; `http::guard` checks every request before its route,
 //! `http::accept` every connection before that, with `http::tls` if there is a certificate; `http::state` is what the routes share.
 //!
-//! `client` is the other side: a table on another machine, whose tools `client::bridge` serves on stdio; `http::seats` answers the hooks of sessions
+//! `client` is the other side: a table on another machine, whose tools `stdio::bridge` serves; `http::seats` answers the hooks of sessions
 //! on other machines.
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not depend on SQL, WebAssembly and the tools' rules.
@@ -16,15 +16,11 @@ mod protocol;
 mod sse;
 mod stdio;
 
-pub use client::bridge::serve_remote;
 pub use client::{Remote, RemoteError};
-pub use http::options::{HttpLimits, HttpOptions};
-pub use http::origin::check_allowed;
-pub use http::router::serve_http;
 #[cfg(feature = "conformance")]
-pub use http::router::serve_http_with;
-pub use http::tls::{Tls, TlsError};
-pub use stdio::serve::{serve_lines, serve_stdio};
+pub use http::serve_http_with;
+pub use http::{HttpLimits, HttpOptions, Tls, TlsError, check_allowed, serve_http};
+pub use stdio::{serve_lines, serve_remote, serve_stdio};
 
 /// Whether a log event may be written. Below warnings, only our own are: rmcp prints whole requests there,
 /// tokens in their arguments included, and no configuration of ours may let that through. So this belongs in

@@ -207,7 +207,7 @@ impl PolicyError {
 
 /// How a failure is named in messages and metrics.
 #[must_use]
-pub const fn kind_name(kind: PolicyErrorKind) -> &'static str {
+pub(super) const fn kind_name(kind: PolicyErrorKind) -> &'static str {
     match kind {
         PolicyErrorKind::Trap => "trap",
         PolicyErrorKind::OutOfFuel => "out of fuel",

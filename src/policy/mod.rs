@@ -12,23 +12,24 @@
 //! May use `domain` and the SDK's case types. Never `storage`, `tools`, `mcp`.
 
 mod component;
-pub mod error;
+mod error;
 mod eval;
 mod file;
 mod life;
 
-pub use component::bench::CaseCost;
-pub use component::module::{CheckReport, Loader, Module};
-pub use component::{cases, gate};
+pub use component::{
+    CaseCost, CaseReport, CaseResult, CheckReport, Gated, Loader, Module, RESULTS_FILE, difference, inspect,
+};
 pub use error::PolicyError;
-pub use eval::limits::Limits;
-pub use eval::set::{Policy, PolicySet};
-pub use eval::{combine, limits};
-pub use file::{builtin, set_file, settings};
-pub use life::host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
-pub use life::load::{PolicyStatus, find_module, named_digest, roll_back};
-pub use life::state::{Quarantine, State};
-pub use life::{host, monitor};
+pub use eval::{Combined, Limits, MAX_FUEL, Policy, PolicySet, what_if};
+pub use file::{
+    BUILTIN_PREFIX, BUILTINS, Builtin, PolicyEntry, SetEditor, builtin, is_policy_name, parse_set, read_set,
+    settings_digest,
+};
+pub use life::{
+    HostConfig, LATENCY_BOUNDS, PolicyCounts, PolicyHost, PolicyMetrics, PolicyStatus, Quarantine, SetStatus,
+    Source, State, find_module, named_digest, roll_back,
+};
 
 #[cfg(test)]
 mod tests;

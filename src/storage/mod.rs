@@ -60,7 +60,7 @@ pub struct Db {
 
 struct Inner {
     engine: sqlite::Engine,
-    steady: ops::steady::Steady,
+    steady: ops::Steady,
 }
 
 impl std::fmt::Debug for Db {
@@ -77,7 +77,7 @@ impl Db {
     /// See [`OpenError`]; the file is then left untouched.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
         let engine = sqlite::Engine::open(path, options)?;
-        Ok(Self { inner: Arc::new(Inner { engine, steady: ops::steady::Steady::default() }) })
+        Ok(Self { inner: Arc::new(Inner { engine, steady: ops::Steady::default() }) })
     }
 
     /// Runs `job` on a consistent view of the database. Blocks; not for async threads.

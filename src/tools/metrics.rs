@@ -18,8 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::clock::{Clock, Millis};
 use crate::events::Hub;
-use crate::policy::PolicyHost;
-use crate::policy::monitor::{LATENCY_BOUNDS, PolicyCounts};
+use crate::policy::{LATENCY_BOUNDS, PolicyCounts, PolicyHost};
 use crate::storage::Db;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::domain::clock::Millis;
 use crate::domain::decision::{Input, PrincipalView, ToolCall, WAKE};
-use crate::judgement::{Case, Held, Standing, Version};
+use crate::judgement::{Case, Confirmation, Held, Version};
 use crate::storage::{self, DueWake, FactScope, WakeScope, WriteTx};
 
 /// A wake to decide.
@@ -89,8 +89,8 @@ impl Case for WakeCase {
         Some(self.wake.recipient.id)
     }
 
-    fn stands(&mut self, tx: &WriteTx<'_>, _at: Version) -> storage::Result<Standing> {
+    fn confirm_and_consume(&mut self, tx: &WriteTx<'_>, _at: Version) -> storage::Result<Confirmation> {
         let due = tx.due(self.wake.seat.id)? == Some(self.wake.message_id);
-        Ok(if due { Standing::Holds } else { Standing::Gone })
+        Ok(if due { Confirmation::Holds } else { Confirmation::Gone })
     }
 }

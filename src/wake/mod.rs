@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Outcome;
 use crate::domain::seat::Seat;
-use crate::judgement::{Judge, Settled};
+use crate::judgement::{CommitResult, Judge};
 use crate::policy::{PolicyHost, PolicySet};
 use crate::storage::{self, Db, DueWake, NewEscalation, ReadTx};
 use case::WakeCase;
@@ -131,7 +131,7 @@ pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> 
             db.write(move |tx| tx.leave_seat(gone))?;
             continue;
         }
-        let allowed = judge.until_settled(|| decide(db, judge, set, clock, &wake))?;
+        let allowed = judge.retry(|| decide(db, judge, set, clock, &wake))?;
         if allowed != Some(true) {
             continue;
         }
@@ -159,17 +159,17 @@ fn decide(
     // A policy that failed lets nothing ring; what it could not judge is put before the person, as what it wants one for.
     let held = matches!(ruling.decision.outcome, Outcome::Escalate | Outcome::Error)
         .then(|| ruling.escalation(&case, case.held()));
-    let settled = judge.settle(case, set, &ruling, rings, move |tx, case, decision_id| {
+    let committed = judge.commit_if_unchanged(case, set, &ruling, rings, move |tx, case, decision_id| {
         let now = case.now();
         if let Some(held) = &held {
             tx.escalate(&NewEscalation { decision_id, ..held.clone() }, now)?;
         }
         tx.take_wake(case.wake(), rings, now)
     })?;
-    Ok(match settled {
-        Settled::Done(_, taken) => Some(taken && rings),
-        Settled::Moved => None,
-        Settled::Gone => Some(false),
+    Ok(match committed {
+        CommitResult::Done(_, taken) => Some(taken && rings),
+        CommitResult::Moved => None,
+        CommitResult::Gone => Some(false),
     })
 }
 

@@ -73,7 +73,7 @@ fn components_of_version_1_pass_the_gate_and_hold_their_cases() {
 /// Asks one component alone; every fact it wants has this value.
 fn ask(loader: &Loader, name: &str, input: &Input, value: &Value) -> Decision {
     let module = Arc::new(loader.load(&component(name), &json!({}), LIMITS).unwrap());
-    let policy = Policy { name: name.to_owned(), mode: Mode::Enforce, module };
+    let policy = Policy::new(name, Mode::Enforce, module);
     let set = PolicySet::new(loader, vec![policy], 1);
     let requests = set.fact_requests(input.hook()).iter();
     let facts: Vec<_> =

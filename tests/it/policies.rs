@@ -12,10 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use team_table::domain::decision::{Answer as Said, Mode, PolicyErrorKind, Verdict};
-use team_table::policy::builtin::BUILTINS;
-use team_table::policy::set_file::PolicyEntry;
-use team_table::policy::settings::settings_digest;
-use team_table::policy::{Loader, Policy, PolicySet};
+use team_table::policy::{BUILTINS, Loader, Policy, PolicyEntry, PolicySet, settings_digest};
 use team_table::storage::{Db, DecisionFilter, DecisionRow, OpenOptions};
 
 use crate::guests::guest;
@@ -59,7 +56,7 @@ impl Sets {
                 serde_json::from_str(&text.expect("a set nobody described")).unwrap();
             let policy = |it: &PolicyEntry| {
                 let module = loader.load(&modules[&it.module], &json!(it.settings), it.limits).unwrap();
-                Policy { name: it.name.clone(), mode: it.mode, module: Arc::new(module) }
+                Policy::new(&it.name, it.mode, Arc::new(module))
             };
             let set = PolicySet::new(loader, manifest.iter().map(policy).collect(), 0);
             assert_eq!(set.digest(), digest, "the description is of another set");

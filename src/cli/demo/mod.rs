@@ -20,7 +20,7 @@ use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
 use crate::events::Hub;
 use crate::mcp::{HttpOptions, serve_http};
-use crate::policy::set_file::{Editor, PolicyEntry};
+use crate::policy::{PolicyEntry, SetEditor};
 use crate::storage::{Answer, ChainReport};
 use crate::tools::Table;
 use client::Client;
@@ -194,7 +194,7 @@ async fn swap_a_policy(table: &Table, policies: &Path, ben: &Agent) -> Result<()
     ben.call("broadcast", broadcast()).await?;
     say("    ben │ broadcasts \"Lunch.\": allowed")?;
     let before = table.policies().status().map_or(0, |status| status.generation);
-    let mut editor = Editor::open(policies)?;
+    let mut editor = SetEditor::open(policies)?;
     let mut entry = PolicyEntry::new("tool-authorization", "builtin:tool-authorization");
     entry.mode = Mode::Enforce;
     if let Value::Object(settings) = json!({ "roles": { "reviewer": { "deny": ["broadcast"] } } }) {

@@ -9,11 +9,10 @@ use super::candidate::{ModuleArguments, Read, refused};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::policy::CaseCost;
-use crate::policy::builtin::BUILTINS;
+use crate::policy::{BUILTINS, CaseCost};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct BenchArguments {
+pub(crate) struct BenchArguments {
     #[command(flatten)]
     module: ModuleArguments,
 }

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::candidate::refused;
 use super::{CliError, hooks, output};
 use crate::config::Config;
-use crate::policy::{Limits, gate};
+use crate::policy::{Limits, inspect};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Comes with every rustup toolchain since Rust 1.82; links a core module and makes a component of it in one go.
 const LINKER: &str = "wasm-component-ld";
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct BuildArguments {
+pub(crate) struct BuildArguments {
     /// The policy's folder
     #[arg(default_value = ".")]
     dir: PathBuf,
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config, arguments: &BuildArguments) -> Result<(), Cli
     let file = format!("{name}.wasm");
     let beside = || if arguments.dir == Path::new(".") { file.into() } else { arguments.dir.join(file) };
     let out = arguments.out.clone().unwrap_or_else(beside);
-    let gated = gate::check(&bytes, Limits::default()).map_err(|error| refused(&out, &error))?;
+    let gated = inspect(&bytes, Limits::default()).map_err(|error| refused(&out, &error))?;
     fs::write(&out, &bytes)?;
     let sdk = gated.sdk.as_deref().unwrap_or("unknown");
     if output::is_json() {

@@ -9,9 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::{CliError, one_line};
-use crate::policy::builtin::{BUILTIN_PREFIX, Builtin, builtin};
-use crate::policy::set_file::{PolicyEntry, ResolvedEntry};
-use crate::policy::{Limits, Loader, PolicyError};
+use crate::policy::{BUILTIN_PREFIX, Builtin, Limits, Loader, PolicyEntry, PolicyError, builtin};
 
 /// How a command is told of a module.
 #[derive(Debug, Args)]
@@ -79,14 +77,14 @@ impl ModuleArguments {
         Ok(Read { bytes: read_module(&self.file, limits)?, limits })
     }
 
-    /// The module as it would stand in a set of these entries: under `name`, else its own name, with the settings and
+    /// The entry and the bytes of the module as it would stand in a set of these entries: under `name`, else its own name, with the settings and
     /// limits of the policy of that name, those given here laid over them.
     pub(super) fn candidate(
         &self,
         loader: &Loader,
         name: Option<&str>,
         entries: &[PolicyEntry],
-    ) -> Result<ResolvedEntry, CliError> {
+    ) -> Result<(PolicyEntry, Vec<u8>), CliError> {
         let old = |name: &str| entries.iter().find(|old| old.name == name).cloned();
         let settings = self.settings()?;
         let name =
@@ -100,8 +98,7 @@ impl ModuleArguments {
         if self.is_builtin() {
             entry.module = self.file.to_string_lossy().into_owned();
         }
-        let digest = blake3::hash(&bytes).to_hex().to_string();
-        Ok(ResolvedEntry { entry, bytes, digest })
+        Ok((entry, bytes))
     }
 }
 

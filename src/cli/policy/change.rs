@@ -10,13 +10,14 @@ use crate::cli::{CliError, output};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
-use crate::policy::builtin::builtin;
-use crate::policy::set_file::{self, Editor, PolicyEntry, ResolvedEntry, is_name};
-use crate::policy::{Loader, PolicyError, State, named_digest, roll_back};
+use crate::policy::{
+    Loader, PolicyEntry, PolicyError, SetEditor, State, builtin, is_policy_name, named_digest, read_set,
+    roll_back,
+};
 use crate::storage::{Db, PolicyChange};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct InstallArguments {
+pub(crate) struct InstallArguments {
     #[command(flatten)]
     module: ModuleArguments,
     /// Name in the set; left out: the module's own
@@ -28,7 +29,7 @@ pub(in crate::cli) struct InstallArguments {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct PromoteArguments {
+pub(crate) struct PromoteArguments {
     /// Name in the set
     name: String,
     /// Take this policy out in the same change, because the promoted one replaces it
@@ -40,11 +41,11 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
     let InstallArguments { module, name, shadow } = arguments;
     let loader = Loader::new(Some(&config.policy_cache()))?;
     let record = Record::begin(config)?;
-    let mut editor = Editor::open(&config.policies)?;
+    let mut editor = SetEditor::open(&config.policies)?;
     let entries = editor.entries()?;
-    let ResolvedEntry { mut entry, bytes, .. } = module.candidate(&loader, name.as_deref(), &entries)?;
+    let (mut entry, bytes) = module.candidate(&loader, name.as_deref(), &entries)?;
     let name = entry.name.clone();
-    if !is_name(&name) {
+    if !is_policy_name(&name) {
         return Err(CliError::Usage(format!(
             "{name:?} is not a policy name: use lower-case letters, digits and '-' (--name)"
         )));
@@ -76,12 +77,12 @@ pub(super) fn install(config: &Config, arguments: &InstallArguments) -> Result<(
     State::open(&config.policy_state())?.release(&name)?;
     let verb = if *shadow { "is asked beside the live set" } else { "decides" };
     record.end("install", &name)?;
-    settle(config, &name, &format!("{name} {} ({}) {verb}", report.version, short(Some(&report.digest))))
+    report_set(config, &name, &format!("{name} {} ({}) {verb}", report.version, short(Some(&report.digest))))
 }
 
 pub(super) fn promote(config: &Config, arguments: &PromoteArguments) -> Result<(), CliError> {
     let PromoteArguments { name, instead_of } = arguments;
-    let change = |editor: &mut Editor| {
+    let change = |editor: &mut SetEditor| {
         editor.set_mode(name, Mode::Enforce)?;
         instead_of.as_ref().map_or(Ok(()), |old| editor.remove(old))
     };
@@ -110,18 +111,18 @@ pub(super) fn rollback(config: &Config, name: &str) -> Result<(), CliError> {
     let state = State::open(&config.policy_state())?;
     let digest = roll_back(&config.policies, &state, name)?;
     record.end("rollback", name)?;
-    settle(config, name, &format!("{name} is back at the module before, {}", short(Some(&digest))))
+    report_set(config, name, &format!("{name} is back at the module before, {}", short(Some(&digest))))
 }
 
 fn edit(
     config: &Config,
     action: &str,
     name: &str,
-    change: impl FnOnce(&mut Editor) -> Result<(), PolicyError>,
+    change: impl FnOnce(&mut SetEditor) -> Result<(), PolicyError>,
     done: &str,
 ) -> Result<(), CliError> {
     let record = Record::begin(config)?;
-    let mut editor = Editor::open(&config.policies)?;
+    let mut editor = SetEditor::open(&config.policies)?;
     change(&mut editor)?;
     editor.save()?;
     // What was rolled back may decide again where a person says so.
@@ -129,11 +130,11 @@ fn edit(
         State::open(&config.policy_state())?.release(name)?;
     }
     record.end(action, name)?;
-    settle(config, name, done)
+    report_set(config, name, done)
 }
 
 /// Says whether the set loads now; running processes follow within a second.
-fn settle(config: &Config, name: &str, done: &str) -> Result<(), CliError> {
+fn report_set(config: &Config, name: &str, done: &str) -> Result<(), CliError> {
     let status = list::status(config)?;
     let text = match &status.error {
         Some(error) => format!("REFUSED: {}; the set before still decides", one_line(error)),
@@ -155,12 +156,12 @@ struct Record<'a> {
 impl<'a> Record<'a> {
     fn begin(config: &'a Config) -> Result<Self, CliError> {
         let db = app::open_db(config)?;
-        Ok(Self { config, db, before: set_file::read(&config.policies).unwrap_or_default() })
+        Ok(Self { config, db, before: read_set(&config.policies).unwrap_or_default() })
     }
 
     fn end(self, action: &str, policy: &str) -> Result<(), CliError> {
         let Self { config, db, before } = self;
-        let after = set_file::read(&config.policies)?;
+        let after = read_set(&config.policies)?;
         let one = |entries: &[PolicyEntry]| {
             let entry = entries.iter().find(|entry| entry.name == policy);
             json!({

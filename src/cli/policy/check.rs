@@ -8,11 +8,10 @@ use super::{CliError, hooks};
 use crate::app;
 use crate::cli::output;
 use crate::config::Config;
-use crate::policy::CheckReport;
-use crate::policy::cases::{CaseReport, difference};
+use crate::policy::{CaseReport, CheckReport, difference};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct CheckArguments {
+pub(crate) struct CheckArguments {
     #[command(flatten)]
     module: ModuleArguments,
 }

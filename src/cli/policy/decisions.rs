@@ -1,7 +1,5 @@
 //! `policy log` and `policy explain`: what was decided, and making it again.
 
-use std::sync::Arc;
-
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -11,12 +9,11 @@ use crate::cli::listing::Listing;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Outcome, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::policy::set_file::PolicyEntry;
-use crate::policy::{Policy, PolicySet, State, find_module};
+use crate::policy::{Policy, PolicyEntry, PolicySet, State, find_module};
 use crate::storage::{self, Db, DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct LogArguments {
+pub(crate) struct LogArguments {
     /// Only this agent's
     #[arg(long)]
     agent: Option<String>,
@@ -28,7 +25,7 @@ pub(in crate::cli) struct LogArguments {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ExplainArguments {
+pub(crate) struct ExplainArguments {
     /// The decision's number, from `policy log` or an agent's refusal
     decision: i64,
 }
@@ -149,13 +146,11 @@ fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>,
         None => Vec::new(),
     };
     let ask = |verdict: &Verdict| -> Result<Answer, String> {
-        let member = set.iter().find(|it| it.name == verdict.policy).ok_or("its set was not kept")?;
-        let bytes = find_module(&config.policies, &state, &member.module)
+        let entry = set.iter().find(|it| it.name == verdict.policy).ok_or("its set was not kept")?;
+        let bytes = find_module(&config.policies, &state, &entry.module)
             .map_err(|error| error.to_string())?
             .ok_or("its module is no longer kept")?;
-        let settings = Value::Object(member.settings.clone());
-        let module = loader.load(&bytes, &settings, member.limits).map_err(|error| error.to_string())?;
-        let policy = Policy { name: member.name.clone(), mode: member.mode, module: Arc::new(module) };
+        let policy = Policy::load(&loader, entry, &bytes).map_err(|error| error.to_string())?;
         let decision = PolicySet::new(&loader, vec![policy], 0).answer(&row.input, &row.facts);
         decision
             .verdicts

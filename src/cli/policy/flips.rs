@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CliError, output};
 use crate::domain::clock::{self, Millis};
 use crate::domain::decision::Outcome;
-use crate::policy::combine::Combined;
+use crate::policy::Combined;
 use crate::storage::DecisionRow;
 
 /// One decision that would have come out otherwise.

@@ -45,7 +45,7 @@ fn table(policies: Vec<PolicyStatus>, none: &str) -> Result<(), CliError> {
 }
 
 /// What a person must know who believes that all built-in policies decide.
-pub(in crate::cli) fn not_deciding(names: &[&str]) -> Option<String> {
+pub(crate) fn not_deciding(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "NOT DECIDING: {} (switched off, in the shadow, or left out of a set file with builtins = \"named\"; \

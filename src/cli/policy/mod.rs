@@ -31,7 +31,7 @@ use crate::domain::decision::Hook;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum PolicyCommand {
+pub(crate) enum PolicyCommand {
     /// What decides now, and why the last change was refused if it was
     List,
     /// Begin a policy: a crate with one rule, settings and test cases
@@ -81,7 +81,7 @@ pub(in crate::cli) enum PolicyCommand {
     Explain(decisions::ExplainArguments),
 }
 
-pub(in crate::cli) fn run(config: &Config, command: PolicyCommand) -> Result<(), CliError> {
+pub(crate) fn run(config: &Config, command: PolicyCommand) -> Result<(), CliError> {
     match command {
         PolicyCommand::List => list::run(config),
         PolicyCommand::New(arguments) => scaffold::run(&arguments),

@@ -1,11 +1,10 @@
 //! `policy replay`: the recorded decisions, with another module in the place of the policy of its name: which would flip?
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::candidate::{ModuleArguments, refused};
 use super::flips::Flips;
@@ -14,13 +13,11 @@ use crate::app;
 use crate::cli::listing::Since;
 use crate::config::Config;
 use crate::domain::decision::{Answer, FactRequest, Mode, Verdict};
-use crate::policy::combine::what_if;
-use crate::policy::set_file::{self, ResolvedEntry};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicyEntry, PolicySet, read_set, what_if};
 use crate::storage::DecisionRow;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ReplayArguments {
+pub(crate) struct ReplayArguments {
     #[command(flatten)]
     module: ModuleArguments,
     /// The policy whose place it takes; left out: the one of the module's own name, if there was one
@@ -100,15 +97,12 @@ const fn is_consent(answer: &Answer) -> bool {
 pub(super) fn run(config: &Config, arguments: &ReplayArguments) -> Result<(), CliError> {
     let since = arguments.from.since.unwrap_or(0);
     let loader = app::policy_loader(config)?;
-    let entries = set_file::read(&config.policies)?;
+    let entries = read_set(&config.policies)?;
     let module = &arguments.module;
-    let ResolvedEntry { entry, bytes, .. } =
-        module.candidate(&loader, arguments.name.as_deref(), &entries)?;
-    let settings = Value::Object(entry.settings);
-    let candidate =
-        loader.load(&bytes, &settings, entry.limits).map_err(|error| refused(&module.file, &error))?;
-    let digest = candidate.digest.clone();
-    let policy = Policy { name: entry.name.clone(), mode: Mode::Enforce, module: Arc::new(candidate) };
+    let (entry, bytes) = module.candidate(&loader, arguments.name.as_deref(), &entries)?;
+    let entry = PolicyEntry { mode: Mode::Enforce, ..entry };
+    let policy = Policy::load(&loader, &entry, &bytes).map_err(|error| refused(&module.file, &error))?;
+    let digest = policy.module.digest.clone();
     let replay = Replay {
         name: entry.name,
         set: PolicySet::new(&loader, vec![policy], 0),

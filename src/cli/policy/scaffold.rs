@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::CliError;
 use crate::cli::output;
-use crate::policy::set_file::is_name;
+use crate::policy::is_policy_name;
 
 /// The folder of the SDK where this binary was built; there only as long as the sources are.
 const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policy-sdk");
@@ -16,7 +16,7 @@ const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policy-sdk");
 const SDK: &str = "team-table-policy-sdk";
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct NewArguments {
+pub(crate) struct NewArguments {
     /// The policy's name, and its folder's: lower-case letters, digits and '-'
     name: String,
     /// What it judges: tool calls, messages, or both
@@ -72,7 +72,7 @@ impl Template {
 
 pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
     let NewArguments { name, hook, sdk } = arguments;
-    if !is_name(name) || name.ends_with('-') || name.contains("--") {
+    if !is_policy_name(name) || name.ends_with('-') || name.contains("--") {
         return Err(CliError::Usage(format!(
             "{name:?} is not a policy name: use lower-case letters, digits and single '-' between them, as in no-shouting"
         )));

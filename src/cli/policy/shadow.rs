@@ -9,11 +9,11 @@ use crate::app;
 use crate::cli::listing::Since;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Mode};
-use crate::policy::combine::what_if;
+use crate::policy::what_if;
 use crate::storage::DecisionRow;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ReportArguments {
+pub(crate) struct ReportArguments {
     /// Name in the set
     name: String,
     /// The live policy it is to replace: what would have come of it without that one?

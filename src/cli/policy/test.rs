@@ -12,11 +12,10 @@ use super::candidate::refused;
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::policy::Limits;
-use crate::policy::cases::{CaseResult, RESULTS_FILE};
+use crate::policy::{CaseResult, Limits, RESULTS_FILE};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct TestArguments {
+pub(crate) struct TestArguments {
     /// The policy's folder
     #[arg(default_value = ".")]
     dir: PathBuf,

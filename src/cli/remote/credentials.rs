@@ -21,20 +21,20 @@ struct Credentials {
 /// What one table is entered with.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::cli) struct Credential {
+pub(crate) struct Credential {
     /// Where it is.
-    pub(in crate::cli) url: String,
+    pub(crate) url: String,
     /// The agent.
-    pub(in crate::cli) name: String,
+    pub(crate) name: String,
     /// The agent's token.
-    pub(in crate::cli) token: String,
+    pub(crate) token: String,
     /// Who vouches for the server's certificate, where that is not an authority that the system knows. PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::cli) authority: Option<PathBuf>,
+    pub(crate) authority: Option<PathBuf>,
 }
 
 impl Credential {
-    pub(in crate::cli) fn table(&self) -> Result<Remote, RemoteError> {
+    pub(crate) fn table(&self) -> Result<Remote, RemoteError> {
         Remote::new(&self.url, &self.token, self.authority.as_deref())
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn find(config: &Config, url: &str) -> Result<Option<Credential>, Cli
 }
 
 /// Keeps a credential in place of the one for the same table.
-pub(in crate::cli) fn keep(config: &Config, credential: Credential) -> Result<(), CliError> {
+pub(crate) fn keep(config: &Config, credential: Credential) -> Result<(), CliError> {
     let mut kept = read(config)?;
     kept.tables.retain(|table| table.url != credential.url);
     kept.tables.push(credential);
@@ -56,7 +56,7 @@ pub(in crate::cli) fn keep(config: &Config, credential: Credential) -> Result<()
 }
 
 /// Removes the credential for a table, and the file with the last one.
-pub(in crate::cli) fn forget(config: &Config, url: &str) -> Result<(), CliError> {
+pub(crate) fn forget(config: &Config, url: &str) -> Result<(), CliError> {
     let mut kept = read(config)?;
     let before = kept.tables.len();
     kept.tables.retain(|table| table.url != url);

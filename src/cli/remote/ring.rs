@@ -24,7 +24,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(30);
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct RingArguments {
+pub(crate) struct RingArguments {
     /// What the client's hooks and its MCP process share
     key: String,
     /// How the session is woken
@@ -41,7 +41,7 @@ pub(in crate::cli) struct RingArguments {
 }
 
 /// Waits and rings until the session is over.
-pub(in crate::cli) fn run(config: &Config, arguments: &RingArguments) -> Result<(), CliError> {
+pub(crate) fn run(config: &Config, arguments: &RingArguments) -> Result<(), CliError> {
     let Some(table) = super::table(config)? else {
         return Err(CliError::Usage("ring is for a table on another machine: --url".into()));
     };

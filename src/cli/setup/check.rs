@@ -20,7 +20,7 @@ const AGAIN: &str = "team-table setup";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One finding for each client that is set up, and one for what their hooks complained of.
-pub(in crate::cli) fn findings(config: &Config) -> Vec<Finding> {
+pub(crate) fn findings(config: &Config) -> Vec<Finding> {
     let Ok(db) = std::path::absolute(&config.db) else { return Vec::new() };
     let folder = folder(&db);
     TARGETS.iter().filter_map(|target| client(target, &folder)).chain(complaints(&db)).collect()
@@ -126,7 +126,7 @@ fn complaints(db: &Path) -> Option<Finding> {
 }
 
 /// Where hooks leave what went wrong: a client hides it.
-pub(in crate::cli) fn hooks_log(db: &Path) -> std::path::PathBuf {
+pub(crate) fn hooks_log(db: &Path) -> std::path::PathBuf {
     db.with_file_name("hooks.log")
 }
 

@@ -18,7 +18,7 @@ use crate::wake;
 const CLIENTS: [Client; 2] = [Client::Claude, Client::Qwen];
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct RunArguments {
+pub(crate) struct RunArguments {
     /// The client: claude needs no setup; qwen needs it, and is woken only if it is started in this way
     #[arg(value_parser = PossibleValuesParser::new(CLIENTS.map(Client::as_str)))]
     client: String,
@@ -34,7 +34,7 @@ pub(in crate::cli) struct RunArguments {
 }
 
 /// Becomes the client; returns only if it cannot.
-pub(in crate::cli) fn run(config: &Config, arguments: &RunArguments) -> Result<(), CliError> {
+pub(crate) fn run(config: &Config, arguments: &RunArguments) -> Result<(), CliError> {
     let client = &arguments.client;
     if !is_on_path(client) {
         return Err(CliError::Usage(format!("{client} is not on the PATH: install it first")));

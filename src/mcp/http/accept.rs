@@ -22,10 +22,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use crate::mcp::http::counters::{Counted, Counters};
-use crate::mcp::http::linger::Linger;
-use crate::mcp::http::options::HttpLimits;
-use crate::mcp::http::tls::Tls;
+use super::counters::{Counted, Counters};
+use super::linger::Linger;
+use super::options::HttpLimits;
+use super::tls::Tls;
 
 /// Bytes of a request's head; more gets 431.
 const MAX_HEAD: usize = 32 * 1024;
@@ -43,11 +43,11 @@ const BUSY: &[u8] =
 
 /// The address at the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::mcp) struct PeerAddress(pub(in crate::mcp) IpAddr);
+pub(super) struct PeerAddress(pub(super) IpAddr);
 
 /// Serves `router` until `shutdown`, then cancels `closing` so that endless responses end, lets the others
 /// finish within the drain time, and cuts off what is left.
-pub(in crate::mcp) async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     router: Router,
@@ -192,7 +192,7 @@ async fn serve_connection(
 }
 
 /// Whether only this machine can reach `listener`.
-pub(in crate::mcp) fn is_loopback(listener: &TcpListener) -> io::Result<bool> {
+pub(super) fn is_loopback(listener: &TcpListener) -> io::Result<bool> {
     Ok(listener.local_addr()?.ip().to_canonical().is_loopback())
 }
 

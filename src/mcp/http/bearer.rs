@@ -5,12 +5,12 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use crate::mcp::http::state::{App, refusal};
-use crate::mcp::protocol::caller::Caller;
+use super::state::{App, refusal};
+use crate::mcp::protocol::Caller;
 use crate::tools::AccessError;
 
 /// The refusal for an address that has presented too many invalid tokens. A valid one passes all the same.
-pub(in crate::mcp) async fn throttled(app: &App, caller: &Caller) -> Option<Response> {
+pub(crate) async fn throttled(app: &App, caller: &Caller) -> Option<Response> {
     let wait = app.throttles.failed_tokens.blocked(caller.address?, Instant::now())?;
     if app.table.knows_token(caller.bearer.as_ref()?).await {
         return None;
@@ -22,7 +22,7 @@ pub(in crate::mcp) async fn throttled(app: &App, caller: &Caller) -> Option<Resp
 }
 
 /// The response to what was not served.
-pub(in crate::mcp) fn refused(app: &App, caller: &Caller, error: &AccessError) -> Response {
+pub(crate) fn refused(app: &App, caller: &Caller, error: &AccessError) -> Response {
     match error {
         AccessError::Unauthenticated => {
             if let (Some(address), Some(token)) = (caller.address, &caller.bearer) {

@@ -9,13 +9,13 @@ use prometheus_client::registry::Registry;
 
 /// The counters of one server.
 #[derive(Debug, Default)]
-pub(in crate::mcp) struct Counters {
-    pub(in crate::mcp) connections: Gauge,
-    pub(in crate::mcp) connections_refused: Counter,
-    pub(in crate::mcp) sse_sessions: Gauge,
-    pub(in crate::mcp) event_streams: Gauge,
+pub(crate) struct Counters {
+    pub(super) connections: Gauge,
+    pub(super) connections_refused: Counter,
+    pub(crate) sse_sessions: Gauge,
+    pub(crate) event_streams: Gauge,
     responses: Family<Class, Counter>,
-    pub(in crate::mcp) throttled: Counter,
+    pub(super) throttled: Counter,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -25,7 +25,7 @@ struct Class {
 
 impl Counters {
     /// Fresh counters that `registry` shows from now on.
-    pub(in crate::mcp) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry) -> Self {
         let new = Self::default();
         registry.register("http_connections", "Open HTTP connections", new.connections.clone());
         let refused = new.connections_refused.clone();
@@ -38,7 +38,7 @@ impl Counters {
     }
 
     /// A response left.
-    pub(in crate::mcp) fn responded(&self, status: StatusCode) {
+    pub(super) fn responded(&self, status: StatusCode) {
         let class = match status.as_u16() / 100 {
             1 => "1xx",
             2 => "2xx",
@@ -51,10 +51,10 @@ impl Counters {
 }
 
 /// Counts as one of something for as long as it lives.
-pub(in crate::mcp) struct Counted(Gauge);
+pub(crate) struct Counted(Gauge);
 
 impl Counted {
-    pub(in crate::mcp) fn new(gauge: &Gauge) -> Self {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }

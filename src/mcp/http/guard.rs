@@ -16,15 +16,14 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::mcp::http::accept::PeerAddress;
-use crate::mcp::http::health;
-use crate::mcp::http::origin::{host_allowed, origin_allowed};
-use crate::mcp::http::state::{App, Refusal, refusal};
-use crate::mcp::protocol::caller::{Caller, bearer};
-use crate::mcp::protocol::decode::MAX_MESSAGE;
+use super::accept::PeerAddress;
+use super::health;
+use super::origin::{host_allowed, origin_allowed};
+use super::state::{App, Refusal, refusal};
+use crate::mcp::protocol::{Caller, MAX_MESSAGE, bearer};
 
 /// The layer in front of every route.
-pub(in crate::mcp) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     if let Some(credential) = request.headers_mut().get_mut(AUTHORIZATION) {
         // Shown as `Sensitive` wherever headers are printed.
         credential.set_sensitive(true);

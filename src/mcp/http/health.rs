@@ -7,19 +7,19 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use crate::mcp::http::state::{App, refusal};
+use super::state::{App, refusal};
 
 /// Routes for probes, which name a host of their own choosing or, in HTTP/1.0, none. They tell a page that was led here by
 /// a rebound name nothing but that we are here.
-pub(in crate::mcp) const FOR_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
+pub(super) const FOR_ANY_HOST: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The process answers.
-pub(in crate::mcp) async fn healthz() -> &'static str {
+pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
 /// The database can be written.
-pub(in crate::mcp) async fn readyz(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.table.ready().await {
         Ok(()) => "ready".into_response(),
         Err(reason) => {
@@ -31,7 +31,7 @@ pub(in crate::mcp) async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Prometheus text in its `OpenMetrics` form.
-pub(in crate::mcp) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let table = app.table.clone();
     let Ok(text) = tokio::task::spawn_blocking(move || table.metrics()).await else {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the numbers cannot be read");

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::mcp::http::state::refusal;
-use crate::mcp::protocol::decode::{Decoded, decode, decode_value, without_lone_surrogates};
+use super::state::refusal;
+use crate::mcp::protocol::{Decoded, decode, decode_value, without_lone_surrogates};
 
 /// The two kinds of answer that a request to `/mcp` can get.
 const BOTH: &str = "application/json, text/event-stream";
@@ -22,7 +22,7 @@ const BOTH: &str = "application/json, text/event-stream";
 const BATCHES_UNTIL: &str = "2025-03-26";
 
 /// A request as if it had come without the prefix and without a slash at its end.
-pub(in crate::mcp) fn plain_path<B>(mut request: http::Request<B>, prefix: &str) -> http::Request<B> {
+pub(super) fn plain_path<B>(mut request: http::Request<B>, prefix: &str) -> http::Request<B> {
     let path = request.uri().path();
     let inner =
         path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
@@ -47,7 +47,7 @@ pub(in crate::mcp) fn plain_path<B>(mut request: http::Request<B>, prefix: &str)
 }
 
 /// The layer around rmcp's service; `guard` has taken the body in.
-pub(in crate::mcp) async fn front(request: Request, next: Next) -> Response {
+pub(super) async fn front(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if takes_both(&parts.headers) {
         parts.headers.insert(ACCEPT, HeaderValue::from_static(BOTH));
@@ -88,7 +88,7 @@ async fn untaken(parts: Parts, body: &Bytes, next: Next) -> Response {
 async fn batch(parts: Parts, items: Vec<Value>, next: Next) -> Response {
     let version = parts.headers.get("mcp-protocol-version").and_then(|version| version.to_str().ok());
     if version.is_some_and(|version| version > BATCHES_UNTIL) {
-        let error = crate::mcp::protocol::decode::no_batches();
+        let error = crate::mcp::protocol::no_batches();
         return (StatusCode::BAD_REQUEST, axum::Json(error)).into_response();
     }
     let mut answers = Vec::new();
@@ -146,7 +146,7 @@ fn takes_both(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a body says that it is JSON.
-pub(in crate::mcp) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let essence = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()?.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

@@ -19,7 +19,7 @@ const MAX_DROPPED: usize = 16 * 1024 * 1024;
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// A stream whose shutdown waits, within bounds, for the peer to have finished too.
-pub(in crate::mcp) struct Linger<S> {
+pub(super) struct Linger<S> {
     stream: S,
     /// The server ends: nothing is waited for any more.
     closing: CancellationToken,
@@ -29,7 +29,7 @@ pub(in crate::mcp) struct Linger<S> {
 }
 
 impl<S> Linger<S> {
-    pub(in crate::mcp) fn new(stream: S, closing: CancellationToken) -> Self {
+    pub(super) fn new(stream: S, closing: CancellationToken) -> Self {
         Self { stream, closing, over: None, dropped: 0 }
     }
 }

@@ -1,16 +1,28 @@
 //! The HTTP server: routes, checks in front of them, connections, TLS.
 
-pub(in crate::mcp) mod accept;
-pub(in crate::mcp) mod bearer;
-pub(in crate::mcp) mod counters;
-pub(in crate::mcp) mod guard;
-pub(in crate::mcp) mod health;
-pub(in crate::mcp) mod lenient;
-pub(in crate::mcp) mod linger;
-pub(in crate::mcp) mod options;
-pub(in crate::mcp) mod origin;
-pub(in crate::mcp) mod router;
-pub(in crate::mcp) mod seats;
-pub(in crate::mcp) mod state;
-pub(in crate::mcp) mod throttle;
-pub(in crate::mcp) mod tls;
+mod accept;
+pub(super) mod bearer;
+mod counters;
+mod guard;
+mod health;
+mod lenient;
+mod linger;
+mod options;
+mod origin;
+mod router;
+mod seats;
+mod state;
+mod throttle;
+mod tls;
+
+pub use options::{HttpLimits, HttpOptions};
+pub use origin::check_allowed;
+pub use router::serve_http;
+#[cfg(feature = "conformance")]
+pub use router::serve_http_with;
+pub use tls::{Tls, TlsError};
+
+pub(super) use counters::Counted;
+pub(super) use lenient::is_json;
+pub(super) use state::{App, refusal};
+pub(super) use throttle::Throttles;

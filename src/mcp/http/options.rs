@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mcp::http::tls::Tls;
+use super::tls::Tls;
 
 /// Who may reach the HTTP server, and how much of it one client may take.
 #[derive(Clone, Debug, Default)]

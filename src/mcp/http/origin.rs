@@ -8,7 +8,7 @@ use http::Uri;
 use http::uri::Authority;
 
 /// Whether a request with this `Origin` may be served: one of a page on this machine, or one of `allowed`.
-pub(in crate::mcp) fn origin_allowed(origin: &str, allowed: &[String]) -> bool {
+pub(super) fn origin_allowed(origin: &str, allowed: &[String]) -> bool {
     let Some(origin) = normal_origin(origin) else {
         // `null`, the origin of sandboxed and local pages, is anybody's.
         return false;
@@ -44,7 +44,7 @@ pub fn check_allowed(origins: &[String], hosts: &[String]) -> Result<(), String>
 
 /// Whether a request to this `Host` may be served: a loopback name, or one of `allowed` with or without its
 /// port.
-pub(in crate::mcp) fn host_allowed(host: &str, allowed: &[String]) -> bool {
+pub(super) fn host_allowed(host: &str, allowed: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };

@@ -16,20 +16,17 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::http::accept;
-use crate::mcp::http::counters::Counters;
-use crate::mcp::http::guard::guard;
-use crate::mcp::http::health;
-use crate::mcp::http::lenient;
-use crate::mcp::http::options::{HttpLimits, HttpOptions};
-use crate::mcp::http::seats;
-use crate::mcp::http::state::{App, Told};
-use crate::mcp::http::throttle::{Throttle, Throttles};
-use crate::mcp::protocol::decode::MAX_MESSAGE;
-use crate::mcp::protocol::server::Server;
-use crate::mcp::sse::event_stream;
-use crate::mcp::sse::legacy;
-use crate::mcp::sse::sessions::Sessions;
+use super::accept;
+use super::counters::Counters;
+use super::guard::guard;
+use super::health;
+use super::lenient;
+use super::options::{HttpLimits, HttpOptions};
+use super::seats;
+use super::state::{App, Told};
+use super::throttle::{Throttle, Throttles};
+use crate::mcp::protocol::{MAX_MESSAGE, Server};
+use crate::mcp::sse::{Sessions, event_stream, legacy};
 use crate::tools::{Table, Transport};
 
 /// The first revision without sessions.

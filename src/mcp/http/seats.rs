@@ -9,23 +9,23 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::mcp::http::bearer;
-use crate::mcp::http::state::{App, refusal};
-use crate::mcp::protocol::caller::Caller;
+use super::bearer;
+use super::state::{App, refusal};
+use crate::mcp::protocol::Caller;
 use crate::tools::{AccessError, Table};
 
 /// What happened in a session; what its client is answered.
-pub(in crate::mcp) async fn event(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+pub(super) async fn event(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
     answer(app, caller, &body, async |table, token, report| table.seat_event(token, report).await).await
 }
 
 /// Whether a session is rung, once it is.
-pub(in crate::mcp) async fn ring(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+pub(super) async fn ring(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
     answer(app, caller, &body, async |table, token, question| table.seat_ring(token, question).await).await
 }
 
 /// What an agent was not told of yet, once there is something.
-pub(in crate::mcp) async fn news(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
+pub(super) async fn news(app: State<Arc<App>>, caller: Extension<Caller>, body: Bytes) -> Response {
     answer(app, caller, &body, async |table, token, question| table.news(token, question).await).await
 }
 

@@ -9,36 +9,36 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::http::counters::Counters;
-use crate::mcp::http::options::HttpOptions;
-use crate::mcp::http::throttle::Throttles;
-use crate::mcp::protocol::server::Server;
-use crate::mcp::sse::sessions::Sessions;
+use super::counters::Counters;
+use super::options::HttpOptions;
+use super::throttle::Throttles;
+use crate::mcp::protocol::Server;
+use crate::mcp::sse::Sessions;
 use crate::tools::Table;
 
 /// What the routes share.
-pub(in crate::mcp) struct App {
-    pub(in crate::mcp) table: Table,
-    pub(in crate::mcp) options: HttpOptions,
+pub(crate) struct App {
+    pub(crate) table: Table,
+    pub(crate) options: HttpOptions,
     /// Whether `Host` is checked at all.
-    pub(in crate::mcp) check_host: bool,
-    pub(in crate::mcp) throttles: Arc<Throttles>,
+    pub(super) check_host: bool,
+    pub(crate) throttles: Arc<Throttles>,
     /// What was refused for its host or origin.
-    pub(in crate::mcp) told: Told,
-    pub(in crate::mcp) counters: Arc<Counters>,
+    pub(super) told: Told,
+    pub(crate) counters: Arc<Counters>,
     /// The server behind HTTP+SSE sessions.
-    pub(in crate::mcp) sse_server: Server,
-    pub(in crate::mcp) sessions: Sessions,
+    pub(crate) sse_server: Server,
+    pub(crate) sessions: Sessions,
     /// Cancelled when the server stops: endless responses end then.
-    pub(in crate::mcp) closing: CancellationToken,
+    pub(crate) closing: CancellationToken,
     /// What the beats of the event streams are counted from.
-    pub(in crate::mcp) started: Instant,
+    pub(crate) started: Instant,
 }
 
 /// Hosts and origins that were refused. The operator who forgot one reads it in the log, once: a page that tries for ever
 /// must not fill it.
 #[derive(Default)]
-pub(in crate::mcp) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
+pub(super) struct Told(Mutex<BTreeSet<(&'static str, String)>>);
 
 /// Different values that are logged at most.
 const MAX_TOLD: usize = 64;
@@ -57,6 +57,6 @@ impl Told {
 pub(super) type Refusal = (StatusCode, &'static str);
 
 /// The response of a [`Refusal`].
-pub(in crate::mcp) fn refusal(status: StatusCode, line: &'static str) -> Response {
+pub(crate) fn refusal(status: StatusCode, line: &'static str) -> Response {
     (status, line).into_response()
 }

@@ -15,18 +15,18 @@ const MAX_ADDRESSES: usize = 16_384;
 
 /// What a server counts, on all its transports together.
 #[derive(Debug)]
-pub(in crate::mcp) struct Throttles {
+pub(crate) struct Throttles {
     /// Tokens that are not valid.
-    pub(in crate::mcp) failed_tokens: Throttle,
+    pub(crate) failed_tokens: Throttle,
     /// Registrations that no token came with.
-    pub(in crate::mcp) newcomers: Throttle,
+    pub(crate) newcomers: Throttle,
     /// Requests refused for failed tokens.
-    pub(in crate::mcp) refused: Counter,
+    pub(crate) refused: Counter,
 }
 
 /// Occurrences per address within a window that starts with the first of them.
 #[derive(Debug)]
-pub(in crate::mcp) struct Throttle {
+pub(crate) struct Throttle {
     limit: u32,
     window: Duration,
     seen: Mutex<HashMap<IpAddr, Window>>,
@@ -55,13 +55,13 @@ fn fingerprint(token: &str) -> Fingerprint {
 
 impl Throttle {
     /// `limit` occurrences within `window` block an address until that window ends.
-    pub(in crate::mcp) fn new(limit: u32, window: Duration) -> Self {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self { limit, window, seen: Mutex::default() }
     }
 
     /// It happened once more, by `address`. The same `presented` text counts once in a window: an agent whose token died
     /// presents it with every call and guesses nothing.
-    pub(in crate::mcp) fn record(&self, address: IpAddr, presented: Option<&str>, now: Instant) {
+    pub(crate) fn record(&self, address: IpAddr, presented: Option<&str>, now: Instant) {
         let mut seen = self.seen.lock();
         let address = network(address);
         if !seen.contains_key(&address) && seen.len() >= MAX_ADDRESSES {
@@ -84,7 +84,7 @@ impl Throttle {
     }
 
     /// How long `address` has to wait, if it is blocked.
-    pub(in crate::mcp) fn blocked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn blocked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let seen = self.seen.lock();
         let window = seen.get(&network(address))?;
         let end = window.since + self.window;

@@ -100,7 +100,7 @@ impl Tls {
     }
 
     /// The server's side of a handshake, for as long as the peer takes.
-    pub(in crate::mcp) async fn handshake<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    pub(super) async fn handshake<S>(&self, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

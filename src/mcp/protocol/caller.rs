@@ -11,17 +11,17 @@ use rmcp::model::Extensions;
 
 /// What the transport knows of the sender of one request.
 #[derive(Clone, Default)]
-pub(in crate::mcp) struct Caller {
+pub(crate) struct Caller {
     /// The token of an `Authorization: Bearer` header.
-    pub(in crate::mcp) bearer: Option<String>,
+    pub(crate) bearer: Option<String>,
     /// The peer's address, by which invalid tokens are counted; none on stdio.
-    pub(in crate::mcp) address: Option<IpAddr>,
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Caller {
     /// The caller the transport attached to a message: directly (HTTP+SSE) or through the HTTP request rmcp
     /// keeps beside it (streamable HTTP). Standard input attaches nothing.
-    pub(in crate::mcp) fn of(extensions: &Extensions) -> Self {
+    pub(super) fn of(extensions: &Extensions) -> Self {
         let direct = extensions.get::<Self>();
         direct.or_else(|| extensions.get::<Parts>()?.extensions.get::<Self>()).cloned().unwrap_or_default()
     }
@@ -36,7 +36,7 @@ impl fmt::Debug for Caller {
 }
 
 /// The token of an `Authorization: Bearer` header; other schemes are ignored.
-pub(in crate::mcp) fn bearer(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())

@@ -6,13 +6,13 @@ use rmcp::model::ClientJsonRpcMessage;
 use serde_json::{Value, json};
 
 /// The largest message a client may send, in bytes.
-pub(in crate::mcp) const MAX_MESSAGE: usize = 1024 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32_700;
 const INVALID_REQUEST: i32 = -32_600;
 
 /// What a text turned out to be.
-pub(in crate::mcp) enum Decoded {
+pub(crate) enum Decoded {
     /// A message for the service.
     Message(Box<ClientJsonRpcMessage>),
     /// Nothing that may be answered: an empty line, or an unknown notification.
@@ -24,10 +24,10 @@ pub(in crate::mcp) enum Decoded {
 }
 
 /// Messages that a batch may hold. A megabyte of empty ones would ask for an answer of many.
-pub(in crate::mcp) const MAX_BATCH: usize = 50;
+pub(super) const MAX_BATCH: usize = 50;
 
 /// Reads one message.
-pub(in crate::mcp) fn decode(text: &[u8]) -> Decoded {
+pub(crate) fn decode(text: &[u8]) -> Decoded {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii();
     if text.is_empty() {
         return Decoded::Nothing;
@@ -53,7 +53,7 @@ pub(in crate::mcp) fn decode(text: &[u8]) -> Decoded {
 }
 
 /// Reads one message of a batch.
-pub(in crate::mcp) fn decode_value(value: Value) -> Decoded {
+pub(crate) fn decode_value(value: Value) -> Decoded {
     if let Ok(message) = serde_json::from_value(value.clone()) {
         return Decoded::Message(Box::new(message));
     }
@@ -70,12 +70,12 @@ pub(in crate::mcp) fn decode_value(value: Value) -> Decoded {
 }
 
 /// The answer to a batch under a revision that has none.
-pub(in crate::mcp) fn no_batches() -> Value {
+pub(crate) fn no_batches() -> Value {
     error(&Value::Null, INVALID_REQUEST, "invalid request: this revision of MCP has no batches")
 }
 
 /// The text with each escaped surrogate that has no partner as U+FFFD; `None` when there is none.
-pub(in crate::mcp) fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
     let unit = |at: usize| -> Option<u16> {
         let escape = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
@@ -103,7 +103,7 @@ pub(in crate::mcp) fn without_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The answer to a message of more than [`MAX_MESSAGE`] bytes, which is not read to its end.
-pub(in crate::mcp) fn too_long() -> Value {
+pub(crate) fn too_long() -> Value {
     error(
         &Value::Null,
         INVALID_REQUEST,

@@ -1,6 +1,12 @@
 //! MCP as requests and answers, on any transport.
 
-pub(in crate::mcp) mod caller;
-pub(in crate::mcp) mod decode;
-pub(in crate::mcp) mod recent;
-pub(in crate::mcp) mod server;
+mod caller;
+mod decode;
+mod recent;
+mod server;
+
+pub(super) use caller::{Caller, bearer};
+pub(super) use decode::{
+    Decoded, MAX_MESSAGE, decode, decode_value, no_batches, too_long, without_lone_surrogates,
+};
+pub(super) use server::Server;

@@ -16,11 +16,11 @@ const MOST: usize = 64;
 
 /// The last answers with messages in them, oldest first.
 #[derive(Default)]
-pub(in crate::mcp) struct Recent(VecDeque<(RequestId, Instant, Delivery)>);
+pub(super) struct Recent(VecDeque<(RequestId, Instant, Delivery)>);
 
 impl Recent {
     /// Notes an answer that leaves now.
-    pub(in crate::mcp) fn push(&mut self, id: RequestId, delivery: Delivery, now: Instant) {
+    pub(super) fn push(&mut self, id: RequestId, delivery: Delivery, now: Instant) {
         self.0.push_back((id, now, delivery));
         while self.0.len() > MOST || self.0.front().is_some_and(|(_, left, _)| now - *left > LATE) {
             if let Some((_, _, delivery)) = self.0.pop_front() {
@@ -30,7 +30,7 @@ impl Recent {
     }
 
     /// The client has withdrawn a request: its answer was not taken.
-    pub(in crate::mcp) fn withdraw(&mut self, id: &RequestId, now: Instant) {
+    pub(super) fn withdraw(&mut self, id: &RequestId, now: Instant) {
         self.0.retain(|(other, left, _)| other != id || now - *left > LATE);
     }
 }

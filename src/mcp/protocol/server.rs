@@ -26,9 +26,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::mcp::http::throttle::Throttles;
-use crate::mcp::protocol::caller::Caller;
-use crate::mcp::protocol::recent::Recent;
+use super::caller::Caller;
+use super::recent::Recent;
+use crate::mcp::http::Throttles;
 use crate::tools::{self, Reply, Request, Table, ToolSpec, Transport};
 
 /// How often a running call tells a client that asked for it that it is still at work. opencode gives up
@@ -49,7 +49,7 @@ const MAX_ECHO: usize = 64;
 
 /// The MCP server over a [`Table`]; cheap to clone.
 #[derive(Clone)]
-pub(in crate::mcp) struct Server {
+pub(crate) struct Server {
     table: Table,
     transport: Transport,
     /// The token of the one agent behind a stdio process; network callers bring theirs with each request.
@@ -64,13 +64,13 @@ pub(in crate::mcp) struct Server {
 
 impl Server {
     /// A server for the agent on the other end of standard input and output.
-    pub(in crate::mcp) fn stdio(table: Table, token: Option<String>, seats: Vec<String>) -> Self {
+    pub(crate) fn stdio(table: Table, token: Option<String>, seats: Vec<String>) -> Self {
         Self { token: token.map(Into::into), seats: seats.into(), ..Self::new(table, Transport::Stdio, None) }
             .for_connection()
     }
 
     /// A server for one network transport; what an address may not do often is counted in `throttles`.
-    pub(in crate::mcp) fn network(table: Table, transport: Transport, throttles: Arc<Throttles>) -> Self {
+    pub(crate) fn network(table: Table, transport: Transport, throttles: Arc<Throttles>) -> Self {
         Self::new(table, transport, Some(throttles))
     }
 
@@ -88,7 +88,7 @@ impl Server {
 
     /// This server for one connection that carries many calls at once, with [`MAX_CALLS_IN_FLIGHT`] of its
     /// own.
-    pub(in crate::mcp) fn for_connection(&self) -> Self {
+    pub(crate) fn for_connection(&self) -> Self {
         Self {
             in_flight: Some(Arc::new(Semaphore::new(MAX_CALLS_IN_FLIGHT))),
             recent: Some(Arc::default()),

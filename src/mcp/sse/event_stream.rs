@@ -14,17 +14,15 @@ use tokio::time::Instant;
 
 use super::frame;
 use crate::events::EventStream;
-use crate::mcp::http::bearer;
-use crate::mcp::http::counters::Counted;
-use crate::mcp::http::state::{App, refusal};
-use crate::mcp::protocol::caller::Caller;
+use crate::mcp::http::{App, Counted, bearer, refusal};
+use crate::mcp::protocol::Caller;
 
 /// Heartbeats are aligned so that many streams are written in one wake-up: this many batches in each heartbeat interval. A
 /// write for which the processor must wake up takes several times as long as one among others.
 const BATCHES: u128 = 30;
 
 /// The route.
-pub(in crate::mcp) async fn open(
+pub(crate) async fn open(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     agent: Result<Path<String>, axum::extract::rejection::PathRejection>,

@@ -10,10 +10,10 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 /// A comment line: keeps proxies and clients from taking silence for death.
-pub(in crate::mcp) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+pub(super) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 /// Appends one event to `out`. `data` must be one line, which serialized JSON is.
-pub(in crate::mcp) fn frame(out: &mut String, id: Option<i64>, event: &str, data: &str) {
+pub(super) fn frame(out: &mut String, id: Option<i64>, event: &str, data: &str) {
     if let Some(id) = id {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "id: {id}");
@@ -22,7 +22,7 @@ pub(in crate::mcp) fn frame(out: &mut String, id: Option<i64>, event: &str, data
 }
 
 /// A `text/event-stream` response that no proxy buffers or caches.
-pub(in crate::mcp) fn response(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+pub(super) fn response(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     use futures_util::StreamExt;
     let mut response = Response::new(Body::from_stream(chunks.map(Ok::<_, Infallible>)));
     let headers = response.headers_mut();

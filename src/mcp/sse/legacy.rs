@@ -24,12 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame;
 use super::sessions::Session;
-use crate::mcp::http::counters::Counted;
-use crate::mcp::http::lenient::is_json;
-use crate::mcp::http::state::{App, refusal};
-use crate::mcp::protocol::caller::Caller;
-use crate::mcp::protocol::decode::{Decoded, decode, decode_value};
-use crate::mcp::protocol::server::Server;
+use crate::mcp::http::{App, Counted, is_json, refusal};
+use crate::mcp::protocol::{Caller, Decoded, Server, decode, decode_value};
 
 /// Posted messages a session holds before its service has looked at them; it looks at once.
 const INBOX: usize = 64;
@@ -38,10 +34,7 @@ const INBOX: usize = 64;
 const OUTBOX: usize = 256;
 
 /// `GET /sse`.
-pub(in crate::mcp) async fn open(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-) -> Response {
+pub(crate) async fn open(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Response {
     let (inbox, received) = mpsc::channel(INBOX);
     let session = Session { inbox, bearer: caller.bearer.as_deref().map(hash), last_post: Instant::now() };
     let Some(id) = app.sessions.insert(session, app.options.limits.sse_sessions) else {
@@ -78,12 +71,12 @@ fn endpoint(prefix: &str, id: &str) -> Bytes {
 
 /// The query of `POST /messages`.
 #[derive(Deserialize)]
-pub(in crate::mcp) struct Target {
+pub(crate) struct Target {
     session_id: Option<String>,
 }
 
 /// `POST /messages?session_id=…`.
-pub(in crate::mcp) async fn post(
+pub(crate) async fn post(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     target: Result<Query<Target>, axum::extract::rejection::QueryRejection>,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// The sessions of one server, by id.
 #[derive(Default)]
-pub(in crate::mcp) struct Sessions(Mutex<HashMap<String, Session>>);
+pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
 
 pub(super) struct Session {
     pub(super) inbox: mpsc::Sender<ClientJsonRpcMessage>,

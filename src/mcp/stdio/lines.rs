@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::protocol::decode::{Decoded, MAX_MESSAGE, decode, decode_value, too_long};
+use crate::mcp::protocol::{Decoded, MAX_MESSAGE, decode, decode_value, too_long};
 
 /// Replies that may wait to be written. A client that keeps asking without reading is not read from until it
 /// does.
@@ -28,7 +28,7 @@ const KEPT_BUFFER: usize = 64 * 1024;
 
 /// Lines in, lines out, until end of input, a failed write, or `stop`; whichever it is, `stop` is cancelled
 /// then.
-pub(in crate::mcp) struct LineTransport<R, W> {
+pub(super) struct LineTransport<R, W> {
     input: BufReader<R>,
     /// The line read so far. Kept here because rmcp drops `receive` whenever something else happens first.
     line: Vec<u8>,
@@ -49,7 +49,7 @@ pub(in crate::mcp) struct LineTransport<R, W> {
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
     /// `settle` begins what the end of the input waits for: what was read before it can be answered then.
-    pub(in crate::mcp) fn new(
+    pub(super) fn new(
         input: R,
         output: W,
         stop: CancellationToken,
@@ -75,7 +75,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> LineTransport<R, W> {
     }
 
     /// The writing half, for answers that do not come from rmcp.
-    pub(in crate::mcp) fn output(&self) -> Output<W> {
+    pub(super) fn output(&self) -> Output<W> {
         self.output.clone()
     }
 
@@ -211,7 +211,7 @@ where
 }
 
 /// The writing half, shared by the replies under way.
-pub(in crate::mcp) struct Output<W> {
+pub(super) struct Output<W> {
     writer: Arc<Mutex<W>>,
     unwritten: Arc<Semaphore>,
     stop: CancellationToken,
@@ -228,7 +228,7 @@ impl<W> Clone for Output<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
-    pub(in crate::mcp) async fn write(self, message: impl Serialize) -> io::Result<()> {
+    pub(super) async fn write(self, message: impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(&message)?;
         line.push(b'\n');
         let _waiting = self.unwritten.acquire().await;

@@ -1,4 +1,8 @@
 //! MCP on standard input and output.
 
-pub(in crate::mcp) mod lines;
-pub(in crate::mcp) mod serve;
+mod bridge;
+mod lines;
+mod serve;
+
+pub use bridge::serve_remote;
+pub use serve::{serve_lines, serve_stdio};

@@ -11,8 +11,8 @@ use rmcp::transport::stdio_pipes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::protocol::server::Server;
-use crate::mcp::stdio::lines::LineTransport;
+use super::lines::LineTransport;
+use crate::mcp::protocol::Server;
 use crate::tools::Table;
 
 /// How long calls under way may go on once it is time to end: their replies are written, and we are gone
@@ -90,7 +90,7 @@ where
 
 /// Cancels `stop` on a signal to end, or when the process that started us is gone.
 #[cfg(unix)]
-pub(in crate::mcp) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
+pub(super) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     use std::os::unix::process::parent_id;
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -114,7 +114,7 @@ pub(in crate::mcp) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -
 
 /// Cancels `stop` on Ctrl-C; elsewhere the end of the input has to tell the rest.
 #[cfg(not(unix))]
-pub(in crate::mcp) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
+pub(super) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
     tokio::spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
         stop.cancel();

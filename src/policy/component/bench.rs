@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use team_table_policy_sdk::cases::Case;
 
 use super::cases;
 use super::gate;
 use super::module::{Loader, Module};
 use super::workbench::Workbench;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::Limits;
+use crate::policy::PolicyError;
+use crate::policy::eval::Limits;
 
 /// Most evaluations of one case, enough for a 99th percentile.
 const MOST_ROUNDS: usize = 1_000;
@@ -53,7 +54,7 @@ impl Loader {
         limits: Limits,
         all_settings: bool,
     ) -> Result<Vec<CaseCost>, PolicyError> {
-        let gated = gate::check(bytes, limits)?;
+        let gated = gate::inspect(bytes, limits)?;
         let workbench = Workbench::open(self.runtime(), &gated, limits)?;
         let mut all = gated.cases.as_deref().map_or_else(|| Ok(Vec::new()), cases::parse)?;
         all.retain(|case| case.call.is_some() || case.message.is_some());
@@ -73,7 +74,7 @@ impl Loader {
     }
 
     /// `None` when the case does not fit the policy, which running the cases says in words.
-    fn cost(&self, module: &Module, case: &cases::Case) -> Option<CaseCost> {
+    fn cost(&self, module: &Module, case: &Case) -> Option<CaseCost> {
         let facts = case.facts_for(&cases::requests(&module.facts)).ok()?;
         cases::put(case, &module.asked, &module.facts, &facts, |question, facts| {
             let ask = || module.evaluate(self.runtime(), question, facts);

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::policy::error::PolicyError;
+use crate::policy::PolicyError;
 
 /// Length of a digest in bytes.
 const DIGEST: usize = blake3::OUT_LEN;
@@ -23,13 +23,13 @@ const MAX_ENTRIES: usize = 256;
 const MAX_ENTRY: u64 = 512 * 1024 * 1024;
 
 /// An owner-only folder of entries.
-pub(in crate::policy) struct Cache {
+pub(super) struct Cache {
     dir: PathBuf,
     compatibility: String,
 }
 
 /// An entry whose digest was right.
-pub(in crate::policy) struct Entry {
+pub(crate) struct Entry {
     bytes: Vec<u8>,
     kept: std::ops::Range<usize>,
 }
@@ -39,13 +39,13 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder cannot be made, or others could write to it.
-    pub(in crate::policy) fn open(dir: &Path, compatibility: &str) -> Result<Self, PolicyError> {
+    pub(crate) fn open(dir: &Path, compatibility: &str) -> Result<Self, PolicyError> {
         private_dir(dir)?;
         Ok(Self { dir: dir.to_owned(), compatibility: compatibility.to_owned() })
     }
 
     /// The entry under a key, if there is one and it is ours.
-    pub(in crate::policy) fn get(&self, key: &[String]) -> Option<Entry> {
+    pub(super) fn get(&self, key: &[String]) -> Option<Entry> {
         let name = self.name(key);
         let path = self.dir.join(&name);
         let bytes = match read_private(&path, MAX_ENTRY) {
@@ -63,7 +63,7 @@ impl Cache {
     }
 
     /// Writes an entry. A cache that cannot be written to costs time, not correctness: failures are logged.
-    pub(in crate::policy) fn put(&self, key: &[String], kept: &[u8], code: &[u8]) {
+    pub(super) fn put(&self, key: &[String], kept: &[u8], code: &[u8]) {
         let name = self.name(key);
         let length = u32::try_from(kept.len()).unwrap_or(u32::MAX).to_le_bytes();
         let rest = [&length[..], kept, code].concat();
@@ -112,7 +112,7 @@ impl Entry {
     }
 
     /// What was kept beside the code, and the code. `None` when the engine does not take it.
-    pub(in crate::policy) fn component(&self, engine: &Engine) -> Option<(Vec<u8>, Component)> {
+    pub(super) fn component(&self, engine: &Engine) -> Option<(Vec<u8>, Component)> {
         let kept = self.bytes.get(self.kept.clone())?.to_vec();
         let code = self.bytes.get(self.kept.end..)?;
         #[expect(unsafe_code, reason = "compiled code can only be loaded so; see SAFETY")]
@@ -130,7 +130,7 @@ fn digest(name: &str, rest: &[u8]) -> blake3::Hash {
 }
 
 /// Makes a folder for this user alone, or checks that it is one.
-pub(in crate::policy) fn private_dir(dir: &Path) -> Result<(), PolicyError> {
+pub(crate) fn private_dir(dir: &Path) -> Result<(), PolicyError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(PolicyError::io("create", dir))?;
     let metadata = fs::symlink_metadata(dir).map_err(PolicyError::io("look at", dir))?;
     if !metadata.is_dir() {
@@ -140,7 +140,7 @@ pub(in crate::policy) fn private_dir(dir: &Path) -> Result<(), PolicyError> {
 }
 
 /// Reads a file that only this user may write. `None` when it is not there.
-pub(in crate::policy) fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PolicyError> {
+pub(crate) fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PolicyError> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
     trusted(path, &file.metadata().map_err(PolicyError::io("look at", path))?)?;
     let mut bytes = Vec::new();
@@ -149,7 +149,7 @@ pub(in crate::policy) fn read_private(path: &Path, limit: u64) -> Result<Option<
 }
 
 /// Opens a plain file, and never through a symlink. `None` when it is not there.
-pub(in crate::policy) fn open_plain(path: &Path) -> Result<Option<File>, PolicyError> {
+pub(super) fn open_plain(path: &Path) -> Result<Option<File>, PolicyError> {
     const NOT_PLAIN: &str = "is not a plain file (symlinks are not followed)";
     // Without waiting for the other end of a pipe.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -167,7 +167,7 @@ pub(in crate::policy) fn open_plain(path: &Path) -> Result<Option<File>, PolicyE
 
 /// Opens a plain file that not everybody on this machine can write or exchange. Its owner and its group are the operator's
 /// choice. `None` when it is not there.
-pub(in crate::policy) fn open_guarded(path: &Path) -> Result<Option<File>, PolicyError> {
+pub(crate) fn open_guarded(path: &Path) -> Result<Option<File>, PolicyError> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for (what, metadata) in [(path, file.metadata()), (folder, fs::metadata(folder))] {
@@ -179,12 +179,12 @@ pub(in crate::policy) fn open_guarded(path: &Path) -> Result<Option<File>, Polic
 }
 
 /// Writes a file of this user alone, whole or not at all.
-pub(in crate::policy) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyError> {
+pub(crate) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyError> {
     write_whole(path, parts, 0o600)
 }
 
 /// Writes a file, whole or not at all: beside it, synced, then renamed over it.
-pub(in crate::policy) fn write_whole(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), PolicyError> {
+pub(crate) fn write_whole(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), PolicyError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
         let mut beside =

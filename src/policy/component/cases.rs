@@ -4,9 +4,8 @@
 
 use serde::Serialize;
 use team_table_policy_sdk as sdk;
-pub use team_table_policy_sdk::cases::CaseResult;
-use team_table_policy_sdk::cases::{Answer as Got, Input};
-pub use team_table_policy_sdk::cases::{Case, RESULTS_FILE};
+use team_table_policy_sdk::cases::{Answer as Got, Case, Input};
+pub use team_table_policy_sdk::cases::{CaseResult, RESULTS_FILE};
 use team_table_policy_sdk::limits::MAX_MESSAGE_CHARS;
 
 use crate::domain::decision::{Answer, FactRequest, Hook, InboxMessage, PrincipalView, Reason, ToolCall};
@@ -15,7 +14,7 @@ use crate::domain::facts;
 use super::workbench::{Configured, Workbench};
 use crate::policy::error::{PolicyError, kind_name};
 use crate::policy::eval::instance::{Evaluated, Question};
-use crate::policy::eval::wire::{AskedFact, CallIn, Entry, FactIn, MessageIn};
+use crate::policy::eval::{AskedFact, CallIn, Entry, FactIn, MessageIn};
 
 /// How one case went as a component.
 #[derive(Debug, Clone, Serialize)]
@@ -32,19 +31,19 @@ pub struct CaseReport {
 }
 
 /// Reads embedded cases.
-pub(in crate::policy) fn parse(text: &str) -> Result<Vec<Case>, PolicyError> {
+pub(super) fn parse(text: &str) -> Result<Vec<Case>, PolicyError> {
     // The message quotes the line it stumbled over, however long that is.
     let shown = |error: String| error.trim().replace('\n', "; ").chars().take(MAX_MESSAGE_CHARS).collect();
     sdk::cases::parse(text).map_err(|error| PolicyError::CasesUnreadable(shown(error)))
 }
 
 /// Runs every case.
-pub(in crate::policy) fn run(workbench: &Workbench<'_>, cases: &[Case]) -> Vec<CaseReport> {
+pub(super) fn run(workbench: &Workbench<'_>, cases: &[Case]) -> Vec<CaseReport> {
     cases.iter().map(|case| run_one(workbench, case)).collect()
 }
 
 /// The error of a run in which not everything held.
-pub(in crate::policy) fn hold(reports: &[CaseReport]) -> Result<(), PolicyError> {
+pub(super) fn hold(reports: &[CaseReport]) -> Result<(), PolicyError> {
     let mut failures = reports.iter().map(|report| &report.result).filter(|result| !result.passed);
     let Some(failure) = failures.next() else { return Ok(()) };
     let first = format!("`{}`: {}", failure.name, difference(failure));
@@ -91,7 +90,7 @@ fn ask(
 
 /// Puts the question of a case, with its facts, to `ask`. `None` when it has none. `asked` and `requests` are the facts that the
 /// policy wants, as it wrote them and in normal form; `facts` are the answers, in the same order.
-pub(in crate::policy) fn put<R>(
+pub(super) fn put<R>(
     case: &Case,
     asked: &[AskedFact],
     requests: &[FactRequest],
@@ -132,7 +131,7 @@ pub(in crate::policy) fn put<R>(
 }
 
 /// The host's requests in the SDK's words.
-pub(in crate::policy) fn requests(wanted: &[FactRequest]) -> Vec<sdk::FactRequest> {
+pub(super) fn requests(wanted: &[FactRequest]) -> Vec<sdk::FactRequest> {
     let convert = |FactRequest { name, params }: FactRequest| sdk::FactRequest { name, params };
     wanted.iter().cloned().map(convert).collect()
 }

@@ -5,9 +5,8 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::domain::decision::Hook;
 
-use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::Limits;
-use crate::policy::eval::wire::{AUTHORIZER, ESCALATOR, METADATA, VERSION};
+use crate::policy::PolicyError;
+use crate::policy::eval::{AUTHORIZER, ESCALATOR, Limits, METADATA, VERSION};
 
 /// The custom section in which the SDK leaves its version.
 const SDK_SECTION: &str = "team-table:sdk";
@@ -34,7 +33,7 @@ pub struct Gated<'a> {
 }
 
 /// Looks at nothing but the size.
-pub(in crate::policy) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), PolicyError> {
+pub(super) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), PolicyError> {
     let (size, limit) = (bytes.len() as u64, limits.module_bytes());
     if size > limit { Err(PolicyError::TooBig { size, limit }) } else { Ok(()) }
 }
@@ -43,7 +42,7 @@ pub(in crate::policy) fn check_size(bytes: &[u8], limits: Limits) -> Result<(), 
 ///
 /// # Errors
 /// The first thing that keeps it from being a policy.
-pub fn check(bytes: &[u8], limits: Limits) -> Result<Gated<'_>, PolicyError> {
+pub fn inspect(bytes: &[u8], limits: Limits) -> Result<Gated<'_>, PolicyError> {
     check_size(bytes, limits)?;
     if !bytes.starts_with(b"\0asm") {
         return Err(PolicyError::NotWasm);

@@ -1,8 +1,15 @@
 //! From the bytes of a module to one that can be asked: checked, configured, compiled or taken from the cache, its cases run.
 
-pub(in crate::policy) mod bench;
-pub(in crate::policy) mod cache;
-pub mod cases;
-pub mod gate;
-pub(in crate::policy) mod module;
-pub(in crate::policy) mod workbench;
+mod bench;
+mod cache;
+mod cases;
+mod gate;
+mod module;
+mod workbench;
+
+pub use bench::CaseCost;
+pub use cases::{CaseReport, CaseResult, RESULTS_FILE, difference};
+pub use gate::{Gated, inspect};
+pub use module::{CheckReport, Loader, Module};
+
+pub(super) use cache::{open_guarded, private_dir, read_private, write_private, write_whole};

@@ -15,12 +15,10 @@ use super::cache::Cache;
 use super::cases::{self, CaseReport};
 use super::gate::{self, Gated};
 use super::workbench::{Workbench, missing, prelink};
-use crate::policy::error::PolicyError;
-use crate::policy::eval::engine::{Meter, Runtime};
+use crate::policy::PolicyError;
 use crate::policy::eval::instance::{self, Evaluated, Exports, Question};
-use crate::policy::eval::limits::Limits;
-use crate::policy::eval::wire::{AskedFact, DescriptionOut, FactIn};
-use crate::policy::file::settings::{canonical_json, settings_digest};
+use crate::policy::eval::{AskedFact, DescriptionOut, FactIn, Limits, Meter, Runtime};
+use crate::policy::file::{canonical_json, settings_digest};
 
 /// A configured, compiled module, ready to be asked.
 pub struct Module {
@@ -45,7 +43,7 @@ pub struct Module {
     /// The facts it asked for.
     pub facts: Vec<FactRequest>,
     /// The same facts as the policy wrote them, in the same order.
-    pub(in crate::policy) asked: Vec<AskedFact>,
+    pub(super) asked: Vec<AskedFact>,
     pre: InstancePre<Meter>,
     exports: Exports,
 }
@@ -134,7 +132,7 @@ impl Loader {
         {
             return Ok(module);
         }
-        let gated = gate::check(bytes, limits)?;
+        let gated = gate::inspect(bytes, limits)?;
         let workbench = Workbench::open(&self.runtime, &gated, limits)?;
         let module = self.prepare(&workbench, &gated, settings, limits)?;
         if !self.held(&keys) {
@@ -150,7 +148,7 @@ impl Loader {
     /// What keeps the module from being asked at all. Failed cases are in the report.
     pub fn check(&self, bytes: &[u8], settings: &Value, limits: Limits) -> Result<CheckReport, PolicyError> {
         let start = Instant::now();
-        let gated = gate::check(bytes, limits)?;
+        let gated = gate::inspect(bytes, limits)?;
         let workbench = Workbench::open(&self.runtime, &gated, limits)?;
         let module = self.prepare(&workbench, &gated, settings, limits)?;
         let load_millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -164,12 +162,12 @@ impl Loader {
     /// # Errors
     /// What keeps it from being asked at all.
     pub fn run_cases(&self, bytes: &[u8], limits: Limits) -> Result<Vec<CaseReport>, PolicyError> {
-        let gated = gate::check(bytes, limits)?;
+        let gated = gate::inspect(bytes, limits)?;
         run_cases(&Workbench::open(&self.runtime, &gated, limits)?, &gated)
     }
 
     /// Configured, snapshotted and compiled.
-    pub(in crate::policy) fn prepare(
+    pub(super) fn prepare(
         &self,
         workbench: &Workbench<'_>,
         gated: &Gated<'_>,
@@ -291,7 +289,7 @@ impl Module {
     }
 
     /// Puts a question to a fresh instance, with the facts of its hook in the order in which it asked for them.
-    pub(in crate::policy) fn evaluate(
+    pub(super) fn evaluate(
         &self,
         runtime: &Runtime,
         question: Question<'_>,

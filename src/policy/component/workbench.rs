@@ -16,11 +16,11 @@ use crate::domain::decision::{FactRequest, PolicyErrorKind};
 use crate::domain::facts;
 
 use super::gate::Gated;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::engine::{MEMORIES, Meter, Runtime, Slot, restart};
+use crate::policy::PolicyError;
 use crate::policy::eval::instance::{self, Evaluated, Exports, Question, classify};
-use crate::policy::eval::limits::Limits;
-use crate::policy::eval::wire::{DescriptionOut, FactIn, METADATA};
+use crate::policy::eval::{
+    DescriptionOut, FactIn, Limits, MEMORIES, METADATA, Meter, Runtime, Slot, restart,
+};
 
 /// Facts one policy may ask for.
 const MAX_FACTS: usize = 32;
@@ -28,7 +28,7 @@ const MAX_FACTS: usize = 32;
 const READER_BYTES: usize = 64 * 1024;
 
 /// A module, instrumented and compiled, ready to be configured any number of times.
-pub(in crate::policy) struct Workbench<'a> {
+pub(super) struct Workbench<'a> {
     runtime: &'a Runtime,
     gated: &'a Gated<'a>,
     limits: Limits,
@@ -38,20 +38,20 @@ pub(in crate::policy) struct Workbench<'a> {
 }
 
 /// An instance after a successful `configure`.
-pub(in crate::policy) struct Configured<'a> {
+pub(super) struct Configured<'a> {
     // Before the slot: the store gives its instance back to the pool, then the slot may be taken by another.
     store: Store<Meter>,
     instance: Instance,
     _slot: Slot<'a>,
     /// What `configure` said.
-    pub(in crate::policy) description: DescriptionOut,
+    pub(super) description: DescriptionOut,
     /// The facts it asked for, in the host's normal form and the order of the description.
-    pub(in crate::policy) requests: Vec<FactRequest>,
+    pub(super) requests: Vec<FactRequest>,
 }
 
 impl<'a> Workbench<'a> {
     /// Instruments and compiles a module that passed the gate.
-    pub(in crate::policy) fn open(
+    pub(super) fn open(
         runtime: &'a Runtime,
         gated: &'a Gated<'a>,
         limits: Limits,
@@ -66,7 +66,7 @@ impl<'a> Workbench<'a> {
     }
 
     /// Runs `configure` in a new instance and checks what it said.
-    pub(in crate::policy) fn configure(&self, settings: &str) -> Result<Configured<'a>, PolicyError> {
+    pub(super) fn configure(&self, settings: &str) -> Result<Configured<'a>, PolicyError> {
         let limits = self.limits.for_configure();
         let busy = || PolicyError::Engine("every instance was busy for too long".to_owned());
         let slot = self.runtime.slot().ok_or_else(busy)?;
@@ -93,7 +93,7 @@ impl<'a> Workbench<'a> {
     }
 
     /// Puts a question to a configured instance, under the limits of an evaluation.
-    pub(in crate::policy) fn ask(
+    pub(super) fn ask(
         &self,
         configured: Configured<'_>,
         question: Question<'_>,
@@ -111,7 +111,7 @@ impl<'a> Workbench<'a> {
     }
 
     /// Turns a configured instance into a component whose instances start where this one is.
-    pub(in crate::policy) fn snapshot(&self, configured: Configured<'_>) -> Result<Vec<u8>, PolicyError> {
+    pub(super) fn snapshot(&self, configured: Configured<'_>) -> Result<Vec<u8>, PolicyError> {
         let Configured { _slot, mut store, instance, .. } = configured;
         restart(&mut store, self.limits.for_configure())
             .map_err(|error| PolicyError::Engine(text(&error)))?;
@@ -129,14 +129,14 @@ impl<'a> Workbench<'a> {
 }
 
 /// Links a component that imports nothing.
-pub(in crate::policy) fn prelink(component: &Component) -> Result<InstancePre<Meter>, PolicyError> {
+pub(super) fn prelink(component: &Component) -> Result<InstancePre<Meter>, PolicyError> {
     Linker::new(component.engine())
         .instantiate_pre(component)
         .map_err(|error| PolicyError::Invalid(text(&error)))
 }
 
 /// For a function the interface has and the module has not.
-pub(in crate::policy) fn missing(export: String) -> PolicyError {
+pub(super) fn missing(export: String) -> PolicyError {
     wrong_type(export, "it is missing".to_owned())
 }
 

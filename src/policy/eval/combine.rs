@@ -24,7 +24,7 @@ pub struct Combined {
 /// Review: `escalate > error > ignore > reply > pass`; a failure goes to a person as an escalation does, but under its own
 /// name. Among equals the policy whose name sorts first is named.
 #[must_use]
-pub fn combine(hook: Hook, verdicts: &[Verdict]) -> Combined {
+pub(super) fn combine(hook: Hook, verdicts: &[Verdict]) -> Combined {
     let carried = verdicts
         .iter()
         .filter(|verdict| verdict.mode == Mode::Enforce)

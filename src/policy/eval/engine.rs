@@ -13,13 +13,13 @@ use wasmtime::{
 
 use super::limits::{Limits, MAX_MEMORY_MIB};
 use super::ticker::{Ticker, Ticking};
-use crate::policy::error::PolicyError;
+use crate::policy::PolicyError;
 
 /// Core instances, memories and tables that one component may have. The components of C and Rust have one of each,
 /// those of the larger language runtimes a handful; Python has 38 core instances, one for each of its libraries. The
 /// pool only counts them: they cost nothing until they exist.
 const CORE_INSTANCES: u32 = 64;
-pub(in crate::policy) const MEMORIES: u32 = 4;
+pub(crate) const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
 /// Bytes of every memory that stay mapped between two evaluations in the same slot, which saves their page faults.
 const KEEP_RESIDENT: usize = 256 * 1024;
@@ -29,7 +29,7 @@ const SLOT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_BYTES: usize = 256 * 1024;
 
 /// The engine and what it hands out.
-pub(in crate::policy) struct Runtime {
+pub(crate) struct Runtime {
     engine: Engine,
     bench: Engine,
     ticker: Ticker,
@@ -40,7 +40,7 @@ pub(in crate::policy) struct Runtime {
 }
 
 /// The right to have one instance, with the epoch advancing.
-pub(in crate::policy) struct Slot<'a> {
+pub(crate) struct Slot<'a> {
     runtime: &'a Runtime,
     _ticking: Ticking<'a>,
 }
@@ -54,13 +54,13 @@ impl Drop for Slot<'_> {
 
 impl Runtime {
     /// An engine for as many evaluations at a time as this machine can use.
-    pub(in crate::policy) fn new() -> Result<Self, PolicyError> {
+    pub(crate) fn new() -> Result<Self, PolicyError> {
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         Self::with_slots((cores * 2).clamp(8, 64), SLOT_PATIENCE)
     }
 
     /// An engine for `slots` evaluations at a time, each of which waits at most `timeout` for its turn.
-    pub(in crate::policy) fn with_slots(slots: usize, timeout: Duration) -> Result<Self, PolicyError> {
+    pub(crate) fn with_slots(slots: usize, timeout: Duration) -> Result<Self, PolicyError> {
         let failed = |error: wasmtime::Error| PolicyError::Engine(format!("{error:#}"));
         let mut config = base_config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
@@ -91,22 +91,22 @@ impl Runtime {
     }
 
     /// The engine that decides.
-    pub(in crate::policy) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
     /// The engine on which modules are configured and their cases run.
-    pub(in crate::policy) fn bench(&self) -> &Engine {
+    pub(crate) fn bench(&self) -> &Engine {
         &self.bench
     }
 
     /// A text that is equal for engines that can run each other's compiled code.
-    pub(in crate::policy) fn compatibility(&self) -> &str {
+    pub(crate) fn compatibility(&self) -> &str {
         &self.compatibility
     }
 
     /// Waits for the right to have one instance. `None` when none came free in time.
-    pub(in crate::policy) fn slot(&self) -> Option<Slot<'_>> {
+    pub(crate) fn slot(&self) -> Option<Slot<'_>> {
         let mut free = self.free.lock();
         while *free == 0 {
             if self.freed.wait_for(&mut free, self.timeout).timed_out() && *free == 0 {
@@ -121,12 +121,12 @@ impl Runtime {
 
 impl Slot<'_> {
     /// A store in which one evaluation runs under `limits`. Its clock starts now.
-    pub(in crate::policy) fn store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
+    pub(super) fn store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
         limited(&self.runtime.engine, limits)
     }
 
     /// The same on the engine for configuring.
-    pub(in crate::policy) fn bench_store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
+    pub(crate) fn bench_store(&self, limits: Limits) -> wasmtime::Result<Store<Meter>> {
         limited(&self.runtime.bench, limits)
     }
 }
@@ -143,7 +143,7 @@ fn limited(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Meter>> {
 ///
 /// The epoch only says when to look at the clock; the deadline counts the CPU time of this thread. A guest cannot block, so
 /// on an idle machine that equals wall-clock time, and on a busy one no call is refused because the machine was busy.
-pub(in crate::policy) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
+pub(crate) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(Ticker::ticks(limits.millis));
     let deadline = ThreadTime::now().as_duration() + Duration::from_millis(limits.millis.into());
@@ -217,7 +217,7 @@ fn compatibility(engine: &Engine) -> String {
 }
 
 /// The memory limit of one store, over all its memories.
-pub(in crate::policy) struct Meter {
+pub(crate) struct Meter {
     limit: usize,
     used: usize,
 }
@@ -225,19 +225,19 @@ pub(in crate::policy) struct Meter {
 /// The error a guest is stopped with when it wants more memory than it may have.
 #[derive(Debug, thiserror::Error)]
 #[error("wanted {wanted} bytes of memory; at most {limit} are allowed")]
-pub(in crate::policy) struct MemoryExceededError {
+pub(super) struct MemoryExceededError {
     wanted: usize,
     limit: usize,
 }
 
 impl Meter {
     /// Bytes of linear memory in use, which is the most there ever were: memories do not shrink.
-    pub(in crate::policy) fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.used
     }
 
     /// Makes room for the host's own needs.
-    pub(in crate::policy) fn allow_more(&mut self, bytes: usize) {
+    pub(crate) fn allow_more(&mut self, bytes: usize) {
         self.limit = self.limit.saturating_add(bytes);
     }
 }

@@ -17,13 +17,13 @@ const DETAIL_CHARS: usize = 500;
 
 /// A question, in the form in which it is handed to guests.
 #[derive(Clone, Copy)]
-pub(in crate::policy) enum Question<'a> {
+pub(crate) enum Question<'a> {
     Authorize(&'a CallIn<'a>),
     Review(&'a MessageIn<'a>),
 }
 
 impl Question<'_> {
-    pub(in crate::policy) fn hook(&self) -> Hook {
+    pub(crate) fn hook(&self) -> Hook {
         match self {
             Self::Authorize(call) => Hook::of_tool(call.tool),
             Self::Review(_) => Hook::Review,
@@ -31,7 +31,7 @@ impl Question<'_> {
     }
 
     /// The agent whose words are judged.
-    pub(in crate::policy) const fn agent(&self) -> &str {
+    pub(super) const fn agent(&self) -> &str {
         match self {
             Self::Authorize(call) => call.principal.name,
             Self::Review(message) => message.sender.name,
@@ -41,17 +41,17 @@ impl Question<'_> {
 
 /// An answer and what it cost.
 #[derive(Debug)]
-pub(in crate::policy) struct Evaluated {
-    pub(in crate::policy) answer: Answer,
-    pub(in crate::policy) fuel: u64,
-    pub(in crate::policy) micros: u64,
+pub(crate) struct Evaluated {
+    pub(crate) answer: Answer,
+    pub(crate) fuel: u64,
+    pub(crate) micros: u64,
     /// Most linear memory the instance had, in bytes.
-    pub(in crate::policy) memory: usize,
+    pub(crate) memory: usize,
 }
 
 impl Evaluated {
     /// The host could not even try.
-    pub(in crate::policy) fn not_run(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_run(detail: impl Into<String>) -> Self {
         let answer = Answer::Error { kind: PolicyErrorKind::Host, detail: detail.into() };
         Self { answer, fuel: 0, micros: 0, memory: 0 }
     }
@@ -59,15 +59,15 @@ impl Evaluated {
 
 /// Where in a component the interface's functions are. Looked up once, used for every instance.
 #[derive(Clone, Copy)]
-pub(in crate::policy) struct Exports {
-    pub(in crate::policy) configure: ComponentExportIndex,
+pub(crate) struct Exports {
+    pub(crate) configure: ComponentExportIndex,
     authorize: Option<ComponentExportIndex>,
     review: Option<ComponentExportIndex>,
 }
 
 impl Exports {
     /// `Err` names the function that is missing.
-    pub(in crate::policy) fn find(component: &Component, hooks: &[Hook]) -> Result<Self, String> {
+    pub(crate) fn find(component: &Component, hooks: &[Hook]) -> Result<Self, String> {
         let find = |interface: &str, function: &str| {
             component
                 .get_export_index(None, interface)
@@ -84,7 +84,7 @@ impl Exports {
     }
 
     /// Whether the hooks' functions have the interface's types. `Err` is the function and what differs.
-    pub(in crate::policy) fn check_hook_types(
+    pub(crate) fn check_hook_types(
         &self,
         store: &mut Store<Meter>,
         of: &Instance,
@@ -105,7 +105,7 @@ type AuthorizeIn<'a> = (CallIn<'a>, &'a [FactIn<'a>]);
 type ReviewIn<'a> = (MessageIn<'a>, &'a [FactIn<'a>]);
 
 /// Puts a question to a fresh instance.
-pub(in crate::policy) fn evaluate(
+pub(crate) fn evaluate(
     runtime: &Runtime,
     pre: &InstancePre<Meter>,
     exports: &Exports,
@@ -129,7 +129,7 @@ pub(in crate::policy) fn evaluate(
 }
 
 /// Puts a question to an instance that is there already.
-pub(in crate::policy) fn ask(
+pub(crate) fn ask(
     store: &mut Store<Meter>,
     instance: &Instance,
     exports: &Exports,
@@ -156,12 +156,7 @@ pub(in crate::policy) fn ask(
 }
 
 /// Adds what the evaluation cost.
-pub(in crate::policy) fn measured(
-    answer: Answer,
-    store: &Store<Meter>,
-    limits: Limits,
-    start: Instant,
-) -> Evaluated {
+pub(crate) fn measured(answer: Answer, store: &Store<Meter>, limits: Limits, start: Instant) -> Evaluated {
     Evaluated {
         answer,
         fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
@@ -176,10 +171,7 @@ fn failure(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> Answer {
 }
 
 /// What kind of failure an error of wasmtime is; `otherwise` when it is none of the guest's doing.
-pub(in crate::policy) fn classify(
-    error: &wasmtime::Error,
-    otherwise: PolicyErrorKind,
-) -> (PolicyErrorKind, String) {
+pub(crate) fn classify(error: &wasmtime::Error, otherwise: PolicyErrorKind) -> (PolicyErrorKind, String) {
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => PolicyErrorKind::OutOfFuel,
         Some(Trap::Interrupt) => PolicyErrorKind::Deadline,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 const MIB: u64 = 1024 * 1024;
 
 /// The most memory the pool has room for in one instance, whatever the set file says.
-pub const MAX_MEMORY_MIB: u32 = 256;
+pub(super) const MAX_MEMORY_MIB: u32 = 256;
 /// The longest wall-clock limit that can be set.
-pub const MAX_MILLIS: u32 = 5_000;
+const MAX_MILLIS: u32 = 5_000;
 /// The largest module that can be allowed (a Python policy is 18 MiB).
-pub const MAX_MODULE_MIB: u32 = 64;
+pub(crate) const MAX_MODULE_MIB: u32 = 64;
 /// The most fuel that can be given.
 pub const MAX_FUEL: u64 = 10_000_000_000;
 
@@ -51,7 +51,7 @@ impl Limits {
 
     /// Linear memory of one instance, in bytes.
     #[must_use]
-    pub(in crate::policy) fn memory_bytes(self) -> usize {
+    pub(super) fn memory_bytes(self) -> usize {
         usize::try_from(u64::from(self.memory_mib) * MIB).unwrap_or(usize::MAX)
     }
 

@@ -16,14 +16,12 @@ use super::combine::{Combined, combine};
 use super::instance::{Evaluated, Question};
 use super::limits::Limits;
 use super::wire::{CallIn, MessageIn};
-use crate::policy::component::module::{Loader, Module};
-use crate::policy::file::builtin::{BUILTINS, Builtin};
-use crate::policy::file::set_file::PolicyEntry;
-use crate::policy::file::settings::canonical_json;
-use crate::policy::life::monitor::{Counters, Monitor};
+use crate::policy::PolicyError;
+use crate::policy::component::{Loader, Module};
+use crate::policy::file::{BUILTINS, Builtin, PolicyEntry, canonical_json};
+use crate::policy::life::{Counters, Monitor};
 
-/// A named module with its settings and mode.
-#[derive(Clone)]
+/// A policy of a set: a module under a name, with what is counted of it.
 pub struct Policy {
     /// Its name in the set.
     pub name: String,
@@ -31,6 +29,36 @@ pub struct Policy {
     pub mode: Mode,
     /// What is asked.
     pub module: Arc<Module>,
+    counters: Option<Arc<Counters>>,
+    /// Whether the last verdict in this set was no failure: the monitor need not hear of another.
+    answered: AtomicBool,
+}
+
+impl Policy {
+    /// A policy of which nothing is counted yet.
+    #[must_use]
+    pub fn new(name: &str, mode: Mode, module: Arc<Module>) -> Self {
+        Self { name: name.to_owned(), mode, module, counters: None, answered: AtomicBool::new(false) }
+    }
+
+    /// Loads the module of an entry from its bytes.
+    ///
+    /// # Errors
+    /// What keeps the module from deciding.
+    pub fn load(loader: &Loader, entry: &PolicyEntry, bytes: &[u8]) -> Result<Self, PolicyError> {
+        let module = loader.load(bytes, &Value::Object(entry.settings.clone()), entry.limits)?;
+        Ok(Self::new(&entry.name, entry.mode, Arc::new(module)))
+    }
+
+    /// What is recorded of it: its entry, with the module's digest in the place of the module.
+    pub(in crate::policy) fn record(&self) -> PolicyEntry {
+        PolicyEntry {
+            mode: self.mode,
+            settings: self.module.settings.as_object().cloned().unwrap_or_default(),
+            limits: self.module.limits,
+            ..PolicyEntry::new(&self.name, &self.module.digest)
+        }
+    }
 }
 
 /// What is active.
@@ -38,18 +66,11 @@ pub struct PolicySet {
     digest: String,
     generation: u64,
     loader: Loader,
-    members: Vec<Member>,
+    policies: Vec<Policy>,
     requests: [Vec<FactRequest>; 3],
     monitor: Option<Arc<Monitor>>,
     /// Why there is no set; every question is then answered with a failure.
-    broken: Option<String>,
-}
-
-struct Member {
-    policy: Policy,
-    counters: Option<Arc<Counters>>,
-    /// Whether its module's last verdict in this set was no failure: the monitor need not hear of another.
-    sound: AtomicBool,
+    unavailable: Option<String>,
 }
 
 impl PolicySet {
@@ -69,7 +90,7 @@ impl PolicySet {
     }
 
     /// The set that stands in when none could be loaded: every call is refused, every message goes to a person.
-    pub(in crate::policy) fn failing(loader: &Loader, why: String) -> Self {
+    pub(in crate::policy) fn unavailable(loader: &Loader, why: String) -> Self {
         Self::build(loader, Vec::new(), 0, None, Some(why))
     }
 
@@ -78,7 +99,7 @@ impl PolicySet {
         mut policies: Vec<Policy>,
         generation: u64,
         monitor: Option<&Arc<Monitor>>,
-        broken: Option<String>,
+        unavailable: Option<String>,
     ) -> Self {
         policies.retain(|policy| policy.mode != Mode::Off);
         policies.sort_by(|a, b| a.name.cmp(&b.name));
@@ -94,16 +115,11 @@ impl PolicySet {
             requests.dedup();
             requests
         });
-        let members = policies
-            .into_iter()
-            .map(|policy| Member {
-                counters: monitor.map(|monitor| monitor.counters(&policy.name)),
-                policy,
-                sound: AtomicBool::new(false),
-            })
-            .collect();
+        for policy in &mut policies {
+            policy.counters = monitor.map(|monitor| monitor.counters(&policy.name));
+        }
         let (loader, monitor) = (loader.clone(), monitor.cloned());
-        Self { digest, generation, loader, members, requests, monitor, broken }
+        Self { digest, generation, loader, policies, requests, monitor, unavailable }
     }
 
     /// Digest (hex blake3) over names, modes, modules, settings and limits.
@@ -120,7 +136,7 @@ impl PolicySet {
 
     /// Its policies, sorted by name, shadow ones included.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
-        self.members.iter().map(|member| &member.policy)
+        self.policies.iter()
     }
 
     /// The built-in policies that do not decide in this set: not in it, or only in the shadow.
@@ -139,13 +155,7 @@ impl PolicySet {
     /// digest.
     #[must_use]
     pub fn manifest(&self) -> Vec<PolicyEntry> {
-        let describe = |policy: &Policy| PolicyEntry {
-            mode: policy.mode,
-            settings: policy.module.settings.as_object().cloned().unwrap_or_default(),
-            limits: policy.module.limits,
-            ..PolicyEntry::new(&policy.name, &policy.module.digest)
-        };
-        self.policies().map(describe).collect()
+        self.policies().map(Policy::record).collect()
     }
 
     /// What the database keeps of the set; none where it cannot be written down.
@@ -198,24 +208,24 @@ impl PolicySet {
         let hook = question.hook();
         let span = tracing::debug_span!("decide", hook = hook.as_str(), set = %self.digest);
         let _entered = span.enter();
-        if let Some(why) = &self.broken {
+        if let Some(why) = &self.unavailable {
             return self.no_decision(hook, why);
         }
         // Written once for all policies that ask for it.
         let texts: Vec<_> = facts.iter().map(|fact| (&fact.request, canonical_json(&fact.value))).collect();
         let verdicts: Vec<_> = self
-            .members
+            .policies
             .iter()
-            .filter(|member| member.policy.module.hooks.contains(&hook))
-            .map(|member| self.ask(member, question, &texts))
+            .filter(|policy| policy.module.hooks.contains(&hook))
+            .map(|policy| self.ask(policy, question, &texts))
             .collect();
         let Combined { outcome, policy, reason, reply } = combine(hook, &verdicts);
         let (set, generation) = (self.digest.clone(), self.generation);
         Decision { hook, set, generation, outcome, policy, reason, reply, verdicts }
     }
 
-    fn ask(&self, member: &Member, question: Question<'_>, texts: &[(&FactRequest, String)]) -> Verdict {
-        let Policy { name, mode, module } = &member.policy;
+    fn ask(&self, policy: &Policy, question: Question<'_>, texts: &[(&FactRequest, String)]) -> Verdict {
+        let Policy { name, mode, module, counters, answered } = policy;
         let value_of = |request: &FactRequest| {
             texts.iter().find(|(given, _)| *given == request).map(|(_, text)| text.as_str())
         };
@@ -230,16 +240,16 @@ impl PolicySet {
             fuel,
             micros,
         };
-        if let Some(counters) = &member.counters {
+        if let Some(counters) = counters {
             counters.count(&verdict.answer, micros);
         }
         let Some(monitor) = &self.monitor else { return verdict };
         if let Answer::Error { kind, detail } = &verdict.answer {
             tracing::warn!(policy = %name, digest = %module.digest, ?kind, %detail, "a policy failed");
-            member.sound.store(false, Ordering::Relaxed);
-            monitor.failed(&verdict, *kind, detail, question.agent());
-        } else if !member.sound.swap(true, Ordering::Relaxed) {
-            monitor.answered(&verdict);
+            answered.store(false, Ordering::Relaxed);
+            monitor.record_failure(&verdict, *kind, detail, question.agent());
+        } else if !answered.swap(true, Ordering::Relaxed) {
+            monitor.record_answer(&verdict);
         }
         verdict
     }
@@ -269,9 +279,9 @@ impl PolicySet {
     }
 }
 
-/// The digest of a set; the members sorted by name.
-fn digest<'a>(members: impl Iterator<Item = (&'a str, Mode, &'a str, &'a str, Limits)>) -> String {
-    let list: Vec<Value> = members
+/// The digest of a set; its policies sorted by name.
+fn digest<'a>(policies: impl Iterator<Item = (&'a str, Mode, &'a str, &'a str, Limits)>) -> String {
+    let list: Vec<Value> = policies
         .map(|(name, mode, module, settings, limits)| {
             serde_json::json!([name, mode, module, settings, limits])
         })

@@ -13,7 +13,7 @@ const TICK: Duration = Duration::from_millis(4);
 const LINGER: u32 = 50;
 
 /// Counts what runs; the thread ticks while the count is not zero.
-pub(in crate::policy) struct Ticker(Arc<Shared>);
+pub(super) struct Ticker(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -29,11 +29,11 @@ struct State {
 }
 
 /// While this lives, the epoch advances.
-pub(in crate::policy) struct Ticking<'a>(&'a Shared);
+pub(super) struct Ticking<'a>(&'a Shared);
 
 impl Ticker {
     /// Starts the thread; it ends with the ticker.
-    pub(in crate::policy) fn start(engines: &[&Engine]) -> std::io::Result<Self> {
+    pub(super) fn start(engines: &[&Engine]) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let of_thread = Arc::clone(&shared);
         let engines: Vec<_> = engines.iter().map(|engine| engine.weak()).collect();
@@ -42,7 +42,7 @@ impl Ticker {
     }
 
     /// Keeps the epoch advancing until the guard is dropped.
-    pub(in crate::policy) fn hold(&self) -> Ticking<'_> {
+    pub(super) fn hold(&self) -> Ticking<'_> {
         let mut state = self.0.state.lock();
         state.running += 1;
         if state.is_asleep {
@@ -52,7 +52,7 @@ impl Ticker {
     }
 
     /// How many ticks make at least this many milliseconds. One more than fit, since the current one is already under way.
-    pub(in crate::policy) fn ticks(millis: u32) -> u64 {
+    pub(super) fn ticks(millis: u32) -> u64 {
         u64::from(millis).div_ceil(u64::try_from(TICK.as_millis()).unwrap_or(1)) + 1
     }
 }

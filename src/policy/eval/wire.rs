@@ -13,21 +13,21 @@ use crate::domain::decision::{
     Answer, FactRequest, InboxMessage, PolicyErrorKind, PrincipalView, Reason, ToolCall,
 };
 
-use crate::policy::file::settings::canonical_json;
+use crate::policy::file::canonical_json;
 
 /// The interface version this module speaks.
-pub(in crate::policy) const VERSION: &str = "1.0.0";
+pub(crate) const VERSION: &str = "1.0.0";
 /// The interface every policy exports.
-pub(in crate::policy) const METADATA: &str = "team-table:policy/metadata@1.0.0";
+pub(crate) const METADATA: &str = "team-table:policy/metadata@1.0.0";
 /// The interface of the authorization hook.
-pub(in crate::policy) const AUTHORIZER: &str = "team-table:policy/authorizer@1.0.0";
+pub(crate) const AUTHORIZER: &str = "team-table:policy/authorizer@1.0.0";
 /// The interface of the escalation hook.
-pub(in crate::policy) const ESCALATOR: &str = "team-table:policy/escalator@1.0.0";
+pub(crate) const ESCALATOR: &str = "team-table:policy/escalator@1.0.0";
 
 /// `record fact`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(in crate::policy) struct FactIn<'a> {
+pub(crate) struct FactIn<'a> {
     name: &'a str,
     params: &'a [Entry],
     value: &'a str,
@@ -35,7 +35,7 @@ pub(in crate::policy) struct FactIn<'a> {
 
 impl<'a> FactIn<'a> {
     /// The answer, as JSON text, to what the policy asked.
-    pub(in crate::policy) fn new(asked: &'a AskedFact, value: &'a str) -> Self {
+    pub(crate) fn new(asked: &'a AskedFact, value: &'a str) -> Self {
         Self { name: &asked.name, params: &asked.params, value }
     }
 }
@@ -43,8 +43,8 @@ impl<'a> FactIn<'a> {
 /// `record principal`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(in crate::policy) struct PrincipalIn<'a> {
-    pub(in crate::policy) name: &'a str,
+pub(crate) struct PrincipalIn<'a> {
+    pub(super) name: &'a str,
     role: &'a str,
     capabilities: &'a [String],
     authenticated: bool,
@@ -64,18 +64,18 @@ impl<'a> From<&'a PrincipalView> for PrincipalIn<'a> {
 /// `record tool-call`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(in crate::policy) struct CallIn<'a> {
-    pub(in crate::policy) tool: &'a str,
-    pub(in crate::policy) principal: PrincipalIn<'a>,
+pub(crate) struct CallIn<'a> {
+    pub(super) tool: &'a str,
+    pub(super) principal: PrincipalIn<'a>,
     arguments: &'a str,
     transport: &'a str,
     now: u64,
-    pub(in crate::policy) extra: &'a [Entry],
+    pub(crate) extra: &'a [Entry],
 }
 
 impl<'a> CallIn<'a> {
     /// `arguments` is the JSON text of the call's arguments, written once for all policies.
-    pub(in crate::policy) fn new(call: &'a ToolCall, arguments: &'a str) -> Self {
+    pub(crate) fn new(call: &'a ToolCall, arguments: &'a str) -> Self {
         Self {
             tool: &call.tool,
             principal: (&call.principal).into(),
@@ -90,10 +90,10 @@ impl<'a> CallIn<'a> {
 /// `record inbox-message`.
 #[derive(Clone, Copy, ComponentType, Lower)]
 #[component(record)]
-pub(in crate::policy) struct MessageIn<'a> {
+pub(crate) struct MessageIn<'a> {
     id: u64,
     agent: &'a str,
-    pub(in crate::policy) sender: PrincipalIn<'a>,
+    pub(super) sender: PrincipalIn<'a>,
     content: &'a str,
     thread: u64,
     #[component(name = "reply-to")]
@@ -103,7 +103,7 @@ pub(in crate::policy) struct MessageIn<'a> {
     #[component(name = "created-at")]
     created_at: u64,
     now: u64,
-    pub(in crate::policy) extra: &'a [Entry],
+    pub(crate) extra: &'a [Entry],
 }
 
 impl<'a> From<&'a InboxMessage> for MessageIn<'a> {
@@ -132,23 +132,23 @@ fn unsigned(value: i64) -> u64 {
 /// `record entry`, as a policy wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift, Lower)]
 #[component(record)]
-pub(in crate::policy) struct Entry {
-    pub(in crate::policy) key: String,
-    pub(in crate::policy) value: String,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) value: String,
 }
 
 /// `record fact-request`. Handed back with the answer exactly as the policy wrote it, so that it can find it again by
 /// comparing text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift)]
 #[component(record)]
-pub(in crate::policy) struct AskedFact {
-    pub(in crate::policy) name: String,
-    pub(in crate::policy) params: Vec<Entry>,
+pub(crate) struct AskedFact {
+    pub(super) name: String,
+    pub(super) params: Vec<Entry>,
 }
 
 impl AskedFact {
     /// The same in the host's normal form; says which parameter is not JSON or comes twice.
-    pub(in crate::policy) fn normalise(&self) -> Result<FactRequest, String> {
+    pub(crate) fn normalise(&self) -> Result<FactRequest, String> {
         let mut params = BTreeMap::new();
         for Entry { key, value } in &self.params {
             let parsed: Value = serde_json::from_str(value)
@@ -164,17 +164,17 @@ impl AskedFact {
 /// `record description`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift)]
 #[component(record)]
-pub(in crate::policy) struct DescriptionOut {
-    pub(in crate::policy) name: String,
-    pub(in crate::policy) version: String,
-    pub(in crate::policy) summary: String,
-    pub(in crate::policy) facts: Vec<AskedFact>,
+pub(crate) struct DescriptionOut {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) summary: String,
+    pub(crate) facts: Vec<AskedFact>,
 }
 
 /// `record reason`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
-pub(in crate::policy) struct ReasonOut {
+pub(super) struct ReasonOut {
     code: String,
     message: String,
     notes: Vec<String>,
@@ -183,7 +183,7 @@ pub(in crate::policy) struct ReasonOut {
 /// `variant verdict`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(variant)]
-pub(in crate::policy) enum VerdictOut {
+pub(super) enum VerdictOut {
     #[component(name = "abstain")]
     Abstain,
     #[component(name = "allow")]
@@ -197,7 +197,7 @@ pub(in crate::policy) enum VerdictOut {
 /// `variant review-outcome`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(variant)]
-pub(in crate::policy) enum ReviewOut {
+pub(super) enum ReviewOut {
     #[component(name = "pass")]
     Pass,
     #[component(name = "reply")]

@@ -1,7 +1,7 @@
 //! The policies that come with the binary. They go through the same gate as everybody's: nothing here is trusted for being
 //! ours.
 
-use crate::policy::eval::limits::Limits;
+use crate::policy::eval::Limits;
 
 /// What a module that comes with the binary is called, before its name: in the set file and on the command line.
 pub const BUILTIN_PREFIX: &str = "builtin:";

@@ -1,6 +1,14 @@
 //! `policy-set.toml` and the built-in policies that it refers to.
 
-pub mod builtin;
-pub(in crate::policy) mod set_edit;
-pub mod set_file;
-pub mod settings;
+mod builtin;
+mod set_edit;
+mod set_file;
+mod settings;
+
+pub use builtin::{BUILTIN_PREFIX, BUILTINS, Builtin, builtin};
+pub use set_edit::SetEditor;
+pub use set_file::{PolicyEntry, is_policy_name, parse_set, read_set};
+pub use settings::settings_digest;
+
+pub(super) use set_file::{SET_FILE, resolve};
+pub(super) use settings::canonical_json;

@@ -12,22 +12,22 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, builtin};
-use super::set_file::{PolicyEntry, SET_FILE, built_in, parse, text};
-use crate::policy::component::cache::write_whole;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::Limits;
+use super::set_file::{PolicyEntry, SET_FILE, built_in, parse_set, text};
+use crate::policy::PolicyError;
+use crate::policy::component::write_whole;
+use crate::policy::eval::Limits;
 
 /// The lock that editors of the set file take.
 const LOCK_FILE: &str = ".policy-set.lock";
 
 /// The set file, locked for changes: no other command edits it until this is dropped.
-pub struct Editor {
+pub struct SetEditor {
     path: PathBuf,
     document: DocumentMut,
     _lock: File,
 }
 
-impl Editor {
+impl SetEditor {
     /// Waits until no other process edits the set file, then reads it.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Editor {
         let path = dir.join(SET_FILE);
         let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
         if let Some(text) = text(dir)? {
-            parse(&text)?;
+            parse_set(&text)?;
             let invalid = |error: toml_edit::TomlError| PolicyError::SetFile {
                 position: None,
                 message: error.to_string(),
@@ -61,7 +61,7 @@ impl Editor {
     /// # Errors
     /// When a change made the file wrong.
     pub fn entries(&self) -> Result<Vec<PolicyEntry>, PolicyError> {
-        if self.document.is_empty() { Ok(built_in()) } else { parse(&self.document.to_string()) }
+        if self.document.is_empty() { Ok(built_in()) } else { parse_set(&self.document.to_string()) }
     }
 
     /// Adds an entry, or gives the one of this name its new values. Comments and other entries stay as they are.
@@ -177,7 +177,7 @@ impl Editor {
                 .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
                 .map_err(PolicyError::io("remove", &self.path));
         }
-        parse(&text)?;
+        parse_set(&text)?;
         write_whole(&self.path, &[text.as_bytes()], 0o644)
     }
 
@@ -260,8 +260,8 @@ fn set_table(table: &mut Table, key: &str, new: Table) {
 mod tests {
     use std::fs;
 
+    use super::super::BUILTINS;
     use super::*;
-    use crate::policy::file::builtin::BUILTINS;
 
     const TEXT: &str = r#"# the house rules
 [[policy]]
@@ -279,10 +279,10 @@ module = "builtin:reply-cap"
 "#;
 
     /// The set file after a change.
-    fn after(before: &str, change: impl FnOnce(&mut Editor)) -> String {
+    fn after(before: &str, change: impl FnOnce(&mut SetEditor)) -> String {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(SET_FILE), before).unwrap();
-        let mut editor = Editor::open(dir.path()).unwrap();
+        let mut editor = SetEditor::open(dir.path()).unwrap();
         change(&mut editor);
         editor.save().unwrap();
         fs::read_to_string(dir.path().join(SET_FILE)).unwrap()
@@ -319,7 +319,7 @@ module = "builtin:reply-cap"
             editor.remove("cap").unwrap();
             assert!(matches!(editor.remove("cap"), Err(PolicyError::NoSuchPolicy(_))));
         });
-        let entries = parse(&text).unwrap();
+        let entries = parse_set(&text).unwrap();
         assert_eq!(
             entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
             ["rate-limit", "new", "question-detection", "reply-cap", "tool-authorization", "wake-cap"]
@@ -331,18 +331,18 @@ module = "builtin:reply-cap"
     fn tables_written_inline_can_be_edited_too() {
         let before = "policy = [{ name = \"cap\", module = \"builtin:reply-cap\" }]\n";
         let text = after(before, |editor| editor.set_mode("cap", Mode::Shadow).unwrap());
-        assert_eq!(parse(&text).unwrap()[0].mode, Mode::Shadow);
+        assert_eq!(parse_set(&text).unwrap()[0].mode, Mode::Shadow);
     }
 
     #[test]
     fn without_a_file_only_what_differs_is_written_down() {
         let dir = tempfile::tempdir().unwrap();
-        let mut editor = Editor::open(&dir.path().join("policies")).unwrap();
+        let mut editor = SetEditor::open(&dir.path().join("policies")).unwrap();
         editor.set_mode("rate-limit", Mode::Off).unwrap();
         editor.save().unwrap();
         let text = fs::read_to_string(dir.path().join("policies").join(SET_FILE)).unwrap();
         assert_eq!(text.matches("[[policy]]").count(), 1);
-        assert_eq!(parse(&text).unwrap().len(), BUILTINS.len());
+        assert_eq!(parse_set(&text).unwrap().len(), BUILTINS.len());
     }
 
     /// A setting that was checked and is not in the file would be a rule that does not hold.
@@ -360,7 +360,7 @@ module = "builtin:reply-cap"
         ] {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join(SET_FILE), TEXT).unwrap();
-            let mut editor = Editor::open(dir.path()).unwrap();
+            let mut editor = SetEditor::open(dir.path()).unwrap();
             let mut entry = editor.entries().unwrap().remove(0);
             entry.settings = settings.as_object().unwrap().clone();
             let error = editor.put(&entry).unwrap_err().to_string();
@@ -372,7 +372,7 @@ module = "builtin:reply-cap"
     #[test]
     fn a_change_that_would_not_be_read_again_is_not_saved() {
         let dir = tempfile::tempdir().unwrap();
-        let mut editor = Editor::open(dir.path()).unwrap();
+        let mut editor = SetEditor::open(dir.path()).unwrap();
         editor.put(&PolicyEntry::new("Bad Name", "x.wasm")).unwrap_err();
         assert!(editor.save().is_err());
         assert!(!dir.path().join(SET_FILE).exists());

@@ -12,14 +12,12 @@ use toml_edit::{Document, Item};
 use crate::domain::decision::Mode;
 
 use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
-use crate::policy::component::cache::open_guarded;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::Limits;
-
-pub use super::set_edit::Editor;
+use crate::policy::PolicyError;
+use crate::policy::component::open_guarded;
+use crate::policy::eval::Limits;
 
 /// The set file's name in the policy directory.
-pub const SET_FILE: &str = "policy-set.toml";
+pub(crate) const SET_FILE: &str = "policy-set.toml";
 /// The largest set file that is read, in bytes.
 const MAX_SET_FILE: u64 = 1024 * 1024;
 
@@ -63,7 +61,7 @@ impl PolicyEntry {
 /// What becomes of the built-in policies that a set file does not name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Builtins {
+enum Builtins {
     /// They decide with their defaults.
     #[default]
     All,
@@ -80,39 +78,21 @@ struct SetFile {
     policy: Vec<PolicyEntry>,
 }
 
-/// An entry with the bytes it stands for.
-#[derive(Debug, Clone)]
-pub struct ResolvedEntry {
-    /// The entry.
-    pub entry: PolicyEntry,
-    /// The module.
-    pub bytes: Vec<u8>,
-    /// Digest (hex blake3) of the module.
-    pub digest: String,
-}
-
-impl ResolvedEntry {
-    /// What is kept of it.
-    pub(in crate::policy) fn record(&self) -> PolicyEntry {
-        PolicyEntry { module: self.digest.clone(), digest: None, ..self.entry.clone() }
-    }
-}
-
 /// The entries of a policy directory: those of its set file and the built-in policies that it does not name, or the
 /// built-in set when it has none.
 ///
 /// # Errors
 /// What is wrong with the file, and where.
-pub fn read(dir: &Path) -> Result<Vec<PolicyEntry>, PolicyError> {
+pub fn read_set(dir: &Path) -> Result<Vec<PolicyEntry>, PolicyError> {
     match text(dir)? {
-        Some(text) => parse(&text),
+        Some(text) => parse_set(&text),
         None => Ok(built_in()),
     }
 }
 
 /// The set that is used without a set file: every built-in policy with its default settings.
 #[must_use]
-pub fn built_in() -> Vec<PolicyEntry> {
+pub(super) fn built_in() -> Vec<PolicyEntry> {
     BUILTINS
         .iter()
         .map(|builtin| PolicyEntry::new(builtin.name, &format!("{BUILTIN_PREFIX}{}", builtin.name)))
@@ -120,7 +100,7 @@ pub fn built_in() -> Vec<PolicyEntry> {
 }
 
 /// The set file's text; `None` when there is none.
-pub(in crate::policy) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
+pub(super) fn text(dir: &Path) -> Result<Option<String>, PolicyError> {
     let path = dir.join(SET_FILE);
     let Some(file) = open_guarded(&path)? else { return Ok(None) };
     let mut text = String::new();
@@ -143,7 +123,7 @@ fn stands_for(entry: &PolicyEntry, builtin: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong, with line and column.
-pub fn parse(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
+pub fn parse_set(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
     let wrong = |span: Option<std::ops::Range<usize>>, message: String| PolicyError::SetFile {
         position: span.map(|span| position(text, span.start)),
         message,
@@ -166,7 +146,7 @@ pub fn parse(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
         let table =
             document.get("policy").and_then(Item::as_array_of_tables).and_then(|tables| tables.get(i));
         let span = |key: &str| table.and_then(|table| table.get(key)?.span().or_else(|| table.span()));
-        if !is_name(&entry.name) {
+        if !is_policy_name(&entry.name) {
             let message =
                 format!("policy name `{}` must match [a-z][a-z0-9-]* with at most 64 characters", entry.name);
             return Err(wrong(span("name"), message));
@@ -210,7 +190,7 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 
 /// Whether this may be a policy's name in a set.
 #[must_use]
-pub fn is_name(name: &str) -> bool {
+pub fn is_policy_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -228,22 +208,23 @@ fn module_error(module: &str) -> Option<String> {
         .then(|| format!("module `{module}` must be a file name in the policy directory, or builtin:NAME"))
 }
 
-/// Reads the module an entry stands for, once, and takes the digest of what was read.
-pub(in crate::policy) fn resolve(dir: &Path, entry: PolicyEntry) -> Result<ResolvedEntry, PolicyError> {
-    let mut entry = entry;
+/// Reads the module that an entry names, once. Returns the record of the entry, with the digest of what was read in the place
+/// of the module, and the module's bytes.
+pub(crate) fn resolve(dir: &Path, entry: &PolicyEntry) -> Result<(PolicyEntry, Vec<u8>), PolicyError> {
+    let mut limits = entry.limits;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
         Some(builtin) => {
-            if entry.limits == Limits::default() {
-                entry.limits = builtin.limits;
+            if limits == Limits::default() {
+                limits = builtin.limits;
             }
             builtin.bytes.to_vec()
         }
-        None => read_module(dir, &entry)?,
+        None => read_module(dir, entry)?,
     };
-    let digest = blake3::hash(&bytes).to_hex().to_string();
+    let module = blake3::hash(&bytes).to_hex().to_string();
     match &entry.digest {
-        Some(pinned) if *pinned != digest => Err(PolicyError::Pin { found: digest, pinned: pinned.clone() }),
-        _ => Ok(ResolvedEntry { entry, bytes, digest }),
+        Some(pinned) if *pinned != module => Err(PolicyError::Pin { found: module, pinned: pinned.clone() }),
+        _ => Ok((PolicyEntry { module, limits, digest: None, ..entry.clone() }, bytes)),
     }
 }
 
@@ -269,7 +250,7 @@ mod tests {
 
     #[test]
     fn reads_everything_the_contract_names() {
-        let entries = parse(
+        let entries = parse_set(
             r#"
             # every key
             [[policy]]
@@ -296,22 +277,22 @@ mod tests {
     #[test]
     fn a_built_in_policy_that_is_not_named_decides_with_its_defaults() {
         let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
-        let entries = parse(one).unwrap();
+        let entries = parse_set(one).unwrap();
         let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(
             names,
             ["tool-authorization", "question-detection", "rate-limit", "reply-cap", "wake-cap"]
         );
-        assert_eq!(parse(&format!("builtins = \"named\"\n{one}")).unwrap().len(), 1);
+        assert_eq!(parse_set(&format!("builtins = \"named\"\n{one}")).unwrap().len(), 1);
         // Under another name, as another module, or off, it is named.
         for other in [
             "[[policy]]\nname = \"limits\"\nmodule = \"builtin:rate-limit\"\n",
             "[[policy]]\nname = \"rate-limit\"\nmodule = \"ours.wasm\"\n",
             "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\nmode = \"off\"\n",
         ] {
-            assert_eq!(parse(other).unwrap().len(), BUILTINS.len(), "{other}");
+            assert_eq!(parse_set(other).unwrap().len(), BUILTINS.len(), "{other}");
         }
-        let wrong = parse(&format!("builtins = \"none\"\n{one}")).unwrap_err().to_string();
+        let wrong = parse_set(&format!("builtins = \"none\"\n{one}")).unwrap_err().to_string();
         assert!(wrong.contains("line 1") && wrong.contains("`all` or `named`"), "{wrong}");
     }
 
@@ -319,7 +300,7 @@ mod tests {
     fn the_built_in_set_is_every_built_in_policy() {
         let names: Vec<_> = built_in().into_iter().map(|entry| (entry.name, entry.mode)).collect();
         assert_eq!(names.len(), BUILTINS.len());
-        assert!(names.iter().all(|(name, mode)| is_name(name) && *mode == Mode::Enforce));
+        assert!(names.iter().all(|(name, mode)| is_policy_name(name) && *mode == Mode::Enforce));
     }
 
     #[test]
@@ -328,7 +309,7 @@ mod tests {
         let one = "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n";
         let comment = "#".repeat(usize::try_from(MAX_SET_FILE).unwrap());
         std::fs::write(dir.path().join(SET_FILE), format!("{one}{comment}")).unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().contains("more than 1024 KiB"));
+        assert!(read_set(dir.path()).unwrap_err().to_string().contains("more than 1024 KiB"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// JSON text with object keys sorted and no spaces: equal values have equal text.
 #[must_use]
-pub fn canonical_json(value: &Value) -> String {
+pub(crate) fn canonical_json(value: &Value) -> String {
     let mut out = String::new();
     write(value, &mut out);
     out

@@ -12,9 +12,9 @@ use super::current::Current;
 use super::load::PolicyStatus;
 use super::monitor::{Clock, Monitor, PolicyCounts};
 use super::worker::{self, Command};
-use crate::policy::component::module::Loader;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::set::PolicySet;
+use crate::policy::PolicyError;
+use crate::policy::component::Loader;
+use crate::policy::eval::PolicySet;
 
 /// Where things are.
 pub struct HostConfig {
@@ -104,10 +104,10 @@ impl PolicyHost {
 
     pub(in crate::policy) fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
         let (commands, received) = mpsc::channel();
-        let report = commands.clone();
+        let worker = commands.clone();
         // The receiver is gone only when the host is.
-        let report = move |failing| drop(report.send(Command::Failing(failing)));
-        let monitor = Arc::new(Monitor::new(Arc::clone(&config.clock), report));
+        let on_broken = move |broken| drop(worker.send(Command::Broken(broken)));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&config.clock), on_broken));
         let shared = Arc::new(Shared::new());
         worker::start(config, &loader, &monitor, &shared, commands.clone(), received)?;
         Ok(Self { shared, loader, monitor, commands })

@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::domain::decision::{FactRequest, Hook, Mode};
 
-use super::state::{KEPT_COPY, State};
-use crate::policy::component::module::{Loader, Module};
-use crate::policy::error::PolicyError;
-use crate::policy::eval::set::{Policy, PolicySet};
-use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
-use crate::policy::file::set_file::{self, Editor, PolicyEntry, ResolvedEntry};
-use crate::policy::file::settings::settings_digest;
+use super::state::State;
+use crate::policy::PolicyError;
+use crate::policy::component::{Loader, Module};
+use crate::policy::eval::{Policy, PolicySet};
+use crate::policy::file::{self, BUILTIN_PREFIX, BUILTINS, PolicyEntry, SetEditor, settings_digest};
 
 /// How many policies are loaded at a time: compiling takes memory that is not given back.
 const MAX_AT_ONCE: usize = 4;
+/// What the status of a policy that decides calls its module, whatever the set file says by now.
+const KEPT_COPY: &str = "(kept copy)";
 
 /// How one policy of the set file stands.
 #[derive(Debug, Clone, Serialize)]
@@ -47,60 +47,53 @@ pub struct PolicyStatus {
     pub rolled_back: Option<String>,
 }
 
-/// The outcome of an attempt.
-pub(in crate::policy) struct Loaded {
-    /// What is to be in force and kept for the next start, or why nothing new is.
-    pub(in crate::policy) resolved: Result<(Vec<ResolvedEntry>, Vec<Policy>), PolicyError>,
-    pub(in crate::policy) status: Vec<PolicyStatus>,
+/// What came of loading a set.
+pub(super) struct LoadedSet {
+    /// The policies that may decide together, each with the bytes of its module; or why they may not.
+    pub(super) policies: Result<Vec<(Policy, Vec<u8>)>, PolicyError>,
+    /// How each policy of the set file stands.
+    pub(super) status: Vec<PolicyStatus>,
 }
 
-impl Loaded {
-    pub(in crate::policy) fn refused(error: PolicyError) -> Self {
-        Self { resolved: Err(error), status: Vec::new() }
-    }
-
-    pub(in crate::policy) fn error(&self) -> Option<String> {
-        self.resolved.as_ref().err().map(ToString::to_string)
+impl LoadedSet {
+    pub(super) fn refused(error: PolicyError) -> Self {
+        Self { policies: Err(error), status: Vec::new() }
     }
 }
 
 /// Loads everything the directory names; what is in `active` already is not loaded twice.
-pub(in crate::policy) fn from_dir(
+pub(super) fn from_dir(
     loader: &Loader,
     dir: &Path,
     state: Option<&State>,
     active: Option<&PolicySet>,
-) -> Loaded {
-    let entries = match set_file::read(dir) {
-        Ok(entries) => entries,
-        Err(error) => return Loaded::refused(error),
-    };
+) -> Result<LoadedSet, PolicyError> {
+    let entries = file::read_set(dir)?;
     let sources = Sources { loader, dir, state, active };
-    let mut status = Vec::with_capacity(entries.len());
-    let (mut resolved, mut policies, mut first_error) = (Vec::new(), Vec::new(), None);
-    for (mut of_policy, outcome) in sources.attempts(&entries) {
+    let mut set = LoadedSet { policies: Ok(Vec::new()), status: Vec::with_capacity(entries.len()) };
+    for (mut status, outcome) in sources.load_all(&entries) {
         match outcome {
-            None => {}
-            Some(Ok((kept, policy))) => {
-                of_policy.loaded(&policy.module);
-                resolved.push(kept);
-                policies.push(policy);
+            Ok(None) => {}
+            Ok(Some((policy, bytes))) => {
+                status.loaded(&policy.module);
+                if let Ok(policies) = &mut set.policies {
+                    policies.push((policy, bytes));
+                }
             }
-            Some(Err(error)) => {
-                of_policy.error = Some(error.to_string());
-                first_error.get_or_insert_with(|| error.of(&of_policy.name));
+            Err(error) => {
+                status.error = Some(error.to_string());
+                set.policies = set.policies.and_then(|_| Err(error.of(&status.name)));
             }
         }
-        status.push(of_policy);
+        set.status.push(status);
     }
-    Loaded { resolved: first_error.map_or(Ok((resolved, policies)), Err), status }
+    Ok(set)
 }
 
 /// Loads what was last in force.
-pub(in crate::policy) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
-    let load = |resolved: ResolvedEntry| {
-        let name = resolved.entry.name.clone();
-        policy(loader, None, &resolved).map_err(|error| error.of(&name))
+pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, PolicyError> {
+    let load = |(record, bytes): (PolicyEntry, Vec<u8>)| {
+        Policy::load(loader, &record, &bytes).map_err(|error| error.of(&record.name))
     };
     state.last_good()?.into_iter().map(load).collect()
 }
@@ -111,28 +104,28 @@ pub(in crate::policy) fn last_good(loader: &Loader, state: &State) -> Result<Vec
 /// # Errors
 /// When there is no such policy, or nothing that could decide in its place.
 pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, PolicyError> {
-    let mut editor = Editor::open(dir)?;
+    let mut editor = SetEditor::open(dir)?;
     let entry = editor.entries()?.into_iter().find(|entry| entry.name == policy);
     let entry = entry.ok_or_else(|| PolicyError::NoSuchPolicy(policy.to_owned()))?;
-    let digest = set_file::resolve(dir, entry.clone())?.digest;
-    let before = state.fallback(policy, &digest)?;
-    let mut before = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
-    if !before.entry.module.starts_with(BUILTIN_PREFIX) {
-        before.entry.module = editor.add_module(policy, &before.bytes)?;
-        before.entry.digest = Some(before.digest.clone());
-    }
-    before.entry.mode = entry.mode;
-    editor.put(&before.entry)?;
-    state.withdraw(&before, &digest)?;
+    let (current, _) = file::resolve(dir, &entry)?;
+    let before = state.fallback(policy, &current.module)?;
+    let (mut record, bytes) = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
+    record.mode = entry.mode;
+    let (module, pin) = match BUILTINS.iter().find(|builtin| builtin.bytes == bytes) {
+        Some(builtin) => (format!("{BUILTIN_PREFIX}{}", builtin.name), None),
+        None => (editor.add_module(policy, &bytes)?, Some(record.module.clone())),
+    };
+    editor.put(&PolicyEntry { module, digest: pin, ..record.clone() })?;
+    state.withdraw(&record, &current.module)?;
     editor.save()?;
-    Ok(before.digest)
+    Ok(record.module)
 }
 
 /// The digest of the module that a set of these entries names for a policy; `None` when it names none that can be read.
 #[must_use]
 pub fn named_digest(dir: &Path, entries: &[PolicyEntry], policy: &str) -> Option<String> {
     let entry = entries.iter().find(|entry| entry.name == policy)?;
-    set_file::resolve(dir, entry.clone()).ok().map(|resolved| resolved.digest)
+    file::resolve(dir, entry).ok().map(|(record, _)| record.module)
 }
 
 /// The bytes of a module by digest, for explaining and replaying decisions: one that comes with the binary, one that was in
@@ -162,88 +155,76 @@ struct Sources<'a> {
     active: Option<&'a PolicySet>,
 }
 
-/// How loading one policy went; no outcome when it is switched off.
-type Attempt = (PolicyStatus, Option<Result<(ResolvedEntry, Policy), PolicyError>>);
+/// A policy with the bytes of its module; none when it is switched off.
+type LoadResult = Result<Option<(Policy, Vec<u8>)>, PolicyError>;
 
 impl Sources<'_> {
     /// Loads all entries, as many at a time as there are processors: with a cold cache each is hundreds of milliseconds of
     /// compilation.
-    fn attempts(self, entries: &[PolicyEntry]) -> Vec<Attempt> {
+    fn load_all(self, entries: &[PolicyEntry]) -> Vec<(PolicyStatus, LoadResult)> {
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_AT_ONCE);
-        let mut attempts = Vec::with_capacity(entries.len());
+        let mut all = Vec::with_capacity(entries.len());
         for batch in entries.chunks(at_once) {
             std::thread::scope(|scope| {
+                let load = |entry| {
+                    let mut status = PolicyStatus::of(entry);
+                    let outcome = self.load(entry, &mut status);
+                    (status, outcome)
+                };
                 let loading: Vec<_> =
-                    batch.iter().map(|entry| (entry, scope.spawn(move || self.attempt(entry)))).collect();
+                    batch.iter().map(|entry| (entry, scope.spawn(move || load(entry)))).collect();
                 for (entry, thread) in loading {
-                    let panicked = || PolicyError::Engine("loading panicked".to_owned());
-                    let attempt = thread.join();
-                    attempts
-                        .push(attempt.unwrap_or_else(|_| (PolicyStatus::of(entry), Some(Err(panicked())))));
+                    let panicked = |_| {
+                        let error = PolicyError::Engine("loading panicked".to_owned());
+                        (PolicyStatus::of(entry), Err(error))
+                    };
+                    all.push(thread.join().unwrap_or_else(panicked));
                 }
             });
         }
-        attempts
+        all
     }
 
-    fn attempt(self, entry: &PolicyEntry) -> Attempt {
-        let mut status = PolicyStatus::of(entry);
-        let outcome = (entry.mode != Mode::Off).then(|| self.load(entry, &mut status));
-        (status, outcome)
-    }
-
-    fn load(
-        self,
-        entry: &PolicyEntry,
-        status: &mut PolicyStatus,
-    ) -> Result<(ResolvedEntry, Policy), PolicyError> {
-        let mut resolved = set_file::resolve(self.dir, entry.clone())?;
-        status.digest = Some(resolved.digest.clone());
-        if let Some(state) = self.state
-            && let Some((reason, mut fallback)) = quarantined(state, &resolved)?
-        {
-            fallback.entry.mode = entry.mode;
-            status.rolled_back = Some(format!("{} is out of force: {reason}", resolved.digest));
-            resolved = fallback;
+    fn load(self, entry: &PolicyEntry, status: &mut PolicyStatus) -> LoadResult {
+        if entry.mode == Mode::Off {
+            return Ok(None);
         }
-        let policy = policy(self.loader, self.active, &resolved)?;
-        Ok((resolved, policy))
+        let (mut record, mut bytes) = file::resolve(self.dir, entry)?;
+        status.digest = Some(record.module.clone());
+        if let Some(state) = self.state
+            && let Some(reason) = quarantine_reason(state, &record)?
+            && let Some(fallback) = state.fallback(&record.name, &record.module)?
+        {
+            status.rolled_back = Some(format!("{} is out of force: {reason}", record.module));
+            (record, bytes) = fallback;
+            record.mode = entry.mode;
+        }
+        let is_same = |known: &&Policy| {
+            let Module { digest, settings, limits, .. } = &*known.module;
+            (digest, limits) == (&record.module, &record.limits)
+                && settings.as_object() == Some(&record.settings)
+        };
+        let known = self.active.into_iter().flat_map(PolicySet::policies).find(is_same);
+        let policy = match known {
+            Some(known) => Policy::new(&record.name, record.mode, Arc::clone(&known.module)),
+            None => Policy::load(self.loader, &record, &bytes)?,
+        };
+        Ok(Some((policy, bytes)))
     }
 }
 
-/// What decides in place of a module that may not.
-fn quarantined(
-    state: &State,
-    resolved: &ResolvedEntry,
-) -> Result<Option<(String, ResolvedEntry)>, PolicyError> {
-    let (name, digest) = (&resolved.entry.name, &resolved.digest);
-    let records = state.quarantined()?;
-    let mut of_name = records.into_iter().filter(|record| record.policy == *name).peekable();
+/// Why a module may not decide under its name; `None` when it may. A quarantine of another module of that name is over.
+fn quarantine_reason(state: &State, record: &PolicyEntry) -> Result<Option<String>, PolicyError> {
+    let (name, digest) = (&record.name, &record.module);
+    let quarantined = state.quarantined()?;
+    let mut of_name = quarantined.into_iter().filter(|bad| bad.policy == *name).peekable();
     if of_name.peek().is_none() {
         return Ok(None);
     }
-    match of_name.find(|record| record.digest == *digest) {
-        Some(record) => Ok(state.fallback(name, digest)?.map(|fallback| (record.reason, fallback))),
+    match of_name.find(|bad| bad.digest == *digest) {
+        Some(bad) => Ok(Some(bad.reason)),
         None => state.release_others(name, digest).map(|()| None),
     }
-}
-
-fn policy(
-    loader: &Loader,
-    active: Option<&PolicySet>,
-    resolved: &ResolvedEntry,
-) -> Result<Policy, PolicyError> {
-    let ResolvedEntry { entry, bytes, digest } = resolved;
-    let settings = Value::Object(entry.settings.clone());
-    let same = |module: &Module| {
-        (&module.digest, module.limits) == (digest, entry.limits) && module.settings == settings
-    };
-    let known = active.into_iter().flat_map(PolicySet::policies).map(|policy| &policy.module);
-    let module = match known.into_iter().find(|module| same(module)) {
-        Some(module) => Arc::clone(module),
-        None => Arc::new(loader.load(bytes, &settings, entry.limits)?),
-    };
-    Ok(Policy { name: entry.name.clone(), mode: entry.mode, module })
 }
 
 impl PolicyStatus {
@@ -264,7 +245,7 @@ impl PolicyStatus {
     }
 
     /// A policy that decides, whatever the set file says by now.
-    pub(in crate::policy) fn of_policy(policy: &Policy) -> Self {
+    pub(super) fn of_policy(policy: &Policy) -> Self {
         let mut status =
             Self::of(&PolicyEntry { mode: policy.mode, ..PolicyEntry::new(&policy.name, KEPT_COPY) });
         status.loaded(&policy.module);

@@ -1,12 +1,13 @@
 //! The life of the policy set in a process: loaded by a thread, swapped as one value, watched, rolled back.
 
-pub(in crate::policy) mod current;
-pub mod host;
-pub(in crate::policy) mod load;
-pub mod monitor;
-pub(in crate::policy) mod state;
-pub(in crate::policy) mod watch;
-pub(in crate::policy) mod worker;
+mod current;
+mod host;
+mod load;
+mod monitor;
+mod state;
+mod watch;
+mod worker;
+
 /// What `current` is built on here.
 mod sync {
     pub(super) use std::sync::Arc;
@@ -14,3 +15,10 @@ mod sync {
 
     pub(super) use parking_lot::{Condvar, Mutex};
 }
+
+pub use host::{HostConfig, PolicyHost, PolicyMetrics, SetStatus, Source};
+pub use load::{PolicyStatus, find_module, named_digest, roll_back};
+pub use monitor::{LATENCY_BOUNDS, PolicyCounts};
+pub use state::{Quarantine, State};
+
+pub(super) use monitor::{Counters, Monitor};

@@ -1,5 +1,20 @@
 //! What is counted while policies decide (for `/metrics`), and the watch over modules that fail again and again. Shared by
 //! all sets of a process, so that counters survive a swap. Must not depend on how a policy is run.
+//!
+//! The rollback of a broken module begins here. A set has version 2 of the policy `p`, version 1 decided before, and no call
+//! that version 2 judged was answered:
+//!
+//! | time | thread of | what happens |
+//! |---|---|---|
+//! | t0 | a call | version 2 traps; the call is refused; `PolicySet` calls [`Monitor::record_failure`], failure 1 |
+//! | t1 … t4 | calls | failures 2 to 5 within [`WINDOW_MILLIS`]; with the fifth `History::is_broken` is true |
+//! | t4 | the same call | `on_broken` sends the worker `Command::Broken` with a [`BrokenModule`]: `p` and the digest of version 2 |
+//! | t5 | worker | `quarantine_broken`: version 2 still decides, and version 1 can take its place; `State::quarantine` writes `quarantine.json` |
+//! | t6 | worker | `reload`: the set file names version 2, which is quarantined, so `load` takes version 1; the set is swapped |
+//! | t7 | worker of another process | its watch reports `quarantine.json`: it does t6, too |
+//!
+//! A question that began before t6 finishes on the old set. Version 2 decides again only when a person says so
+//! (`policy install`, `promote` or `enable`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,12 +25,12 @@ use parking_lot::Mutex;
 use crate::domain::decision::{Answer, Mode, PolicyErrorKind, Verdict};
 
 /// Failures within [`WINDOW_MILLIS`] after which a module may be rolled back.
-pub const MAX_FAILURES: usize = 5;
+pub(super) const MAX_FAILURES: usize = 5;
 /// Agents whose questions must fail before a module counts as failing for all of them: one agent chooses its inputs, and must
 /// not choose the module that judges them.
-pub const MIN_AGENTS: usize = 3;
+const MIN_AGENTS: usize = 3;
 /// The window in which failures are counted, in milliseconds.
-pub const WINDOW_MILLIS: i64 = 60_000;
+const WINDOW_MILLIS: i64 = 60_000;
 /// Upper bounds of the latency histogram's buckets, in microseconds; one more bucket holds the rest.
 pub const LATENCY_BOUNDS: [u64; 10] = [10, 20, 50, 100, 200, 500, 1_000, 5_000, 20_000, 50_000];
 
@@ -25,35 +40,35 @@ const OUTCOMES: [&str; 7] = ["abstain", "allow", "deny", "escalate", "pass", "re
 const FAILURES: [&str; 6] = ["trap", "out_of_fuel", "deadline", "out_of_memory", "malformed", "host"];
 
 /// A clock that says milliseconds since 1970-01-01T00:00:00Z.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+pub(super) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A module that failed too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::policy) struct Failing {
-    pub(in crate::policy) policy: String,
-    pub(in crate::policy) digest: String,
+pub(super) struct BrokenModule {
+    pub(super) policy: String,
+    pub(super) digest: String,
     /// The last failure.
-    pub(in crate::policy) detail: String,
+    pub(super) detail: String,
 }
 
-/// The counters of a process, and where failing modules are reported.
-pub(in crate::policy) struct Monitor {
+/// The counters of a process, and whom to tell of a broken module.
+pub(crate) struct Monitor {
     clock: Clock,
     counters: Mutex<BTreeMap<String, Arc<Counters>>>,
-    failures: Mutex<HashMap<(String, String), Recent>>,
-    report: Box<dyn Fn(Failing) + Send + Sync>,
+    failures: Mutex<HashMap<(String, String), History>>,
+    on_broken: Box<dyn Fn(BrokenModule) + Send + Sync>,
 }
 
 /// How one module has done under one policy name.
 #[derive(Default)]
-struct Recent {
+struct History {
     /// Whether it has answered rightly.
     answered: bool,
     /// When it failed, for which agent, and whether that may be the input's doing.
     failures: VecDeque<(i64, String, bool)>,
 }
 
-impl Recent {
+impl History {
     /// Whether the module itself is broken, by what is known of it. Fuel and memory are used up by inputs: of a module that
     /// has answered they say nothing, of one that never has only when they fail for several agents. Other failures of a
     /// module that has answered count when they come one after another, for several agents.
@@ -73,7 +88,7 @@ impl Recent {
 
 /// The counters of one policy name.
 #[derive(Default)]
-pub(in crate::policy) struct Counters {
+pub(crate) struct Counters {
     outcomes: [AtomicU64; OUTCOMES.len()],
     failures: [AtomicU64; FAILURES.len()],
     latency: [AtomicU64; LATENCY_BOUNDS.len() + 1],
@@ -96,36 +111,30 @@ pub struct PolicyCounts {
 }
 
 impl Monitor {
-    pub(in crate::policy) fn new(clock: Clock, report: impl Fn(Failing) + Send + Sync + 'static) -> Self {
-        Self { clock, counters: Mutex::default(), failures: Mutex::default(), report: Box::new(report) }
+    pub(super) fn new(clock: Clock, on_broken: impl Fn(BrokenModule) + Send + Sync + 'static) -> Self {
+        Self { clock, counters: Mutex::default(), failures: Mutex::default(), on_broken: Box::new(on_broken) }
     }
 
     /// The counters of a policy name, the same for every set.
-    pub(in crate::policy) fn counters(&self, policy: &str) -> Arc<Counters> {
+    pub(crate) fn counters(&self, policy: &str) -> Arc<Counters> {
         Arc::clone(self.counters.lock().entry(policy.to_owned()).or_default())
     }
 
     /// Everything counted so far.
-    pub(in crate::policy) fn counts(&self) -> Vec<PolicyCounts> {
+    pub(super) fn counts(&self) -> Vec<PolicyCounts> {
         self.counters.lock().iter().map(|(policy, counters)| counters.read(policy)).collect()
     }
 
     /// Takes note of a verdict that was no failure.
-    pub(in crate::policy) fn answered(&self, verdict: &Verdict) {
+    pub(crate) fn record_answer(&self, verdict: &Verdict) {
         let mut failures = self.failures.lock();
-        let recent = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
-        recent.answered = true;
-        recent.failures.clear();
+        let history = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
+        history.answered = true;
+        history.failures.clear();
     }
 
-    /// Takes note of a verdict that was a failure, to a question of `agent`; reports the module when it is one too many.
-    pub(in crate::policy) fn failed(
-        &self,
-        verdict: &Verdict,
-        kind: PolicyErrorKind,
-        detail: &str,
-        agent: &str,
-    ) {
+    /// Takes note of a verdict that was a failure, to a question of `agent`; tells `on_broken` when the module is broken by that.
+    pub(crate) fn record_failure(&self, verdict: &Verdict, kind: PolicyErrorKind, detail: &str, agent: &str) {
         // What the host could not do is not the module's fault, nor is a busy machine: a module that hangs runs out of
         // fuel long before it runs out of time. And what a shadow does affects nothing.
         let innocent = matches!(kind, PolicyErrorKind::Host | PolicyErrorKind::Deadline);
@@ -134,29 +143,29 @@ impl Monitor {
         }
         let now = (self.clock)();
         let mut failures = self.failures.lock();
-        let recent = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
+        let history = failures.entry((verdict.policy.clone(), verdict.module.clone())).or_default();
         let by_input = matches!(kind, PolicyErrorKind::OutOfFuel | PolicyErrorKind::OutOfMemory);
-        recent.failures.push_back((now, agent.to_owned(), by_input));
-        while recent.failures.len() > MAX_FAILURES * 20
-            || recent.failures.front().is_some_and(|(first, ..)| now - first > WINDOW_MILLIS)
+        history.failures.push_back((now, agent.to_owned(), by_input));
+        while history.failures.len() > MAX_FAILURES * 20
+            || history.failures.front().is_some_and(|(first, ..)| now - first > WINDOW_MILLIS)
         {
-            recent.failures.pop_front();
+            history.failures.pop_front();
         }
-        if recent.is_broken() {
-            recent.failures.clear();
-            let failing = Failing {
+        if history.is_broken() {
+            history.failures.clear();
+            let broken = BrokenModule {
                 policy: verdict.policy.clone(),
                 digest: verdict.module.clone(),
                 detail: detail.to_owned(),
             };
             drop(failures);
-            (self.report)(failing);
+            (self.on_broken)(broken);
         }
     }
 }
 
 impl Counters {
-    pub(in crate::policy) fn count(&self, answer: &Answer, micros: u64) {
+    pub(crate) fn count(&self, answer: &Answer, micros: u64) {
         let cell = match answer {
             Answer::Abstain => self.outcomes.first(),
             Answer::Allow => self.outcomes.get(1),
@@ -213,12 +222,12 @@ mod tests {
     }
 
     /// A monitor at a clock that stands where told, and what it reports.
-    fn monitor() -> (Monitor, Arc<AtomicI64>, mpsc::Receiver<Failing>) {
+    fn monitor() -> (Monitor, Arc<AtomicI64>, mpsc::Receiver<BrokenModule>) {
         let now = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&now);
         let (report, reported) = mpsc::channel();
         let clock: Clock = Arc::new(move || clock.load(Ordering::SeqCst));
-        (Monitor::new(clock, move |failing| report.send(failing).unwrap()), now, reported)
+        (Monitor::new(clock, move |broken| report.send(broken).unwrap()), now, reported)
     }
 
     #[test]
@@ -226,7 +235,7 @@ mod tests {
         let (monitor, now, reported) = monitor();
         let fail = |at: i64, mode, kind| {
             now.store(at, Ordering::SeqCst);
-            monitor.failed(&verdict(mode), kind, "boom", "alice");
+            monitor.record_failure(&verdict(mode), kind, "boom", "alice");
         };
         for i in 0..20 {
             fail(i * 15_001, Mode::Enforce, PolicyErrorKind::Trap);
@@ -248,13 +257,13 @@ mod tests {
     #[test]
     fn input_driven_failures_never_roll_back_a_module() {
         let (monitor, _now, reported) = monitor();
-        let fail = |kind, agent: &str| monitor.failed(&verdict(Mode::Enforce), kind, "boom", agent);
+        let fail = |kind, agent: &str| monitor.record_failure(&verdict(Mode::Enforce), kind, "boom", agent);
         for _ in 0..100 {
             fail(PolicyErrorKind::OutOfFuel, "alice");
             fail(PolicyErrorKind::OutOfMemory, "bob");
         }
         assert!(reported.try_recv().is_err(), "two agents' inputs, before any answer");
-        monitor.answered(&verdict(Mode::Enforce));
+        monitor.record_answer(&verdict(Mode::Enforce));
         for _ in 0..100 {
             for agent in ["alice", "bob", "carol", "dave"] {
                 fail(PolicyErrorKind::OutOfFuel, agent);
@@ -264,11 +273,11 @@ mod tests {
             fail(PolicyErrorKind::Malformed, "bob");
         }
         assert!(reported.try_recv().is_err(), "it has answered, and does not trap for three agents");
-        monitor.answered(&verdict(Mode::Enforce));
+        monitor.record_answer(&verdict(Mode::Enforce));
         for agent in ["alice", "bob", "carol"] {
             fail(PolicyErrorKind::Trap, agent);
         }
-        monitor.answered(&verdict(Mode::Enforce));
+        monitor.record_answer(&verdict(Mode::Enforce));
         for agent in ["alice", "bob"] {
             fail(PolicyErrorKind::Trap, agent);
         }

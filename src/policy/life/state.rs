@@ -10,17 +10,14 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::component::cache::{private_dir, read_private, write_private};
-use crate::policy::error::PolicyError;
-use crate::policy::eval::limits::MAX_MODULE_MIB;
-use crate::policy::file::builtin::{BUILTIN_PREFIX, BUILTINS};
-use crate::policy::file::set_file::{PolicyEntry, ResolvedEntry};
+use crate::policy::PolicyError;
+use crate::policy::component::{private_dir, read_private, write_private};
+use crate::policy::eval::MAX_MODULE_MIB;
+use crate::policy::file::PolicyEntry;
 
 const GOOD_FILE: &str = "in-force.json";
 /// The file with the digests that may not decide; watched, so that every process follows.
-pub(in crate::policy) const QUARANTINE_FILE: &str = "quarantine.json";
-/// What an entry made of a kept copy calls its module.
-pub(super) const KEPT_COPY: &str = "(kept copy)";
+pub(super) const QUARANTINE_FILE: &str = "quarantine.json";
 const LOCK_FILE: &str = "lock";
 const MODULES: &str = "modules";
 /// The largest of the JSON files that is read, in bytes.
@@ -34,7 +31,7 @@ pub struct State {
     dir: PathBuf,
 }
 
-/// What was in force last, by policy name, and before.
+/// What was in force last, by policy name, and before. A record names its module by digest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Good {
     #[serde(default)]
@@ -70,7 +67,7 @@ impl State {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    pub(in crate::policy) fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -100,18 +97,14 @@ impl State {
     /// Takes `decides` for what was in force last, and withdraws a module that a person rolled back: going back once more
     /// must not bring it into force again. Its digest is kept, since another process may still be loading the old set file
     /// and then call [`remember`](Self::remember) with it.
-    pub(in crate::policy) fn withdraw(
-        &self,
-        decides: &ResolvedEntry,
-        digest: &str,
-    ) -> Result<(), PolicyError> {
+    pub(super) fn withdraw(&self, decides: &PolicyEntry, digest: &str) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
         let mut good = self.good()?;
-        let name = &decides.entry.name;
+        let name = &decides.name;
         good.before.remove(name);
         good.withdrawn.insert(name.clone(), digest.to_owned());
         if good.now.get(name).is_some_and(|now| now.module == digest) {
-            good.now.insert(name.clone(), decides.record());
+            good.now.insert(name.clone(), decides.clone());
         }
         self.write(GOOD_FILE, &good)
     }
@@ -132,7 +125,7 @@ impl State {
     }
 
     /// Forgets the records of a name whose module is no longer the one the set file names.
-    pub(in crate::policy) fn release_others(&self, policy: &str, digest: &str) -> Result<(), PolicyError> {
+    pub(super) fn release_others(&self, policy: &str, digest: &str) -> Result<(), PolicyError> {
         self.release_where(|record| record.policy == policy && record.digest != digest)
     }
 
@@ -144,44 +137,41 @@ impl State {
         if all.len() == before { Ok(()) } else { self.write(QUARANTINE_FILE, &all) }
     }
 
-    /// The policies that were last in force together.
-    pub(in crate::policy) fn last_good(&self) -> Result<Vec<ResolvedEntry>, PolicyError> {
+    /// The policies that were last in force together, each with the bytes of its module.
+    pub(super) fn last_good(&self) -> Result<Vec<(PolicyEntry, Vec<u8>)>, PolicyError> {
         self.good()?.now.values().map(|record| self.resolve(record)).collect()
     }
 
-    /// What was in force under a name before, or beside, this digest.
-    pub(in crate::policy) fn fallback(
+    /// What was in force under a name before, or beside, this digest, with the bytes of its module.
+    pub(super) fn fallback(
         &self,
         policy: &str,
         digest: &str,
-    ) -> Result<Option<ResolvedEntry>, PolicyError> {
+    ) -> Result<Option<(PolicyEntry, Vec<u8>)>, PolicyError> {
         let good = self.good()?;
         good.fallback(policy, digest).map(|record| self.resolve(record)).transpose()
     }
 
-    /// Remembers what is in force now.
-    pub(in crate::policy) fn remember(&self, set: &[ResolvedEntry]) -> Result<(), PolicyError> {
+    /// Remembers what is in force now: the record and the bytes of each module.
+    pub(super) fn remember(&self, set: &[(PolicyEntry, &[u8])]) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
-        for resolved in set {
-            let path = self.module_path(&resolved.digest);
+        for (record, bytes) in set {
+            let path = self.module_path(&record.module);
             if !path.exists() {
-                write_private(&path, &[&resolved.bytes])?;
+                write_private(&path, &[bytes])?;
             }
         }
         let quarantined = self.quarantined()?;
         let old = self.good()?;
         let mut new = Good { now: BTreeMap::new(), ..old.clone() };
-        for resolved in set {
-            let ResolvedEntry { entry, digest, .. } = resolved;
-            if let Some(was) = old.now.get(&entry.name)
-                && was.module != *digest
-                && !quarantined
-                    .iter()
-                    .any(|record| record.policy == entry.name && record.digest == was.module)
+        for (record, _) in set {
+            if let Some(was) = old.now.get(&record.name)
+                && was.module != record.module
+                && !quarantined.iter().any(|bad| bad.policy == record.name && bad.digest == was.module)
             {
-                new.before.insert(entry.name.clone(), was.clone());
+                new.before.insert(record.name.clone(), was.clone());
             }
-            new.now.insert(entry.name.clone(), resolved.record());
+            new.now.insert(record.name.clone(), record.clone());
         }
         if new != old {
             self.write(GOOD_FILE, &new)?;
@@ -206,17 +196,12 @@ impl State {
         self.dir.join(MODULES).join(format!("{digest}.wasm"))
     }
 
-    fn resolve(&self, record: &PolicyEntry) -> Result<ResolvedEntry, PolicyError> {
+    fn resolve(&self, record: &PolicyEntry) -> Result<(PolicyEntry, Vec<u8>), PolicyError> {
         let gone = || PolicyError::ModuleFile {
             module: record.module.clone(),
             problem: "the copy that was kept of it is gone or damaged".to_owned(),
         };
-        let bytes = self.module(&record.module)?.ok_or_else(gone)?;
-        let builtin = BUILTINS.iter().find(|builtin| builtin.bytes == bytes.as_slice());
-        let module =
-            builtin.map_or(KEPT_COPY.to_owned(), |builtin| format!("{BUILTIN_PREFIX}{}", builtin.name));
-        let entry = PolicyEntry { module, ..record.clone() };
-        Ok(ResolvedEntry { entry, bytes, digest: record.module.clone() })
+        Ok((record.clone(), self.module(&record.module)?.ok_or_else(gone)?))
     }
 
     fn good(&self) -> Result<Good, PolicyError> {
@@ -282,9 +267,8 @@ impl Good {
 mod tests {
     use super::*;
 
-    fn resolved(name: &str, bytes: &[u8]) -> ResolvedEntry {
-        let digest = blake3::hash(bytes).to_hex().to_string();
-        ResolvedEntry { entry: PolicyEntry::new(name, "x.wasm"), bytes: bytes.to_vec(), digest }
+    fn record(bytes: &'static [u8]) -> (PolicyEntry, &'static [u8]) {
+        (PolicyEntry::new("p", &blake3::hash(bytes).to_hex()), bytes)
     }
 
     fn quarantine(name: &str, digest: &str) -> Quarantine {
@@ -295,50 +279,55 @@ mod tests {
     fn a_bad_module_never_becomes_the_one_to_go_back_to() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(&dir.path().join("state")).unwrap();
-        let (good, bad, next) = (resolved("p", b"good"), resolved("p", b"bad"), resolved("p", b"next"));
+        let (good, bad, next) = (record(b"good"), record(b"bad"), record(b"next"));
         assert!(matches!(
-            state.quarantine(quarantine("p", &bad.digest)).unwrap_err(),
+            state.quarantine(quarantine("p", &bad.0.module)).unwrap_err(),
             PolicyError::NothingToRollBack(name) if name == "p"
         ));
         state.remember(std::slice::from_ref(&good)).unwrap();
         state.remember(std::slice::from_ref(&bad)).unwrap();
-        assert_eq!(state.fallback("p", &bad.digest).unwrap().unwrap().bytes, b"good");
-        state.quarantine(quarantine("p", &bad.digest)).unwrap();
+        assert_eq!(state.fallback("p", &bad.0.module).unwrap().unwrap().1, b"good");
+        state.quarantine(quarantine("p", &bad.0.module)).unwrap();
         state.remember(std::slice::from_ref(&good)).unwrap();
         state.remember(std::slice::from_ref(&next)).unwrap();
-        assert_eq!(state.fallback("p", &next.digest).unwrap().unwrap().bytes, b"good");
-        state.release_others("p", &next.digest).unwrap();
+        assert_eq!(state.fallback("p", &next.0.module).unwrap().unwrap().1, b"good");
+        state.release_others("p", &next.0.module).unwrap();
         assert!(state.quarantined().unwrap().is_empty());
-        assert_eq!(state.module(&bad.digest).unwrap().unwrap(), b"bad", "kept for explaining old decisions");
+        assert_eq!(
+            state.module(&bad.0.module).unwrap().unwrap(),
+            b"bad",
+            "kept for explaining old decisions"
+        );
     }
 
     #[test]
     fn a_module_that_was_rolled_back_stays_back_although_a_process_was_loading_it() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(&dir.path().join("state")).unwrap();
-        let (old, new) = (resolved("p", b"old"), resolved("p", b"new"));
-        let remember = |set: &ResolvedEntry| state.remember(std::slice::from_ref(set)).unwrap();
+        let (old, new) = (record(b"old"), record(b"new"));
+        let remember =
+            |policy: &(PolicyEntry, &'static [u8])| state.remember(std::slice::from_ref(policy)).unwrap();
         remember(&old);
         remember(&new);
-        state.withdraw(&old, &new.digest).unwrap();
+        state.withdraw(&old.0, &new.0.module).unwrap();
         // It read the set file before the rollback wrote it.
         remember(&new);
         remember(&old);
-        assert!(state.fallback("p", &old.digest).unwrap().is_none());
+        assert!(state.fallback("p", &old.0.module).unwrap().is_none());
         state.release("p").unwrap();
         remember(&new);
-        assert_eq!(state.fallback("p", &new.digest).unwrap().unwrap().bytes, b"old");
+        assert_eq!(state.fallback("p", &new.0.module).unwrap().unwrap().1, b"old");
         remember(&old);
-        assert_eq!(state.fallback("p", &old.digest).unwrap().unwrap().bytes, b"new", "installed again since");
+        assert_eq!(state.fallback("p", &old.0.module).unwrap().unwrap().1, b"new", "installed again since");
     }
 
     #[test]
     fn a_damaged_copy_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(&dir.path().join("state")).unwrap();
-        let good = resolved("p", b"good");
+        let good = record(b"good");
         state.remember(std::slice::from_ref(&good)).unwrap();
-        fs::write(state.module_path(&good.digest), b"evil").unwrap();
+        fs::write(state.module_path(&good.0.module), b"evil").unwrap();
         assert!(state.last_good().unwrap_err().to_string().contains("gone or damaged"));
     }
 }

@@ -10,7 +10,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::state::QUARANTINE_FILE;
-use crate::policy::file::set_file::SET_FILE;
+use crate::policy::file::SET_FILE;
 
 /// How often time stamps are compared when there are no notifications.
 const POLL: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 type Stamp = (PathBuf, Option<SystemTime>, u64);
 
 /// A watch over the policy directory and the folder with the quarantine.
-pub(in crate::policy) struct Watch {
+pub(super) struct Watch {
     dir: PathBuf,
     state: Option<PathBuf>,
     watcher: Option<RecommendedWatcher>,
@@ -33,11 +33,7 @@ pub(in crate::policy) struct Watch {
 
 impl Watch {
     /// Starts to watch; `changed` is called from another thread.
-    pub(in crate::policy) fn start(
-        dir: &Path,
-        state: Option<&Path>,
-        changed: impl Fn() + Send + 'static,
-    ) -> Self {
+    pub(super) fn start(dir: &Path, state: Option<&Path>, changed: impl Fn() + Send + 'static) -> Self {
         let of_interest = dir.to_owned();
         let callback = move |event: notify::Result<Event>| {
             // Lost events are a reason to look, too.
@@ -68,7 +64,7 @@ impl Watch {
 
     /// Watches the directory, or while it is not there the closest folder that is. To be called after every change: the
     /// directory may have been made or replaced.
-    pub(in crate::policy) fn follow(&mut self) {
+    pub(super) fn follow(&mut self) {
         let now = identity(&self.dir);
         let Some(watcher) = &mut self.watcher else { return };
         if now.is_some() && self.watched == now {
@@ -92,13 +88,13 @@ impl Watch {
     }
 
     /// After how long without a notification the caller should ask [`Watch::differs`].
-    pub(in crate::policy) const fn poll_after(&self) -> Duration {
+    pub(super) const fn poll_after(&self) -> Duration {
         if self.watcher.is_some() { LOOK } else { POLL }
     }
 
     /// Whether another directory is there than the one that is watched; without notifications, whether the time stamps
     /// differ from when this was last asked.
-    pub(in crate::policy) fn differs(&mut self) -> bool {
+    pub(super) fn differs(&mut self) -> bool {
         if self.watcher.is_some() {
             return identity(&self.dir) != self.watched;
         }

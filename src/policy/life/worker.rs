@@ -7,14 +7,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::host::{HostConfig, SetStatus, Shared, Source};
-use super::load::{self, Loaded, PolicyStatus};
-use super::monitor::{Failing, MAX_FAILURES, Monitor};
+use super::load::{self, LoadedSet, PolicyStatus};
+use super::monitor::{BrokenModule, MAX_FAILURES, Monitor};
 use super::state::{Quarantine, State};
 use super::watch::Watch;
-use crate::policy::component::module::Loader;
-use crate::policy::error::PolicyError;
-use crate::policy::eval::set::{Policy, PolicySet};
-use crate::policy::file::set_file::{ResolvedEntry, SET_FILE};
+use crate::policy::PolicyError;
+use crate::policy::component::Loader;
+use crate::policy::eval::{Policy, PolicySet};
+use crate::policy::file::SET_FILE;
 
 /// Debounce: how long the directory must be quiet after a change before it is read. An editor or a copy causes several
 /// events.
@@ -27,13 +27,13 @@ const MAX_DEBOUNCE: Duration = Duration::from_millis(150);
 const MISSING_FILE_GRACE: Duration = Duration::from_millis(300);
 
 /// What the thread is told.
-pub(in crate::policy) enum Command {
+pub(super) enum Command {
     /// Somebody asked for it.
     Reload,
     /// Something in the directory may have changed.
     Changed,
     /// A module failed too often.
-    Failing(Failing),
+    Broken(BrokenModule),
     /// The host is gone.
     Stop,
 }
@@ -88,28 +88,28 @@ impl Worker {
         let mut watch = Watch::start(&self.config.dir, self.state.as_ref().map(State::dir), move || {
             drop(changes.send(Command::Changed));
         });
-        self.load();
+        self.reload();
         loop {
             match commands.recv_timeout(watch.poll_after()) {
                 Ok(Command::Reload) => {}
-                Ok(Command::Changed) => match settle(commands) {
-                    Settled::Quiet => {}
+                Ok(Command::Changed) => match debounce(commands) {
+                    Debounced::Quiet => {}
                     // The change is looked at in any case.
-                    Settled::Failing(failing) => _ = self.rolled_back(&failing),
-                    Settled::Stop => return,
+                    Debounced::Broken(broken) => _ = self.quarantine_broken(&broken),
+                    Debounced::Stop => return,
                 },
-                Ok(Command::Failing(failing)) if self.rolled_back(&failing) => {}
+                Ok(Command::Broken(broken)) if self.quarantine_broken(&broken) => {}
                 Err(RecvTimeoutError::Timeout) if watch.differs() => {}
-                Ok(Command::Failing(_)) | Err(RecvTimeoutError::Timeout) => continue,
+                Ok(Command::Broken(_)) | Err(RecvTimeoutError::Timeout) => continue,
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
             watch.follow();
-            self.load();
+            self.reload();
         }
     }
 
     /// Looks at the directory and swaps the set if there is a new one.
-    fn load(&mut self) {
+    fn reload(&mut self) {
         let start = Instant::now();
         self.attempts += 1;
         let has_file = self.config.dir.join(SET_FILE).exists();
@@ -123,29 +123,30 @@ impl Worker {
         }
         let active = self.shared.try_get().filter(|active| active.1.source != Source::Nothing);
         let known = active.as_ref().map(|active| &*active.0);
-        let attempt = if is_gone {
-            Loaded::refused(PolicyError::DirectoryGone(self.config.dir.clone()))
+        let loaded = if is_gone {
+            Err(PolicyError::DirectoryGone(self.config.dir.clone()))
         } else {
-            unpanicked(|| Ok(load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known)))
-                .unwrap_or_else(Loaded::refused)
+            unpanicked(|| load::from_dir(&self.loader, &self.config.dir, self.state.as_ref(), known))
         };
-        let error = attempt.error();
-        if let Some(error) = &error {
-            tracing::error!(%error, "the policies in the directory are refused");
-        }
-        match (attempt, active) {
-            (Loaded { resolved: Ok((resolved, policies)), status }, active) => {
+        let LoadedSet { policies, status } = loaded.unwrap_or_else(LoadedSet::refused);
+        let error = match policies {
+            Ok(policies) => {
                 // Before the swap: what decides is always kept.
-                self.remember(&resolved);
-                self.accept(active.as_deref(), policies, status, start);
+                self.remember(&policies);
+                let policies = policies.into_iter().map(|(policy, _)| policy).collect();
+                return self.accept(active.as_deref(), policies, status, start);
             }
-            (Loaded { status: policies, .. }, Some(active)) => {
-                let (set, status) = &*active;
-                let attempts = self.attempts;
-                self.shared
-                    .publish((Arc::clone(set), SetStatus { error, attempts, policies, ..status.clone() }));
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(%error, "the policies in the directory are refused");
+        match active {
+            Some(active) => {
+                let (set, before) = &*active;
+                let (error, attempts) = (Some(error), self.attempts);
+                let status = SetStatus { error, attempts, policies: status, ..before.clone() };
+                self.shared.publish((Arc::clone(set), status));
             }
-            (Loaded { status: policies, .. }, None) => self.start_without(error, policies, start),
+            None => self.start_without(error, status, start),
         }
     }
 
@@ -179,7 +180,7 @@ impl Worker {
     }
 
     /// The first attempt failed: what was good when a process last ran, or nothing at all.
-    fn start_without(&self, error: Option<String>, of_policies: Vec<PolicyStatus>, start: Instant) {
+    fn start_without(&self, error: String, of_policies: Vec<PolicyStatus>, start: Instant) {
         let last = self.state.as_ref().map(|state| unpanicked(|| load::last_good(&self.loader, state)));
         let (set, source) = match last {
             Some(Ok(policies)) if !policies.is_empty() => {
@@ -189,11 +190,11 @@ impl Worker {
                 if let Some(Err(error)) = other {
                     tracing::error!(%error, "the last good policies cannot be loaded either");
                 }
-                let why = error.clone().unwrap_or_default();
-                (PolicySet::failing(&self.loader, why), Source::Nothing)
+                (PolicySet::unavailable(&self.loader, error.clone()), Source::Nothing)
             }
         };
-        let status = SetStatus { error, policies: of_policies, ..self.status_of(&set, source, start) };
+        let status =
+            SetStatus { error: Some(error), policies: of_policies, ..self.status_of(&set, source, start) };
         self.shared.publish((Arc::new(set), status));
     }
 
@@ -212,16 +213,18 @@ impl Worker {
         }
     }
 
-    fn remember(&self, resolved: &[ResolvedEntry]) {
-        if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(resolved)) {
+    fn remember(&self, policies: &[(Policy, Vec<u8>)]) {
+        let set: Vec<_> =
+            policies.iter().map(|(policy, bytes)| (policy.record(), bytes.as_slice())).collect();
+        if let Some(Err(error)) = self.state.as_ref().map(|state| state.remember(&set)) {
             tracing::warn!(%error, "the last good policies are not kept");
         }
     }
 
-    /// Takes a failing module out of force, if it still decides and there is one to put in its place. The next load does
-    /// the rest.
-    fn rolled_back(&self, failing: &Failing) -> bool {
-        let Failing { policy, digest, detail } = failing;
+    /// Quarantines a broken module if it still decides and there is one to put in its place; says whether it did. The reload
+    /// that must follow puts the other one there.
+    fn quarantine_broken(&self, broken: &BrokenModule) -> bool {
+        let BrokenModule { policy, digest, detail } = broken;
         let deciding = self.shared.try_get().is_some_and(|now| {
             now.0.policies().any(|active| active.name == *policy && active.module.digest == *digest)
         });
@@ -247,24 +250,25 @@ impl Worker {
     }
 }
 
-enum Settled {
+/// What ended the wait of [`debounce`].
+enum Debounced {
     Quiet,
-    Failing(Failing),
+    Broken(BrokenModule),
     Stop,
 }
 
 /// Waits until no more changes come, or something more important does.
-fn settle(commands: &Receiver<Command>) -> Settled {
+fn debounce(commands: &Receiver<Command>) -> Debounced {
     let start = Instant::now();
     while start.elapsed() < MAX_DEBOUNCE {
         match commands.recv_timeout(DEBOUNCE) {
             Ok(Command::Changed | Command::Reload) => {}
-            Ok(Command::Failing(failing)) => return Settled::Failing(failing),
-            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Settled::Stop,
+            Ok(Command::Broken(broken)) => return Debounced::Broken(broken),
+            Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Debounced::Stop,
             Err(RecvTimeoutError::Timeout) => break,
         }
     }
-    Settled::Quiet
+    Debounced::Quiet
 }
 
 /// A bug in what looks at strangers' bytes refuses them, and does not leave every caller waiting for a dead thread.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::decision::{Answer, Mode, PolicyErrorKind, PrincipalView, ToolCall};
-use crate::policy::eval::engine::Runtime;
+use crate::policy::eval::Runtime;
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 /// The bytes of a guest. Most files hold only a core module and are put into the frame that makes a policy of it.
@@ -63,12 +63,13 @@ pub(super) fn load_with(
     limits: Limits,
 ) -> Result<Policy, PolicyError> {
     let module = Arc::new(loader.load(bytes, settings, limits)?);
-    Ok(Policy { name: "guest".into(), mode: Mode::Enforce, module })
+    Ok(Policy::new("guest", Mode::Enforce, module))
 }
 
 /// What a policy alone says to an ordinary call.
 pub(super) fn asked(loader: &Loader, policy: &Policy) -> Answer {
-    let decision = PolicySet::new(loader, vec![policy.clone()], 1).authorize(&call(), &[]);
+    let policy = Policy::new(&policy.name, policy.mode, Arc::clone(&policy.module));
+    let decision = PolicySet::new(loader, vec![policy], 1).authorize(&call(), &[]);
     decision.verdicts.into_iter().next().unwrap().answer
 }
 

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::guests::{asked, call, failure, guest, load, load_with, loader, with_section};
 use crate::domain::decision::{Answer, Outcome, PolicyErrorKind};
-use crate::policy::eval::engine::Runtime;
-use crate::policy::eval::limits::MAX_FUEL;
+use crate::policy::eval::{MAX_FUEL, Runtime};
 use crate::policy::{Limits, Loader, PolicyError, PolicySet};
 
 /// What a module is refused with.
@@ -227,7 +226,7 @@ fn a_module_whose_cases_fail_is_refused() {
 #[test]
 fn a_fact_that_is_not_supplied_fails_closed() {
     let loader = loader(2);
-    let bytes = crate::policy::file::builtin::builtin("rate-limit").unwrap().bytes;
+    let bytes = crate::policy::file::builtin("rate-limit").unwrap().bytes;
     let policy = load(&loader, bytes).unwrap();
     assert_eq!(failure(&loader, &policy), PolicyErrorKind::Host);
 }

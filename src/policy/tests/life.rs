@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::guests::{call, guest, loader};
 use crate::domain::decision::{Answer, Decision, Hook, InboxMessage, Mode, Outcome};
-use crate::policy::file::set_file::{Editor, PolicyEntry, SET_FILE};
+use crate::policy::file::{PolicyEntry, SET_FILE, SetEditor};
 use crate::policy::{HostConfig, PolicyHost, Quarantine, SetStatus, Source, State};
 
 /// More than anything here takes on a busy machine.
@@ -310,7 +310,7 @@ fn two_installers_at_once_both_get_their_policy_in_and_the_comments_stay() {
         for i in 0..8 {
             let dir = home.dir();
             scope.spawn(move || {
-                let mut editor = Editor::open(&dir).unwrap();
+                let mut editor = SetEditor::open(&dir).unwrap();
                 let file = editor.add_module("q", &guest("abstains")).unwrap();
                 editor
                     .put(&PolicyEntry { mode: Mode::Shadow, ..PolicyEntry::new(&format!("q{i}"), &file) })

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, InboxMessage, Mode, Outcome};
-use crate::policy::file::builtin::{BUILTINS, builtin};
+use crate::policy::file::{BUILTINS, builtin};
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
     let bytes = builtin("rate-limit").unwrap().bytes;
     let module = Arc::new(loader.load(bytes, &json!({}), patient()).unwrap());
-    PolicySet::new(loader, vec![Policy { name: "rate-limit".into(), mode: Mode::Enforce, module }], 1)
+    PolicySet::new(loader, vec![Policy::new("rate-limit", Mode::Enforce, module)], 1)
 }
 
 fn sent(set: &PolicySet, count: u64) -> Vec<Fact> {
@@ -63,7 +63,7 @@ fn the_longest_message_of_any_script_fits_the_default_fuel() {
     let of = builtin("question-detection").unwrap();
     let loader = Loader::new(None).unwrap();
     let module = Arc::new(loader.load(of.bytes, &json!({}), Limits { millis: 5_000, ..of.limits }).unwrap());
-    let policy = Policy { name: of.name.into(), mode: Mode::Enforce, module };
+    let policy = Policy::new(of.name, Mode::Enforce, module);
     let set = PolicySet::new(&loader, vec![policy], 1);
     let mut worst = (0, "");
     for text in [
@@ -122,8 +122,8 @@ fn the_longest_message_of_any_script_fits_the_default_fuel() {
 #[test]
 fn shadow_is_asked_and_affects_nothing() {
     let loader = Loader::new(None).unwrap();
-    let mut policy = rate_limit(&loader).policies().next().unwrap().clone();
-    policy.mode = Mode::Shadow;
+    let module = Arc::clone(&rate_limit(&loader).policies().next().unwrap().module);
+    let policy = Policy::new("rate-limit", Mode::Shadow, module);
     let set = PolicySet::new(&loader, vec![policy], 1);
     let decision = set.authorize(&call(), &sent(&set, 30));
     assert_eq!(decision.outcome, Outcome::Allow);
@@ -192,7 +192,7 @@ fn a_cache_others_can_write_to_is_not_used() {
     let set = rate_limit(&loader);
     assert_eq!(set.authorize(&call(), &sent(&set, 30)).outcome, Outcome::Deny);
     assert_eq!(entries(&cache).len(), 0);
-    let opened = super::super::component::cache::Cache::open(&cache, "x").map(|_| ());
+    let opened = crate::policy::component::private_dir(&cache);
     assert!(matches!(opened, Err(PolicyError::Untrusted { .. })));
 }
 
@@ -243,7 +243,7 @@ fn speed() {
             times[times.len() * 99 / 100]
         );
     }
-    let endless = Limits { fuel: crate::policy::eval::limits::MAX_FUEL, ..Limits::default() };
+    let endless = Limits { fuel: crate::policy::eval::MAX_FUEL, ..Limits::default() };
     let hangs =
         super::guests::load_with(&loader, &super::guests::guest("loops_in_call"), &json!({}), endless)
             .unwrap();
@@ -255,40 +255,6 @@ fn speed() {
     println!("a hanging call with 50 ms is cut after at most {:?}", cut.max().unwrap());
     let rss = std::fs::read_to_string("/proc/self/status").unwrap();
     println!("{}", rss.lines().find(|line| line.starts_with("VmRSS")).unwrap());
-}
-
-/// Where the time of a cold load goes; as [`speed`].
-#[test]
-#[ignore = "prints measurements"]
-fn stages() {
-    use crate::policy::component::workbench::Workbench;
-    let loader = super::guests::loader(4);
-    for builtin in BUILTINS {
-        let mut last = Instant::now();
-        let mut stage = |name: &str| {
-            print!("{name} {:?}, ", last.elapsed());
-            last = Instant::now();
-        };
-        print!("{}: ", builtin.name);
-        let gated = crate::policy::component::gate::check(builtin.bytes, patient()).unwrap();
-        stage("gate");
-        let workbench = Workbench::open(loader.runtime(), &gated, patient()).unwrap();
-        stage("instrument and compile");
-        let configured = workbench.configure("{}").unwrap();
-        stage("configure");
-        let snapshot = workbench.snapshot(configured).unwrap();
-        stage("snapshot");
-        let component = wasmtime::component::Component::new(loader.runtime().engine(), &snapshot).unwrap();
-        stage("compile");
-        let code = component.serialize().unwrap();
-        stage("serialize");
-        let cases = crate::policy::component::cases::parse(gated.cases.as_ref().unwrap()).unwrap();
-        assert!(
-            crate::policy::component::cases::run(&workbench, &cases).iter().all(|case| case.result.passed)
-        );
-        stage("cases");
-        println!("snapshot {} KiB, code {} KiB", snapshot.len() / 1024, code.len() / 1024);
-    }
 }
 
 /// How long a process waits for its first set, and a changed file to be in force; as [`speed`].

@@ -10,16 +10,16 @@ use crate::storage::value::params;
 
 /// A row to add.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::storage) struct Entry<'a> {
-    pub(in crate::storage) at: Millis,
+pub(crate) struct Entry<'a> {
+    pub(crate) at: Millis,
     /// Who acted; `operator` for the command line.
-    pub(in crate::storage) agent: &'a str,
+    pub(crate) agent: &'a str,
     /// The tool or command.
-    pub(in crate::storage) action: &'a str,
+    pub(crate) action: &'a str,
     /// Type and id of what was acted on.
-    pub(in crate::storage) target: (&'a str, &'a str),
+    pub(crate) target: (&'a str, &'a str),
     /// JSON: what changed, without message bodies.
-    pub(in crate::storage) details: &'a str,
+    pub(crate) details: &'a str,
 }
 
 /// A row as read back.

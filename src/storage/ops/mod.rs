@@ -7,7 +7,7 @@
 )]
 
 mod agents;
-pub(super) mod audit;
+mod audit;
 mod context;
 mod decisions;
 mod escalations;
@@ -21,7 +21,7 @@ mod messages;
 mod reviews;
 mod seats;
 mod size;
-pub(super) mod steady;
+mod steady;
 mod tasks;
 
 pub use agents::{Claim, Registration};
@@ -36,3 +36,6 @@ pub use seats::{DueWake, NewSeat, WakeScope};
 pub use size::Size;
 pub use steady::CLOCK_TOLERANCE;
 pub use tasks::TaskQuery;
+
+pub(super) use audit::Entry as AuditEntry;
+pub(super) use steady::Steady;

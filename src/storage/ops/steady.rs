@@ -15,7 +15,7 @@ pub const CLOCK_TOLERANCE: Millis = SECOND;
 
 /// How one process makes its way through a jump of the clock.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct Steady(Mutex<Option<Jump>>);
+pub(crate) struct Steady(Mutex<Option<Jump>>);
 
 #[derive(Debug)]
 struct Jump {

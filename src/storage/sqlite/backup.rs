@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use super::open::{self, APPLICATION_ID};
 use super::readers::consistent_copy;
 use crate::storage::error::{Error, Result};
-use crate::storage::ops::audit::ChainReport;
+use crate::storage::ops::ChainReport;
 use crate::storage::{Db, OpenOptions};
 
 /// What was found in a copy.

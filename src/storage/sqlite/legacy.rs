@@ -10,7 +10,7 @@ use rusqlite::backup::Backup;
 
 use super::open::{run_migrations, with_suffix};
 use crate::storage::error::{Error, Result};
-use crate::storage::ops::audit;
+use crate::storage::ops::AuditEntry;
 
 /// The tables a Python Team Table may have. 0.1 lacks the later ones; they are taken as empty.
 const TABLES: &str = "
@@ -120,7 +120,7 @@ fn copy_audit(connection: &Connection) -> Result<()> {
     let mut rows = statement.query([])?;
     let tx = crate::storage::tx::WriteTx::new(connection);
     while let Some(row) = rows.next()? {
-        tx.audit(&audit::Entry {
+        tx.audit(&AuditEntry {
             at: row.get(0)?,
             agent: &row.get::<_, String>(1)?,
             action: &row.get::<_, String>(2)?,

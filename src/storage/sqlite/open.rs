@@ -58,12 +58,12 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
     set_durability(&connection, options).map_err(prepare)?;
     restrict(path).map_err(io)?;
     // Missing in a new database and in a backup. Not worth failing for: `doctor` then has nothing to compare.
-    let _ = settle(&connection, &file);
+    let _ = note_home(&connection, &file);
     Ok((connection, file))
 }
 
 /// Notes in which file the database is, if that is not noted.
-fn settle(connection: &Connection, file: &OpenFile) -> Result<()> {
+fn note_home(connection: &Connection, file: &OpenFile) -> Result<()> {
     if home(connection)?.is_none() {
         connection.execute("INSERT OR IGNORE INTO home (id, inode) VALUES (1, ?1)", [file.inode()])?;
         // Into the file itself: a copy of the file alone must carry it.
@@ -86,7 +86,7 @@ pub(super) fn reader(file: &OpenFile, options: OpenOptions) -> Result<Connection
 }
 
 /// A change that changes nothing: shows whether the file can be written.
-pub(in crate::storage) fn rewrite_version(connection: &Connection) -> Result<()> {
+pub(crate) fn rewrite_version(connection: &Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(connection.pragma_update(None, "user_version", version)?)
 }

@@ -7,17 +7,17 @@ use crate::storage::error::{Error, Result};
 use crate::storage::value::{Column, Params, Value, Which, typed, unexpected};
 
 /// A row of a result.
-pub(in crate::storage) struct Row<'a>(&'a rusqlite::Row<'a>);
+pub(crate) struct Row<'a>(&'a rusqlite::Row<'a>);
 
 impl Row<'_> {
     /// A column's value, copied out.
-    pub(in crate::storage) fn get<T: Column>(&self, column: impl Into<Which>) -> Result<T> {
+    pub(crate) fn get<T: Column>(&self, column: impl Into<Which>) -> Result<T> {
         let column = column.into();
         typed(&column, self.value(&column)?)
     }
 
     /// A text column's value, borrowed.
-    pub(in crate::storage) fn text(&self, column: impl Into<Which>) -> Result<&str> {
+    pub(crate) fn text(&self, column: impl Into<Which>) -> Result<&str> {
         let column = column.into();
         if let Value::Text(text) = self.value(&column)? { Ok(text) } else { Err(unexpected(&column)) }
     }
@@ -68,7 +68,7 @@ fn bound<'c>(
 }
 
 /// The first row, if there is one.
-pub(in crate::storage) fn one<T>(
+pub(crate) fn one<T>(
     connection: &Connection,
     sql: &'static str,
     params: impl Params,
@@ -80,7 +80,7 @@ pub(in crate::storage) fn one<T>(
 }
 
 /// Rows until `read` says, by `false`, that it has enough.
-pub(in crate::storage) fn each(
+pub(crate) fn each(
     connection: &Connection,
     sql: &'static str,
     params: impl Params,
@@ -97,10 +97,6 @@ pub(in crate::storage) fn each(
 }
 
 /// Runs a change; returns the number of rows it touched.
-pub(in crate::storage) fn execute(
-    connection: &Connection,
-    sql: &'static str,
-    params: impl Params,
-) -> Result<usize> {
+pub(crate) fn execute(connection: &Connection, sql: &'static str, params: impl Params) -> Result<usize> {
     Ok(bound(connection, sql, params)?.raw_execute()?)
 }

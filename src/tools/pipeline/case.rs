@@ -13,7 +13,7 @@ use crate::domain::decision::{Hook, Input, PrincipalView, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::seat::Seat;
-use crate::judgement::{Case, Held, Standing, Version};
+use crate::judgement::{Case, Confirmation, Held, Version};
 use crate::policy::PolicySet;
 use crate::storage::{self, FactScope, ReadTx, WriteTx};
 
@@ -250,18 +250,18 @@ impl Case for CallCase {
         self.context.caller_id()
     }
 
-    fn stands(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Standing> {
+    fn confirm_and_consume(&mut self, tx: &WriteTx<'_>, at: Version) -> storage::Result<Confirmation> {
         // Where the log has not moved, all that was looked up is still as it was.
         if at != self.opened {
             self.context.now = tx.not_before(self.context.now)?;
             self.check_still_valid(tx)?;
         }
         if !self.call.is_still_best(tx, &self.context)? {
-            return Ok(Standing::Moved);
+            return Ok(Confirmation::Moved);
         }
         match self.approval {
-            Some(approval) if !tx.use_approval(approval, self.context.now)? => Ok(Standing::Moved),
-            _ => Ok(Standing::Holds),
+            Some(approval) if !tx.use_approval(approval, self.context.now)? => Ok(Confirmation::Moved),
+            _ => Ok(Confirmation::Holds),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::case::CallCase;
 use super::targets::Recipients;
 use super::{Attempt, too_fast};
 use crate::domain::decision::Outcome;
-use crate::judgement::{Ruling, Settled};
+use crate::judgement::{CommitResult, Ruling};
 use crate::policy::PolicySet;
 use crate::storage;
 
@@ -26,12 +26,12 @@ impl Table {
     ) -> storage::Result<Attempt> {
         let judge = &self.inner.judge;
         let mut first = Some(ruling);
-        let settled = judge.until_settled(|| {
+        let outcome = judge.retry(|| {
             let ruling = first.take().map_or_else(|| judge.ask(case, set), Ok)?;
             let attempt = self.round(case, set, &ruling)?;
             Ok(attempt.or_else(|| case.implied.then_some(Attempt::Again)))
         });
-        settled?.ok_or_else(|| too_fast().into())
+        outcome?.ok_or_else(|| too_fast().into())
     }
 
     fn round(
@@ -113,7 +113,7 @@ impl Table {
         let mut of_tx = case.clone();
         of_tx.approval = approval;
         of_tx.context.recipients = recipients;
-        let settled = self.inner.judge.settle(of_tx, set, ruling, true, |tx, case, _| {
+        let committed = self.inner.judge.commit_if_unchanged(of_tx, set, ruling, true, |tx, case, _| {
             let context = &case.context;
             // First: what the call returns already knows that its caller was seen.
             context.caller_id().map_or(Ok(()), |id| tx.touch(id, context.now))?;
@@ -121,7 +121,7 @@ impl Table {
             let unread = case.badge_of().map(|id| tx.unread(id)).transpose()?;
             Ok((body, unread.unwrap_or_default()))
         })?;
-        let Settled::Done(_, (body, unread)) = settled else { return Ok(None) };
+        let CommitResult::Done(_, (body, unread)) = committed else { return Ok(None) };
         let body = self.readable(case, set, approval.is_some(), body)?;
         // From here on it is dropped wherever the caller is gone.
         let delivery = case.context.caller_id().and_then(|member| {
@@ -144,9 +144,9 @@ impl Table {
             return Err(error);
         }
         // A policy counts it: the next call must find it counted.
-        match self.settle_undone(case, set, ruling)? {
-            Settled::Done(..) => Err(error),
-            Settled::Moved | Settled::Gone => Ok(None),
+        match self.commit_undone(case, set, ruling)? {
+            CommitResult::Done(..) => Err(error),
+            CommitResult::Moved | CommitResult::Gone => Ok(None),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::case::CallCase;
 use crate::auth::{self, Credential};
 use crate::domain::decision::Outcome;
 use crate::domain::refusal::{Code, Refusal};
-use crate::judgement::{Case, Ruling, Settled};
+use crate::judgement::{Case, CommitResult, Ruling};
 use crate::policy::PolicySet;
 use crate::storage::{self, NewEscalation};
 
@@ -76,9 +76,9 @@ impl Table {
         if decision.outcome == Outcome::Error {
             told.reason = None;
         }
-        let id = match self.settle_undone(case, set, ruling) {
-            Ok(Settled::Done(id, ())) => Some(id),
-            Ok(Settled::Moved | Settled::Gone) => return Ok(None),
+        let id = match self.commit_undone(case, set, ruling) {
+            Ok(CommitResult::Done(id, ())) => Some(id),
+            Ok(CommitResult::Moved | CommitResult::Gone) => return Ok(None),
             Err(error @ storage::Error::Refused(_)) => return Err(error),
             // The refusal stands, recorded or not.
             Err(error) => {
@@ -90,13 +90,13 @@ impl Table {
     }
 
     /// Records the decision about a call that is not carried out, before it is answered.
-    pub(super) fn settle_undone(
+    pub(super) fn commit_undone(
         &self,
         case: &CallCase,
         set: &Arc<PolicySet>,
         ruling: &Ruling,
-    ) -> storage::Result<Settled<()>> {
-        self.inner.judge.settle(case.clone(), set, ruling, false, |tx, case, _| {
+    ) -> storage::Result<CommitResult<()>> {
+        self.inner.judge.commit_if_unchanged(case.clone(), set, ruling, false, |tx, case, _| {
             case.agent_id().map_or(Ok(()), |id| tx.touch(id, case.context.now))
         })
     }
@@ -110,18 +110,23 @@ impl Table {
     ) -> storage::Result<Option<Reply>> {
         let decision = &ruling.decision;
         let escalation = ruling.escalation(case, case.held());
-        let settled =
-            self.inner.judge.settle(case.clone(), set, ruling, false, move |tx, case, decision_id| {
+        let committed = self.inner.judge.commit_if_unchanged(
+            case.clone(),
+            set,
+            ruling,
+            false,
+            move |tx, case, decision_id| {
                 let (caller, now) = (case.agent_id(), case.context.now);
                 caller.map_or(Ok(()), |id| tx.touch(id, now))?;
                 if tx.held_calls(caller, &escalation.subject)? >= MAX_HELD {
                     return Ok(None);
                 }
                 tx.escalate(&NewEscalation { decision_id, ..escalation }, now).map(Some)
-            })?;
-        let reply = match settled {
-            Settled::Moved | Settled::Gone => return Ok(None),
-            Settled::Done(decision_id, None) => {
+            },
+        )?;
+        let reply = match committed {
+            CommitResult::Moved | CommitResult::Gone => return Ok(None),
+            CommitResult::Done(decision_id, None) => {
                 let refusal = Refusal::new(
                     Code::ResourceExhausted,
                     format!(
@@ -131,7 +136,7 @@ impl Table {
                 );
                 Reply::judged(&refusal, decision, Some(decision_id))
             }
-            Settled::Done(decision_id, Some(id)) => {
+            CommitResult::Done(decision_id, Some(id)) => {
                 let reason = decision.reason.clone().unwrap_or_default();
                 let refusal = Refusal::new(
                     Code::ApprovalRequired,

@@ -11,7 +11,7 @@ use super::super::Table;
 use super::super::call::{Body, Candidate, Target};
 use super::case::CallCase;
 use crate::domain::decision::{Decision, Hook, Outcome};
-use crate::judgement::{Case, Known, Ruling};
+use crate::judgement::{Case, KnownFacts, Ruling};
 use crate::policy::PolicySet;
 use crate::storage;
 
@@ -43,7 +43,7 @@ impl Table {
         first: CallCase,
         candidates: &[Candidate],
         set: &Arc<PolicySet>,
-        known: Known,
+        known: KnownFacts,
     ) -> storage::Result<(CallCase, Ruling)> {
         let ruling = self.inner.judge.ask_with(&first, set, known);
         if candidates.is_empty() || self.is_allowed(&first, &ruling)? {

@@ -9,8 +9,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
-use team_table::policy::builtin::BUILTINS;
-use team_table::policy::{Limits, Loader, gate};
+use team_table::policy::{BUILTINS, Limits, Loader, inspect};
 use team_table_fuzz::{every_panic_counts, framed, project};
 
 /// Larger ones are not compiled.
@@ -42,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
         _ => data.to_vec(),
     };
     let limits = Limits { fuel: 1_000_000, millis: 1_000, ..Limits::default() };
-    let gated = gate::check(&bytes, limits);
+    let gated = inspect(&bytes, limits);
     if gated.is_ok() && bytes.len() <= SMALL {
         let _ = loader.check(&bytes, &json!({}), limits);
     }

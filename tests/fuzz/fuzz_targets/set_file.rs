@@ -3,10 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use team_table::policy::set_file::{PolicyEntry, parse};
+use team_table::policy::{PolicyEntry, parse_set};
 
 fuzz_target!(|text: &str| {
-    let Ok(entries) = parse(text) else { return };
+    let Ok(entries) = parse_set(text) else { return };
     for entry in &entries {
         assert!(is_name(&entry.name), "{entry:?}");
         assert_eq!(entry.limits.validation_error(), None, "{entry:?}");

@@ -17,7 +17,7 @@ static MIRROR: LazyLock<PolicySet> = LazyLock::new(|| {
     every_panic_counts();
     let loader = Loader::new(None).expect("the engine cannot be made");
     let module = Arc::new(loader.load(&COMPONENT, &json!({}), patient()).expect("the guest is good"));
-    let policy = Policy { name: "mirror".into(), mode: Mode::Enforce, module };
+    let policy = Policy::new("mirror", Mode::Enforce, module);
     PolicySet::new(&loader, vec![policy], 1)
 });
 

@@ -14,7 +14,7 @@ use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::open;
 
 /// This process' access to the queue.
-pub(in crate::storage) struct Turns {
+pub(crate) struct Turns {
     file: Arc<File>,
     /// A turn is asked for with where to tell that it has come.
     asked: Sender<SyncSender<()>>,
@@ -33,7 +33,7 @@ impl Drop for Turn<'_> {
 
 impl Turns {
     /// The queue for `database`; a caller that waits longer than `timeout` gets [`Error::Busy`].
-    pub(in crate::storage) fn open(database: &Path, timeout: Duration) -> std::io::Result<Self> {
+    pub(crate) fn open(database: &Path, timeout: Duration) -> std::io::Result<Self> {
         // Of its own: SQLite's locks on its files would go with ours.
         let path = open::with_suffix(database, "-turn");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;

@@ -1,8 +1,6 @@
 //! A client of a table on another machine: requests that bring an agent's token, over connections that are kept. Must not depend
 //! on what the requests mean.
 
-pub(in crate::mcp) mod bridge;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +22,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// The largest answer that is read, in bytes. The longest of a tool is far below.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+pub(super) const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// How long a connection may take to be opened.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing comes is probed after so long, so that a machine that is gone is found.
@@ -156,7 +154,7 @@ impl Remote {
         Err(self.refused(status, &body))
     }
 
-    async fn post(
+    pub(super) async fn post(
         &self,
         path: &str,
         body: Bytes,
@@ -173,12 +171,12 @@ impl Remote {
         self.client.request(request).await.map_err(|error| self.unreachable(&error, error.is_connect()))
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Bytes, RemoteError> {
+    pub(super) async fn read(&self, response: Response<Incoming>) -> Result<Bytes, RemoteError> {
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         body.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(&*error, false))
     }
 
-    fn unreachable(&self, error: &dyn std::error::Error, unsent: bool) -> RemoteError {
+    pub(super) fn unreachable(&self, error: &dyn std::error::Error, unsent: bool) -> RemoteError {
         // The first error says only that a request failed; why, the last of its sources.
         let mut last = error;
         while let Some(source) = last.source() {
@@ -187,7 +185,7 @@ impl Remote {
         RemoteError::Unreachable { address: self.address.to_string(), reason: last.to_string(), unsent }
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> RemoteError {
+    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> RemoteError {
         if status == StatusCode::UNAUTHORIZED {
             return RemoteError::Token(self.address.to_string());
         }

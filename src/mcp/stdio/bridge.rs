@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{MAX_ANSWER, Remote, RemoteError};
-use crate::mcp::stdio::lines::{LineTransport, Output};
-use crate::mcp::stdio::serve::cancel_on_signal_or_parent_exit;
+use super::lines::{LineTransport, Output};
+use super::serve::cancel_on_signal_or_parent_exit;
+use crate::mcp::client::{MAX_ANSWER, Remote, RemoteError};
 
 /// How long calls under way may go on after the end of the input.
 const DRAIN: Duration = Duration::from_secs(2);
