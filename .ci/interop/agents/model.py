@@ -75,6 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         if last and not notice: return None
         if "<team-table" in text and "get_messages" in text and not title:
             return ("get_messages", inbox(all_messages))
+        if "[team-table] New messages" in text and not title: return ("get_messages", inbox(all_messages))
         return None
     def anthropic(self, body):
         tools = [t["name"] for t in body.get("tools", [])]

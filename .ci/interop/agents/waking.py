@@ -145,7 +145,11 @@ def prepare():
     (HOME / ".qwen").mkdir(exist_ok=True)
     (HOME / ".qwen" / "settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "openai"}}}, indent=2) + "\n")
     (HOME / ".gemini").mkdir(exist_ok=True)
-    (HOME / ".gemini" / "settings.json").write_text(json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}, indent=2) + "\n")
+    (HOME / ".gemini" / "settings.json").write_text(json.dumps({
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        # What takes the end of a background program for the start of a turn.
+        "experimental": {"modelSteering": True}, "tools": {"shell": {"backgroundCompletionBehavior": "inject"}},
+    }, indent=2) + "\n")
     (HOME / ".codex" / "config.toml").write_text(f"""model = "m"
 model_provider = "lab"
 approval_policy = "never"
@@ -321,6 +325,11 @@ def main():
     typed("gemini", "hello from a person at gemini")
     first_turn("gemini", "agent-6")
     in_turn("gemini cli", "gemini", "agent-6", sender, '[[tool:run_shell_command {"command": "sleep 6"}]]')
+
+    wait_for("gemini is idle", lambda: seated("agent-6"))
+    typed("gemini", f'[[tool:run_shell_command {{"command": "{BINARY} wait", "is_background": true}}]]')
+    wait_for("a program waits in gemini's session", lambda: (ask("SELECT 1 FROM seats WHERE wake = 'wait:' AND busy = 0") or [None])[0])
+    woken("gemini cli idle, with a program that waits", sender, "agent-6", ["agent", "agent-2"])
 
     typed("first", '[[tool:send_message {"sender": "agent", "recipient": "agent-2", "content": "PING"}]]')
     wait_for("the budget is spent", lambda: (ask("SELECT id FROM escalations WHERE hook = 'wake' AND status = 'open'") or [None])[0], 240)
