@@ -16,7 +16,7 @@ pub struct Flags {
     /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub db: Option<PathBuf>,
-    /// A table on another machine, such as `https://table.example.com:8741`, for serve on stdio, setup, run, wait and hooks [env: `TEAM_TABLE_URL`]
+    /// A table on another machine, such as `https://table.example.com:8741` or, with an agent of several, `https://bob@…`, for serve on stdio, setup, run, wait and hooks [env: `TEAM_TABLE_URL`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     pub url: Option<String>,
     /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
@@ -78,13 +78,17 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// The address of a table on another machine, and an agent's name.
+pub type Elsewhere = Option<(String, Option<String>)>;
+
 /// A checked configuration.
 #[derive(Clone)]
 pub struct Config {
     /// Database file.
     pub db: PathBuf,
-    /// A table on another machine, in place of the one in the database; without `/` or `/mcp` at its end.
-    pub url: Option<String>,
+    /// A table on another machine, in place of the one in the database, without `/` or `/mcp` at its end; and the agent there,
+    /// where one is named.
+    pub url: Elsewhere,
     /// What a commit survives.
     pub durability: Durability,
     /// How clients reach the table.
@@ -302,26 +306,29 @@ impl Flags {
     }
 }
 
-/// The table on another machine, which no server of its own goes with.
-fn table_elsewhere(setting: &Setting<'_>, transport: Transport) -> Result<Option<String>, ConfigError> {
-    let allowed = "use https://HOST:PORT, or http:// on this machine or a private network";
-    let url = setting.read(None, allowed, |url| table_url(url).map(Some))?;
-    match &url {
-        Some(url) if transport == Transport::Network => Err(ConfigError::Combination(format!(
+/// The table on another machine, which no server of its own goes with, and the agent there.
+fn table_elsewhere(setting: &Setting<'_>, transport: Transport) -> Result<Elsewhere, ConfigError> {
+    let allowed =
+        "use https://HOST:PORT or https://AGENT@HOST:PORT, or http:// on this machine or a private network";
+    let found = setting.read(None, allowed, |url| table_url(url).map(Some))?;
+    match &found {
+        Some((url, _)) if transport == Transport::Network => Err(ConfigError::Combination(format!(
             "TEAM_TABLE_URL={url} is for clients of that table, and TEAM_TABLE_TRANSPORT starts a server of its own: leave \
              one of them out"
         ))),
-        _ => Ok(url),
+        _ => Ok(found),
     }
 }
 
-/// The address of a table without what its routes begin with.
-fn table_url(text: &str) -> Option<String> {
+/// The address of a table without the agent and without what its routes begin with; the agent.
+fn table_url(text: &str) -> Option<(String, Option<String>)> {
     let url = text.trim_end_matches('/');
-    let url = url.strip_suffix("/mcp").unwrap_or(url);
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let plain = !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' ']);
-    plain.then(|| url.to_owned())
+    let (scheme, rest) = url.strip_suffix("/mcp").unwrap_or(url).split_once("://")?;
+    let (agent, host) =
+        rest.rsplit_once('@').map_or((None, rest), |(agent, host)| (Some(agent.to_owned()), host));
+    let plain = !host.is_empty() && !host.starts_with('/') && !host.contains(['?', '#', ' ']);
+    let named = agent.as_deref() != Some("");
+    (matches!(scheme, "https" | "http") && plain && named).then(|| (format!("{scheme}://{host}"), agent))
 }
 
 fn path_prefix(text: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, ValueEnum};
 use serde_json::{Value, json};
 
-use super::setup::hooks_log;
+use super::setup::{hooks_log, shell_line};
 use super::{output, remote};
 use crate::app;
 use crate::config::{Config, Flags, SessionEnvironment};
@@ -28,15 +28,11 @@ use crate::wake::{Process, Session, hook};
 /// The most that is read of a hook's input, in bytes. A tool's result may be in it.
 const MAX_INPUT: u64 = 1024 * 1024;
 /// After so long the client is not kept waiting any more.
-const DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 /// How long a hook waits for a lock that another process holds.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The size at which the log begins anew, in bytes.
 const MAX_LOG: u64 = 1024 * 1024;
-
-/// What a Gemini is told that can be woken.
-const WAITING: &str = "Before you end a turn, see that the command `team-table wait` runs in the background (is_background); start it \
-                       again when it has ended. It ends when a message comes, which is how you are woken.";
 
 /// What a client runs at an event of its session
 #[derive(Debug, Args)]
@@ -170,22 +166,28 @@ fn run(config: &Config, arguments: &HookArguments) -> Result<Answer, String> {
     }
     // The process ends now; nothing is queued.
     std::mem::forget(db);
-    let said = if client == Client::Gemini { with_waiting(said) } else { said };
+    let said = if client == Client::Gemini { with_waiting(config, said) } else { said };
     Ok(answer(session.client, text("hook_event_name"), said))
 }
 
 /// Tells a Gemini that takes the end of a program for a turn how it is woken: its model starts what waits.
-fn with_waiting(said: Said) -> Said {
+fn with_waiting(config: &Config, said: Said) -> Said {
     let settings = crate::config::gemini_settings().and_then(|file| fs::read(file).ok());
     let settings: Value = settings.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
     let waits = settings.pointer("/experimental/modelSteering") == Some(&true.into())
         && settings.pointer("/tools/shell/backgroundCompletionBehavior") == Some(&"inject".into());
-    match said {
-        Said::Started { context: Some(context), watch, register } if waits => {
-            let context = format!("{context}\n{WAITING}");
+    let program = std::env::current_exe().ok().filter(|_| waits);
+    match (said, program) {
+        (Said::Started { context: Some(context), watch, register }, Some(program)) => {
+            let (program, db) = (program.to_string_lossy(), config.db.to_string_lossy());
+            let command = shell_line([&*program, "wait", "--timeout", "24h", "--db", &*db]);
+            let context = format!(
+                "{context}\nWhat wakes you is a command that you keep running in the background (is_background): {command}. Start it \
+                 before your turn ends. It ends when a message comes; start it again then, and not when it has failed."
+            );
             Said::Started { context: Some(context), watch, register }
         }
-        said => said,
+        (said, _) => said,
     }
 }
 
@@ -251,7 +253,20 @@ fn session(
     let of_window = input.pointer("/workspace_roots/0").and_then(Value::as_str);
     let folder = of_window.unwrap_or_else(|| text("cwd")).to_owned();
     let session = id.to_owned();
-    Ok(Session { client, key, process, session, folder, attended, typed, bell, wake, name, member: None })
+    Ok(Session {
+        client,
+        key,
+        process,
+        session,
+        folder,
+        attended,
+        typed,
+        bell,
+        wake,
+        name,
+        again: false,
+        member: None,
+    })
 }
 
 /// The answer in the client's own words. `name` is what the client calls the event.
@@ -297,7 +312,7 @@ impl HookArguments {
 }
 
 /// One line for the operator; where it cannot be written, it is lost.
-fn log(config: Option<&Config>, problem: &str) {
+pub(super) fn log(config: Option<&Config>, problem: &str) {
     let Some(config) = config else { return };
     let path = hooks_log(&config.db);
     if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {

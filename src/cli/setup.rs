@@ -2,13 +2,14 @@
 //! files are edited by them; undoes it in the same way. Only Cursor's files are edited here: it has no command for it.
 
 mod check;
+mod elsewhere;
 mod files;
 mod merge;
 mod publish;
 mod run;
 mod targets;
 
-use std::io::{IsTerminal, Read as _};
+use std::io::IsTerminal;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,16 +24,16 @@ use crate::domain::agent;
 use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::domain::seat::Client;
+use elsewhere::{check_named_by_token, enter};
 use files::{NAME, Program};
 use targets::{TARGETS, Target, Way};
 
 pub(super) use check::{findings, hooks_log};
+pub(super) use files::shell_line;
 pub(super) use run::{RunArguments, run as run_once};
 
 /// The word for all clients.
 const ALL: &str = "all";
-/// The longest token that is read, in bytes; ours have 46.
-const MAX_TOKEN: u64 = 4_096;
 /// How an installed plugin is found in what a client lists.
 const INSTALLED: &str = "team-table";
 
@@ -100,12 +101,13 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
         output::warning("no terminal to ask at: nothing is done, this is what would be (--yes does it)")?;
     }
     let dry = arguments.dry_run || !may;
-    if let Some(url) = &config.url {
-        enter(config, url, arguments, dry)?;
+    let mut url = None;
+    if let Some((address, _)) = &config.url {
+        url = enter(config, address, arguments, dry)?;
     } else if arguments.token_stdin {
         return Err(CliError::Usage("a token is for a table on another machine: name it with --url".into()));
     }
-    let setup = Setup::new(config, arguments, dry)?;
+    let setup = Setup { url, ..Setup::new(config, arguments, dry)? };
     let mut failed = false;
     for target in targets {
         let by_itself = arguments.undo && !matches!(target.way, Way::Commands { .. });
@@ -139,51 +141,11 @@ pub(super) fn run(config: &Config, arguments: &SetupArguments) -> Result<(), Cli
             failed = true;
         }
     }
+    if arguments.undo && !dry {
+        // The tokens for tables that no client goes to any more.
+        remote::forget(config, |url| TARGETS.iter().any(|target| setup.goes_to(target, url)))?;
+    }
     if failed { Err(CliError::Found) } else { Ok(()) }
-}
-
-/// Checks that an agent's token opens a table on another machine, and keeps it; forgets it with `--undo`.
-fn enter(config: &Config, url: &str, arguments: &SetupArguments, dry: bool) -> Result<(), CliError> {
-    if arguments.undo {
-        return if dry { Ok(()) } else { remote::forget(config, url) };
-    }
-    if arguments.status {
-        return Ok(());
-    }
-    check_named_by_token(arguments.name.is_some() || arguments.role.is_some())?;
-    if url.starts_with("http://") && !output::is_json() {
-        output::warning(
-            "the token crosses the network in the clear: https, or a network that nobody else is on",
-        )?;
-    }
-    if arguments.token_stdin {
-        let mut token = String::new();
-        std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token)?;
-        let authority = arguments.ca.as_deref().map(std::path::absolute).transpose()?;
-        let mut credential = remote::Credential {
-            url: url.to_owned(),
-            name: String::new(),
-            token: token.trim().to_owned(),
-            authority,
-        };
-        credential.name = remote::holder(&credential.table()?)?;
-        say(&format!("{url} knows this token as {}", credential.name));
-        return if dry { Ok(()) } else { remote::keep(config, credential) };
-    }
-    let Some(table) = remote::table(config)? else { return Ok(()) };
-    say(&format!("{url} knows the token as {}", remote::holder(&table)?));
-    Ok(())
-}
-
-/// Refuses a name where a token says who the agent is.
-fn check_named_by_token(named: bool) -> Result<(), CliError> {
-    if named {
-        return Err(CliError::Usage(
-            "at a table on another machine the token says who the agent is: leave --name and --role out"
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 /// Where the files are that the clients are given.
@@ -219,7 +181,7 @@ impl<'a> Setup<'a> {
         let folder = folder(&db);
         let db = db.to_string_lossy().into_owned();
         let project = arguments.project.then(std::env::current_dir).transpose()?;
-        Ok(Self { arguments, folder, project, path, db, url: config.url.clone(), dry })
+        Ok(Self { arguments, folder, project, path, db, url: None, dry })
     }
 
     fn files(&self, target: &Target) -> Vec<(&'static str, String)> {
@@ -384,6 +346,15 @@ impl<'a> Setup<'a> {
     fn base(&self, target: &Target) -> Result<PathBuf, String> {
         let found = target.base(&self.folder, self.project.as_deref());
         found.ok_or_else(|| "there is no HOME to find its folder in".to_owned())
+    }
+
+    /// Whether a client's files name a table on another machine.
+    fn goes_to(&self, target: &Target, url: &str) -> bool {
+        let Ok(folder) = self.base(target) else { return false };
+        let named = |(path, _): &(&str, String)| {
+            std::fs::read_to_string(folder.join(path)).is_ok_and(|text| text.contains(url))
+        };
+        self.files(target).iter().any(named)
     }
 
     fn write(&self, folder: &Path, files: &[(&'static str, String)]) -> Result<(), String> {

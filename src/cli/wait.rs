@@ -41,6 +41,9 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 pub(super) fn run(config: &Config, arguments: &WaitArguments) -> Result<(), CliError> {
     let inbox = Inbox::open(config, arguments.name.as_deref())?;
+    if arguments.follow && matches!(inbox, Inbox::Session { .. }) {
+        return Err(CliError::Usage("in a session, read what came and wait anew: leave --follow out".into()));
+    }
     loop {
         let news = inbox.news(arguments.timeout)?.ok_or(CliError::NothingNew)?;
         if output::is_json() {
@@ -49,6 +52,7 @@ pub(super) fn run(config: &Config, arguments: &WaitArguments) -> Result<(), CliE
         } else {
             output::line(&news.notice)?;
         }
+        inbox.shown(&news)?;
         if !arguments.follow {
             return Ok(());
         }
@@ -109,12 +113,17 @@ impl Inbox {
                     .into(),
             )
         })?;
-        if seat.wake.as_deref().is_some_and(|way| way != Seat::WAITS) {
+        if seat.wake.as_deref().is_some_and(|way| !way.starts_with(Seat::WAITS)) {
             return Err(CliError::Usage(
                 "this session is woken by its client: nothing need wait for it".into(),
             ));
         }
         Ok(Self::Session { config: Box::new(config.clone()), db, seat, members })
+    }
+
+    /// The news were printed. Here they count as announced already; a table elsewhere is told.
+    fn shown(&self, news: &NewsAnswer) -> Result<(), CliError> {
+        if let Self::There(table) = self { remote::shown(table, news) } else { Ok(()) }
     }
 
     /// What is new; `None`: nothing came in time.
@@ -127,20 +136,22 @@ impl Inbox {
                 Ok(news.map(|news| NewsAnswer::new(name, Some(&news))))
             }
             Self::Session { config, db, seat, members } => {
-                let (now, waiting) = (db.now(&Clock::System), seat.clone());
-                db.write(move |tx| tx.wait_in_seat(&waiting, now))?;
-                // What came before may wake now.
-                app::ring(config, db)?;
+                let own = wake::Process::find(std::process::id()).map(wake::Process::key).unwrap_or_default();
+                let way = format!("{}{own}", Seat::WAITS);
+                let (now, id, waiting, of_us) = (db.now(&Clock::System), seat.id, seat.clone(), way.clone());
+                db.write(move |tx| tx.wait_in_seat(&waiting, &of_us, now))?;
+                let ids: Vec<i64> = members.iter().map(|member| member.id).collect();
                 let is_rung = || {
                     let here = db.read(|tx| tx.seat(&seat.key))?;
                     Ok(here.is_none_or(|seat| seat.rung_at.is_some()).then_some(()))
                 };
-                let ids: Vec<i64> = members.iter().map(|member| member.id).collect();
-                let rung = watch(db, &ids, timeout, is_rung);
-                let id = seat.id;
-                db.write(move |tx| tx.stop_waiting(id))?;
-                let notice = bell::LINE.to_owned();
+                // What came before may wake now.
+                let rung = app::ring(config, db)
+                    .map_err(CliError::from)
+                    .and_then(|()| watch(db, &ids, timeout, is_rung));
+                db.write(move |tx| tx.stop_waiting(id, &way))?;
                 let agent = members.first().map(|member| member.name.clone()).unwrap_or_default();
+                let notice = bell::LINE.to_owned();
                 Ok(rung?.map(|()| NewsAnswer { agent, notice, ..NewsAnswer::default() }))
             }
         }

@@ -62,6 +62,7 @@ pub enum Said {
 
 /// An event of a session on another machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the session")]
 pub struct Report {
     /// What happened.
     pub event: Event,
@@ -77,6 +78,9 @@ pub struct Report {
     pub typed: bool,
     /// Its machine asks `/seat/ring`, and can start a turn.
     pub wakes: bool,
+    /// The answer to an earlier event did not arrive: what is unread is announced again.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl Report {
@@ -118,9 +122,11 @@ pub struct Ring {
     pub rung_at: Option<i64>,
 }
 
-/// Asks for an agent's news, and waits until there are some. They count as announced then.
+/// Asks for an agent's news, and waits until there are some. They count as announced when a later question says that they were shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewsQuestion {
+    /// The last message that was shown; 0 for none.
+    pub shown: i64,
     /// How long to wait, at most [`MAX_WAIT`].
     pub seconds: u64,
 }
@@ -136,6 +142,8 @@ pub struct NewsAnswer {
     pub messages: Vec<i64>,
     /// How many there are, counted up to 100.
     pub count: i64,
+    /// The newest of them.
+    pub newest: i64,
 }
 
 impl NewsAnswer {
@@ -147,6 +155,7 @@ impl NewsAnswer {
             notice: news.map(seat::notice).unwrap_or_default(),
             messages: news.iter().flat_map(|news| &news.first).map(|message| message.id).collect(),
             count: news.map_or(0, |news| news.count),
+            newest: news.iter().flat_map(|news| &news.newest).map(|(_, id)| *id).max().unwrap_or(0),
         }
     }
 }

@@ -25,6 +25,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 pub(super) const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// How long a connection may take to be opened.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take besides what the server waits for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is not used for so long is closed. The server closes it after a minute.
+const IDLE: Duration = Duration::from_secs(30);
 /// A connection on which nothing comes is probed after so long, so that a machine that is gone is found.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -123,7 +127,7 @@ impl Remote {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(https);
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build(https);
         Ok(Self { client, address: address.into(), token })
     }
 
@@ -133,7 +137,7 @@ impl Remote {
         &self.address
     }
 
-    /// Asks a question of a route that answers with JSON.
+    /// Asks a question of a route that answers with JSON. `waits`: how long the server may wait before it answers.
     ///
     /// # Errors
     /// See [`RemoteError`].
@@ -141,11 +145,21 @@ impl Remote {
         &self,
         path: &str,
         question: &Q,
+        waits: Duration,
     ) -> Result<A, RemoteError> {
         let body = serde_json::to_vec(question).unwrap_or_default();
-        let response = self.post(path, body.into(), HeaderMap::new()).await?;
-        let status = response.status();
-        let body = self.read(response).await?;
+        let exchange = async {
+            let response = self.post(path, body.into(), HeaderMap::new()).await?;
+            let status = response.status();
+            Ok((status, self.read(response).await?))
+        };
+        let silent = |_| RemoteError::Unreachable {
+            address: self.address.to_string(),
+            reason: "it does not answer".into(),
+            unsent: false,
+        };
+        let (status, body) =
+            tokio::time::timeout(waits + ANSWER_TIMEOUT, exchange).await.map_err(silent)??;
         if status.is_success()
             && let Ok(answer) = serde_json::from_slice(&body)
         {
@@ -182,7 +196,11 @@ impl Remote {
         while let Some(source) = last.source() {
             last = source;
         }
-        RemoteError::Unreachable { address: self.address.to_string(), reason: last.to_string(), unsent }
+        let mut reason = last.to_string();
+        if reason.contains("invalid peer certificate") {
+            reason.push_str("; team-table setup --ca FILE names who vouches for it");
+        }
+        RemoteError::Unreachable { address: self.address.to_string(), reason, unsent }
     }
 
     pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> RemoteError {

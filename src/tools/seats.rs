@@ -5,6 +5,8 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::table::{AccessError, Table, ambient};
 use crate::auth::{self, Caller};
 use crate::domain::hook::{MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
@@ -23,7 +25,7 @@ impl Table {
         let member = self.holder(bearer).await?;
         let table = self.clone();
         let session = wake::Session::remote(member, &report);
-        blocking(move || {
+        self.blocking(move || {
             let inner = &table.inner;
             // Its bell is on its own machine.
             wake::hook(&inner.db, Path::new(""), &inner.options.clock, report.event, &session)
@@ -35,13 +37,20 @@ impl Table {
     ///
     /// # Errors
     /// See [`AccessError`].
-    pub async fn seat_ring(&self, bearer: Option<&str>, question: RingQuestion) -> Result<Ring, AccessError> {
+    pub async fn seat_ring(
+        &self,
+        bearer: Option<&str>,
+        question: RingQuestion,
+        closing: &CancellationToken,
+    ) -> Result<Ring, AccessError> {
         let member = self.holder(bearer).await?;
         let key = wake::remote_key(member.id, &question.session);
         let look = |table: Self, member: Principal| {
             let key = key.clone();
             async move {
-                let seat = blocking(move || table.inner.db.read(|tx| tx.seat(&key))).await?;
+                let of_table = table.clone();
+                let find = move || of_table.inner.db.read(|tx| tx.seat_of(member.id));
+                let seat = table.blocking(find).await?.filter(|seat| seat.key == key);
                 let ring = Ring {
                     agent: member.name,
                     here: seat.is_some(),
@@ -51,7 +60,7 @@ impl Table {
                 Ok((ring, news))
             }
         };
-        self.wait(bearer, &member, question.seconds, look).await
+        self.wait(bearer, &member, question.seconds, closing, look).await
     }
 
     /// What an agent was not told of yet, which counts as announced then; waits for it.
@@ -62,17 +71,30 @@ impl Table {
         &self,
         bearer: Option<&str>,
         question: NewsQuestion,
+        closing: &CancellationToken,
     ) -> Result<NewsAnswer, AccessError> {
         let member = self.holder(bearer).await?;
-        let id = member.id;
+        let (id, shown) = (member.id, question.shown);
         let table = self.clone();
-        blocking(move || table.inner.db.write(move |tx| tx.keep_announced(id))).await?;
+        self.blocking(move || {
+            let inner = &table.inner;
+            if shown > 0 {
+                let now = inner.db.now(&inner.options.clock);
+                return inner.db.write(move |tx| tx.announce_upto(id, shown, now));
+            }
+            if inner.db.read(|tx| tx.keeps_announced(id))? {
+                return Ok(());
+            }
+            inner.db.write(move |tx| tx.keep_announced(id))
+        })
+        .await?;
         let look = |table: Self, member: Principal| async move {
-            let news =
-                blocking(move || wake::claim_news(&table.inner.db, &table.inner.options.clock, id)).await?;
+            let of_table = table.clone();
+            let news = table.blocking(move || of_table.inner.db.read(|tx| tx.news(None, Some(id)))).await?;
+            let news = Some(news).filter(|news| !news.first.is_empty());
             Ok((NewsAnswer::new(&member.name, news.as_ref()), news.is_some()))
         };
-        self.wait(bearer, &member, question.seconds, look).await
+        self.wait(bearer, &member, question.seconds, closing, look).await
     }
 
     /// Looks, and looks again when something was committed for the member, until there is what is waited for or the time is up. The
@@ -82,6 +104,7 @@ impl Table {
         bearer: Option<&str>,
         member: &Principal,
         seconds: u64,
+        closing: &CancellationToken,
         look: impl Fn(Self, Principal) -> F,
     ) -> Result<A, AccessError>
     where
@@ -93,8 +116,13 @@ impl Table {
         loop {
             let member = self.holder(bearer).await?;
             let (answer, enough) = look(self.clone(), member).await?;
-            if enough || tokio::time::timeout_at(end, subscription.changed()).await.is_err() {
+            if enough {
                 return Ok(answer);
+            }
+            tokio::select! {
+                () = closing.cancelled() => return Err(AccessError::Unavailable),
+                () = tokio::time::sleep_until(end) => return Ok(answer),
+                () = subscription.changed() => {}
             }
         }
     }
@@ -102,7 +130,7 @@ impl Table {
     /// The member whose token it is.
     async fn holder(&self, bearer: Option<&str>) -> Result<Principal, AccessError> {
         let (table, credential) = (self.clone(), ambient(bearer));
-        let caller = blocking(move || {
+        let caller = self.blocking(move || {
             let require_tokens = table.inner.options.require_tokens;
             table.inner.db.read_hot(|tx| auth::authenticate(tx, &credential, None, require_tokens))
         });
@@ -111,17 +139,20 @@ impl Table {
             Ok(Caller::Anonymous) | Err(_) => Err(AccessError::Unauthenticated),
         }
     }
-}
 
-async fn blocking<T: Send + 'static>(
-    job: impl FnOnce() -> storage::Result<T> + Send + 'static,
-) -> Result<T, AccessError> {
-    match tokio::task::spawn_blocking(job).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a seat of another machine cannot be served");
-            Err(AccessError::Unavailable)
+    /// Runs what blocks, in one of the places that calls have.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> storage::Result<T> + Send + 'static,
+    ) -> Result<T, AccessError> {
+        let _place = self.inner.blocking.acquire().await;
+        match tokio::task::spawn_blocking(job).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a seat of another machine cannot be served");
+                Err(AccessError::Unavailable)
+            }
+            Err(_) => Err(AccessError::Unavailable),
         }
-        Err(_) => Err(AccessError::Unavailable),
     }
 }

@@ -41,14 +41,24 @@ pub fn is_input_file(db: &Path, file: &str) -> bool {
     folder.is_ok_and(|folder| Path::new(file).parent() == Some(folder.as_path())) && file.ends_with(INPUT)
 }
 
+/// A file beside the bells about a session: what `what` says of it.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn file_of(db: &Path, key: &str, what: &str) -> io::Result<PathBuf> {
+    let folder = bells(db);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let name = blake3::hash(key.as_bytes()).to_hex();
+    std::path::absolute(folder.join(format!("{}.{what}", name.get(..16).unwrap_or_default())))
+}
+
 /// Taken by one process for each session that waits for its rings from another machine; `None`: it has one.
 ///
 /// # Errors
 /// When the file cannot be made.
 pub fn one_at_a_time(db: &Path, key: &str) -> io::Result<Option<fs::File>> {
-    let name = blake3::hash(key.as_bytes()).to_hex();
-    let file = make(&bells(db), &format!("{}.lock", name.get(..16).unwrap_or_default()))?;
-    let file = fs::OpenOptions::new().append(true).open(file)?;
+    let path = file_of(db, key, "lock")?;
+    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),

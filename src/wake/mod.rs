@@ -131,6 +131,11 @@ pub fn ring_due(db: &Db, judge: &Judge, set: &Arc<PolicySet>, clock: &Clock) -> 
             db.write(move |tx| tx.leave_seat(gone))?;
             continue;
         }
+        if let Some(way) = wake.seat.wake.clone().filter(|way| process::is_gone(way)) {
+            let id = wake.seat.id;
+            db.write(move |tx| tx.stop_waiting(id, &way))?;
+            continue;
+        }
         let allowed = judge.retry(|| decide(db, judge, set, clock, &wake))?;
         if allowed != Some(true) {
             continue;

@@ -65,6 +65,13 @@ fn field(pid: u32, number: usize) -> Option<i64> {
     rest.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
+/// Whether a seat's way to be woken is a process that is no longer there.
+pub(super) fn is_gone(way: &str) -> bool {
+    let Some(key) = way.strip_prefix(Seat::WAITS) else { return false };
+    let pid = key.split(':').nth(1).and_then(|pid| pid.parse().ok());
+    pid.and_then(Process::find).is_none_or(|process| process.key() != key)
+}
+
 /// Whether the session of a seat may still be there. One that is no process is taken for live; it is swept by its age.
 #[must_use]
 pub fn is_live(seat: &Seat) -> bool {

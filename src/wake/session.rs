@@ -13,6 +13,7 @@ use crate::storage::{self, Db, NewSeat, WriteTx};
 
 /// A session as its hook describes it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the session")]
 pub struct Session {
     /// The client.
     pub client: Client,
@@ -34,6 +35,8 @@ pub struct Session {
     pub wake: Option<String>,
     /// The name, and the role, that it takes by itself.
     pub name: Option<(String, String)>,
+    /// What it was told of did not arrive, and is to be told again.
+    pub again: bool,
     /// The member that sits here, where a token says so: the session is on another machine.
     pub member: Option<Principal>,
 }
@@ -53,6 +56,7 @@ impl Session {
             bell: false,
             wake: report.wakes.then(|| Seat::REMOTE.to_owned()),
             name: None,
+            again: report.again,
             member: Some(member),
         }
     }
@@ -76,7 +80,20 @@ pub fn hook(
     session: &Session,
 ) -> storage::Result<Said> {
     let now = db.now(clock);
-    let known = db.read(|tx| tx.seat(&session.key))?;
+    let known = db.read(|tx| {
+        let seat = tx.seat(&session.key)?;
+        Ok(match (seat, &session.member) {
+            // Its agent sits elsewhere by now.
+            (Some(seat), Some(member)) => {
+                tx.seated(seat.id)?.iter().any(|it| it.id == member.id).then_some(seat)
+            }
+            (seat, _) => seat,
+        })
+    })?;
+    if let Some(seat) = known.as_ref().filter(|_| session.again) {
+        let id = seat.id;
+        db.write(move |tx| tx.announce_again(id))?;
+    }
     match (event, known) {
         // A first prompt: the hooks were installed while the session ran (its bell is watched from the next start on), or the
         // client starts a session with its first turn.

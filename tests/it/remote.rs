@@ -177,7 +177,7 @@ fn a_message_wakes_a_session_on_another_machine() {
     let wakes = "SELECT count(*) FROM decisions WHERE hook = 'wake' AND outcome = 'allow'";
     assert_eq!(machines.table.count(wakes), 1, "the policies of the table were asked");
 
-    // Busy: it is told at its next step, and is not rung.
+    // Busy: it is told at its next step.
     machines.hook(&bob, "prompt", "UserPromptSubmit", json!({ "prompt": "go on" }));
     assert_eq!(machines.send("one more")["seen"], "next_step");
     let step = said(&machines.hook(&bob, "tool", "PostToolBatch", json!({})));
@@ -195,20 +195,61 @@ fn what_waits_for_the_rings_of_a_session_ends_with_its_process() {
     let bob = client();
     said(&machines.hook(&bob, "start", "SessionStart", json!({})));
     assert_eq!(machines.table.count("SELECT count(*) FROM seats"), 1);
-    // A second start of the session, as after /clear, starts no second one.
-    said(&machines.hook(&bob, "start", "SessionStart", json!({})));
-    let bells = machines.here.path().join("table.db.bells");
-    let lock = fs::read_dir(bells).unwrap().map(|entry| entry.unwrap().path());
-    let lock = lock.into_iter().find(|file| file.extension().is_some_and(|end| end == "lock")).unwrap();
-    let lock = fs::File::open(lock).unwrap();
-    eventually("it waits", || lock.try_lock().is_err().then_some(()));
+    let lock = eventually("it waits", || beside_the_bells(&machines, "lock"));
+    let is_held = || fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err());
+    eventually("it has the lock", || is_held().then_some(()));
     end(bob);
     // It waits for a ring, and looks then.
     machines.send("anybody there?");
-    eventually("it is over", || lock.try_lock().is_ok().then_some(()));
+    eventually("it is over", || (!lock.exists()).then_some(()));
     eventually("the seat is given up", || {
         (machines.table.count("SELECT count(*) FROM seats") == 0).then_some(())
     });
+}
+
+/// The file about bob's only session with this ending.
+fn beside_the_bells(machines: &Machines, ending: &str) -> Option<PathBuf> {
+    let files = fs::read_dir(machines.here.path().join("table.db.bells")).ok()?;
+    files.map(|file| file.unwrap().path()).find(|file| file.extension().is_some_and(|end| end == ending))
+}
+
+#[test]
+fn what_a_hook_was_told_that_ended_without_the_answer_is_told_again() {
+    let machines = Machines::set_up();
+    let bob = client();
+    said(&machines.hook(&bob, "start", "SessionStart", json!({})));
+    machines.hook(&bob, "prompt", "UserPromptSubmit", json!({ "prompt": "work" }));
+    machines.send("read me");
+    let step = || machines.hook(&bob, "tool", "PostToolBatch", json!({}));
+    assert!(said(&step()).to_string().contains("read me"));
+    assert!(step().stdout.is_empty(), "it was told once");
+    // As a hook leaves it that was ended while it asked.
+    let lock = eventually("it waits", || beside_the_bells(&machines, "lock"));
+    let mark = fs::File::create(lock.with_extension("asked")).unwrap();
+    mark.set_modified(std::time::SystemTime::now() - std::time::Duration::from_mins(1)).unwrap();
+    assert!(said(&step()).to_string().contains("read me"));
+    assert!(step().stdout.is_empty(), "once more, and no more");
+    end(bob);
+}
+
+#[test]
+fn a_table_elsewhere_is_asked_with_its_own_token_and_no_other() {
+    let machines = Machines::set_up();
+    let mut bob = Process::spawn(machines.command().env("TEAM_TABLE_TOKEN", "tt_of_another_table"));
+    assert_eq!(bob.call("heartbeat", json!({ "name": "bob" })).ok()["name"], "bob");
+}
+
+#[test]
+fn two_agents_of_one_machine_are_told_apart_by_the_address() {
+    let machines = Machines::set_up();
+    assert!(machines.set_up_with(&machines.alice).status.success());
+    let unnamed = machines.command().args(["wait", "--timeout", "1s"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&unnamed.stderr).contains("of several agents are kept"), "{unnamed:?}");
+    for name in ["alice", "bob"] {
+        let url = machines.url().replacen("://", &format!("://{name}@"), 1);
+        let mut agent = Process::spawn(machines.command().env("TEAM_TABLE_URL", url));
+        assert_eq!(agent.call("heartbeat", json!({ "name": name })).ok()["name"], name);
+    }
 }
 
 #[test]
@@ -235,9 +276,12 @@ fn wait_is_told_of_news_of_a_table_elsewhere() {
     let nothing = machines.command().args(["wait", "--timeout", "1s"]).output().unwrap();
     assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(2), 0), "{nothing:?}");
     let waiting = machines.command().args(["wait", "bob", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    machines.server.wait_for_metric("team_table_waiting_members", |waiting| waiting > 0.0);
     machines.send("wake up");
     let done = waiting.wait_with_output().unwrap();
     assert_eq!(said(&done), json!({ "agent": "bob", "count": 1, "messages": [1] }));
+    let again = machines.command().args(["wait", "--timeout", "1s"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "what was shown is not new: {again:?}");
     let other = machines.command().args(["wait", "alice"]).output().unwrap();
     assert!(String::from_utf8_lossy(&other.stderr).contains("is bob's, not alice's"), "{other:?}");
 }
@@ -290,7 +334,7 @@ fn commands_for_the_database_of_this_machine_refuse_a_table_elsewhere() {
     let output = machines.command().args(["agent", "list"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("works on the database of its own machine"));
-    for wrong in ["table.example.com", "ftp://x", "https://", "https://user@x", "http://x y"] {
+    for wrong in ["table.example.com", "ftp://x", "https://", "https://@x", "http://x y"] {
         let output = machines.here.command().args(["--url", wrong, "wait"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}: {output:?}");
     }
@@ -323,8 +367,8 @@ fn a_seat_elsewhere_takes_no_garbage_and_no_foreign_token() {
         ("/seat/event", &machines.bob, "{".into(), 400),
         ("/seat/event", &machines.bob, "{\"event\":\"fly\"}".into(), 400),
         ("/seat/ring", &machines.bob, "[]".into(), 400),
-        ("/seat/news", "", "{\"seconds\":0}".into(), 401),
-        ("/seat/news", &machines.bob, "{\"seconds\":0}".into(), 200),
+        ("/seat/news", "", "{\"seconds\":0,\"shown\":0}".into(), 401),
+        ("/seat/news", &machines.bob, "{\"seconds\":0,\"shown\":0}".into(), 200),
     ];
     for (path, token, body, status) in cases {
         let answer = post(&machines, path, token, &body);
@@ -333,7 +377,8 @@ fn a_seat_elsewhere_takes_no_garbage_and_no_foreign_token() {
     assert_eq!(machines.table.count("SELECT count(*) FROM seats"), 0);
     // The token ends while it waits: so does the wait.
     let asked = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| post(&machines, "/seat/news", &machines.bob, "{\"seconds\":50}"));
+        let waiting =
+            scope.spawn(|| post(&machines, "/seat/news", &machines.bob, "{\"seconds\":50,\"shown\":0}"));
         machines.server.wait_for_metric("team_table_waiting_members", |waiting| waiting > 0.0);
         machines.table.succeed(&["agent", "revoke", "bob"]);
         waiting.join().unwrap()

@@ -570,12 +570,12 @@ fn a_gemini_that_lets_a_program_wait_for_it_is_woken_by_the_end_of_that() {
         let output = run_hook(hook.args(["hook", "gemini", "start", "--name", "bob"]), input.as_bytes());
         answer(&output)["hookSpecificOutput"]["additionalContext"].as_str().unwrap().to_owned()
     };
-    let asked = "the command `team-table wait` runs in the background";
+    let asked = "a command that you keep running in the background";
     assert!(!start("{}").contains(asked), "its end would start no turn");
     let set = json!({ "experimental": { "modelSteering": true },
                       "tools": { "shell": { "backgroundCompletionBehavior": "inject" } } });
     assert!(start(&set.to_string()).contains(asked));
-    let way = "SELECT count(*) FROM seats WHERE wake = 'wait:'";
+    let way = "SELECT count(*) FROM seats WHERE wake LIKE 'wait:%'";
     eventually("bob is registered", || {
         (home.count("SELECT count(*) FROM seat_members WHERE seat_id IS NOT NULL") == 1).then_some(())
     });
@@ -598,9 +598,20 @@ fn a_gemini_that_lets_a_program_wait_for_it_is_woken_by_the_end_of_that() {
     eventually("it waits", || (home.count(way) == 1).then_some(()));
     assert_eq!(send(&mut alice, &token, "now")["seen"], "wakes");
     assert!(waiting.wait_with_output().unwrap().status.success());
-    // What the policies let wake nobody ends no wait.
+    // A program that was killed waits for nothing: no wake is decided for it.
     run_hook(home.command().args(["hook", "gemini", "prompt"]), b"{}");
     run_hook(home.command().args(["hook", "gemini", "stop"]), b"{}");
+    let mut killed = wait("55m");
+    eventually("it waits", || (home.count(way) == 1).then_some(()));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let before = wakes(&home, "allow");
+    send(&mut alice, &token, "to nobody");
+    eventually("it is found gone", || (home.count(way) == 0).then_some(()));
+    assert_eq!(wakes(&home, "allow"), before);
+    run_hook(home.command().args(["hook", "gemini", "prompt"]), b"{}");
+    run_hook(home.command().args(["hook", "gemini", "stop"]), b"{}");
+    // What the policies let wake nobody ends no wait.
     let waiting = wait("3s");
     eventually("it waits", || (home.count(way) == 1).then_some(()));
     alice.call("broadcast", json!({ "sender": "alice", "content": "lunch", "token": token })).ok();

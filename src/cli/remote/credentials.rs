@@ -34,6 +34,11 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
+    /// The address with the agent's name in it.
+    pub(crate) fn named_url(&self) -> String {
+        self.url.replacen("://", &format!("://{}@", self.name), 1)
+    }
+
     pub(crate) fn table(&self) -> Result<Remote, RemoteError> {
         Remote::new(&self.url, &self.token, self.authority.as_deref())
     }
@@ -43,23 +48,32 @@ pub(super) fn all(config: &Config) -> Result<Vec<Credential>, CliError> {
     Ok(read(config)?.tables)
 }
 
-pub(super) fn find(config: &Config, url: &str) -> Result<Option<Credential>, CliError> {
-    Ok(all(config)?.into_iter().find(|table| table.url == url))
+/// The credential for a table; of the agent, where one is named.
+pub(super) fn find(config: &Config, url: &str, agent: Option<&str>) -> Result<Option<Credential>, CliError> {
+    let fits = |table: &Credential| table.url == url && agent.is_none_or(|agent| agent == table.name);
+    let mut found = all(config)?.into_iter().filter(fits);
+    match (found.next(), found.next()) {
+        (Some(one), Some(_)) => Err(CliError::Usage(format!(
+            "tokens of several agents are kept for {url}: name one, as in {}",
+            one.named_url()
+        ))),
+        (one, _) => Ok(one),
+    }
 }
 
-/// Keeps a credential in place of the one for the same table.
+/// Keeps a credential in place of the one of the same agent.
 pub(crate) fn keep(config: &Config, credential: Credential) -> Result<(), CliError> {
     let mut kept = read(config)?;
-    kept.tables.retain(|table| table.url != credential.url);
+    kept.tables.retain(|table| (&table.url, &table.name) != (&credential.url, &credential.name));
     kept.tables.push(credential);
     write(config, &kept)
 }
 
-/// Removes the credential for a table, and the file with the last one.
-pub(crate) fn forget(config: &Config, url: &str) -> Result<(), CliError> {
+/// Removes the credentials that are not needed any more, and the file with the last one.
+pub(crate) fn forget(config: &Config, is_needed: impl Fn(&str) -> bool) -> Result<(), CliError> {
     let mut kept = read(config)?;
     let before = kept.tables.len();
-    kept.tables.retain(|table| table.url != url);
+    kept.tables.retain(|table| is_needed(&table.named_url()));
     if kept.tables.len() == before {
         return Ok(());
     }

@@ -3,18 +3,22 @@
 mod credentials;
 mod ring;
 
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::CliError;
 use super::doctor::Finding;
+use super::hook::DEADLINE;
 use crate::config::{Config, ConfigError};
 use crate::domain::hook::{Event, MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
-use crate::domain::seat::Client;
+use crate::domain::seat::{Client, MAX_NOTICE};
 use crate::mcp::{self, Remote, RemoteError};
 use crate::wake::{Session, bell};
 
@@ -26,17 +30,17 @@ pub(super) use ring::{RingArguments, run as ring};
 /// # Errors
 /// There is no token for it, or it cannot be used.
 pub(super) fn table(config: &Config) -> Result<Option<Remote>, CliError> {
-    let Some(url) = &config.url else { return Ok(None) };
-    if let Some(token) = &config.token {
-        let authority = credentials::find(config, url)?.and_then(|credential| credential.authority);
-        return Ok(Some(Remote::new(url, token, authority.as_deref())?));
+    let Some((url, agent)) = &config.url else { return Ok(None) };
+    // The token of the environment may be another table's.
+    if let Some(credential) = credentials::find(config, url, agent.as_deref())? {
+        return Ok(Some(credential.table()?));
     }
-    let credential = credentials::find(config, url)?.ok_or_else(|| {
+    let token = config.token.as_ref().ok_or_else(|| {
         CliError::Usage(format!(
             "there is no token for {url}: team-table setup --url {url} --token-stdin keeps one, or set TEAM_TABLE_TOKEN"
         ))
     })?;
-    Ok(Some(credential.table()?))
+    Ok(Some(Remote::new(url, token, None)?))
 }
 
 /// One finding for each table on another machine that a token is kept for.
@@ -61,10 +65,15 @@ pub(super) fn serve(remote: Remote) -> Result<(), CliError> {
     Ok(block_on(mcp::serve_remote(remote))??)
 }
 
+/// The address of a table with the name of the agent whose token it is.
+pub(super) fn named_url(table: &Remote) -> Result<String, CliError> {
+    Ok(table.address().replacen("://", &format!("://{}@", holder(table)?), 1))
+}
+
 /// Whose token it is.
 pub(super) fn holder(table: &Remote) -> Result<String, CliError> {
     let question = RingQuestion { session: "setup".into(), after: None, seconds: 0 };
-    let ring: Ring = ask(table, "/seat/ring", &question)?;
+    let ring: Ring = ask(table, "/seat/ring", &question, 0)?;
     Ok(ring.agent)
 }
 
@@ -86,17 +95,72 @@ pub(super) fn hook(
         attended: session.attended,
         typed: session.typed,
         wakes: session.bell || way.is_some(),
+        again: false,
     };
-    let said = ask(table, "/seat/event", &report)?;
+    let asked = Asked::of(config, &session.key)?;
+    let said =
+        asked.until_answered(|again| ask(table, "/seat/event", &Report { again, ..report.clone() }, 0))?;
+    check(&said)?;
     if event == Event::End && session.bell {
         bell::remove(Some(&way_of(&bell::bell_file(&config.db, &session.key)?)));
     }
-    let Said::Started { context, .. } = said else { return Ok(said) };
+    if !matches!(event, Event::Start | Event::Prompt) {
+        return Ok(said);
+    }
     let watch = session.bell.then(|| bell::bell_file(&config.db, &session.key)).transpose()?;
-    if let Some(way) = watch.as_deref().map(way_of).or(way) {
+    // Nothing waits yet, or what waited was ended.
+    if let Some(way) = watch.as_deref().map(way_of).or(way)
+        && bell::one_at_a_time(&config.db, &session.key)?.is_some()
+    {
         stand_by(config, table, session, &way)?;
     }
+    let Said::Started { context, .. } = said else { return Ok(said) };
     Ok(Said::Started { context, watch, register: false })
+}
+
+/// Refuses what is longer than a table of ours says: clients put long words into files that others can read.
+fn check(said: &Said) -> Result<(), CliError> {
+    let text = match said {
+        Said::Nothing | Said::Started { context: None, .. } => return Ok(()),
+        Said::Started { context: Some(text), .. }
+        | Said::Context(text)
+        | Said::GoOn(text)
+        | Said::Wake(text) => text,
+    };
+    let plain = text.chars().all(|c| c == '\n' || !c.is_control());
+    if plain && text.len() <= 2 * MAX_NOTICE {
+        return Ok(());
+    }
+    Err(CliError::Broken(
+        "the table's answer to a hook is too long, or no plain text: look at its server".into(),
+    ))
+}
+
+/// Whether the answer to a hook arrived: a file is there from the question to the answer. A hook has little time, and what its table
+/// counts as announced it would not announce again.
+struct Asked(PathBuf);
+
+impl Asked {
+    fn of(config: &Config, key: &str) -> std::io::Result<Self> {
+        Ok(Self(bell::file_of(&config.db, key, "asked")?))
+    }
+
+    /// Whether a hook asked, and is over without an answer.
+    fn is_lost(&self) -> bool {
+        let asked = fs::metadata(&self.0).and_then(|found| found.modified());
+        asked.is_ok_and(|at| at.elapsed().unwrap_or_default() > DEADLINE * 2)
+    }
+
+    /// Asks; `true` where an earlier answer was lost.
+    fn until_answered<T>(&self, ask: impl FnOnce(bool) -> Result<T, CliError>) -> Result<T, CliError> {
+        let lost = self.is_lost();
+        if !lost {
+            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&self.0)?;
+        }
+        let answer = ask(lost)?;
+        let _ = fs::remove_file(&self.0);
+        Ok(answer)
+    }
 }
 
 fn way_of(bell: &std::path::Path) -> String {
@@ -111,8 +175,11 @@ fn name_there(key: &str) -> String {
 
 /// Starts what waits for the rings of a session; it ends with the session.
 fn stand_by(config: &Config, table: &Remote, session: &Session, way: &str) -> Result<(), CliError> {
+    let agent = config.url.as_ref().and_then(|(_, agent)| agent.as_ref());
+    let named = |agent: &String| table.address().replacen("://", &format!("://{agent}@"), 1);
+    let address = agent.map_or_else(|| table.address().to_owned(), named);
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["ring", &session.key, way, "--client", session.client.as_str(), "--url", table.address()]);
+    command.args(["ring", &session.key, way, "--client", session.client.as_str(), "--url", &address]);
     command.arg("--db").arg(&config.db);
     if let Some(process) = session.process {
         command.args(["--pid", &process.pid.to_string(), "--started", &process.started.to_string()]);
@@ -125,26 +192,40 @@ fn stand_by(config: &Config, table: &Remote, session: &Session, way: &str) -> Re
 
 /// Waits for an agent's news; `None`: the time is up.
 pub(super) fn news(table: &Remote, timeout: Duration) -> Result<Option<NewsAnswer>, CliError> {
-    let end = std::time::Instant::now() + timeout;
+    let end = Instant::now() + timeout;
+    let mut reached = false;
     loop {
-        let left = end.saturating_duration_since(std::time::Instant::now());
-        let answer: NewsAnswer =
-            ask(table, "/seat/news", &NewsQuestion { seconds: left.as_secs().min(MAX_WAIT) })?;
-        if answer.count > 0 {
-            return Ok(Some(answer));
-        }
-        if left.as_secs() == 0 {
-            return Ok(None);
+        let left = end.saturating_duration_since(Instant::now());
+        // Up to the next second.
+        let seconds = u64::try_from(left.as_millis().div_ceil(1_000)).unwrap_or(MAX_WAIT).min(MAX_WAIT);
+        match ask::<_, NewsAnswer>(table, "/seat/news", &NewsQuestion { shown: 0, seconds }, seconds) {
+            Ok(answer) if answer.count > 0 => return Ok(Some(answer)),
+            Ok(_) if seconds == 0 => return Ok(None),
+            Ok(_) => reached = true,
+            // Its server is started anew.
+            Err(CliError::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }))
+                if reached && seconds > 0 =>
+            {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Says that news were shown. What is not said to be is shown again.
+pub(super) fn shown(table: &Remote, news: &NewsAnswer) -> Result<(), CliError> {
+    let _: NewsAnswer = ask(table, "/seat/news", &NewsQuestion { shown: news.newest, seconds: 0 }, 0)?;
+    Ok(())
 }
 
 fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
     table: &Remote,
     path: &str,
     question: &Q,
+    seconds: u64,
 ) -> Result<A, CliError> {
-    Ok(block_on(table.ask(path, question))??)
+    Ok(block_on(table.ask(path, question, Duration::from_secs(seconds)))??)
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
@@ -153,7 +234,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
 
 /// Refuses a command that works on the database of this machine, where a table on another one is named.
 pub(super) fn check_local(config: &Config) -> Result<(), ConfigError> {
-    config.url.as_ref().map_or(Ok(()), |url| {
+    config.url.as_ref().map_or(Ok(()), |(url, _)| {
         Err(ConfigError::Combination(format!(
             "this command works on the database of its own machine, and TEAM_TABLE_URL (--url) names {url}: leave it out, or \
              run the command there"

@@ -7,7 +7,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use tokio::time::{Instant, sleep};
 
-use super::{CliError, Client, Event, Remote, RemoteError, Report, Ring, RingQuestion, name_there};
+use super::{Asked, CliError, Client, Event, Remote, RemoteError, Report, Ring, RingQuestion, name_there};
+use crate::cli::hook;
 use crate::config::Config;
 use crate::wake::{Process, bell};
 
@@ -17,6 +18,9 @@ const WAIT: u64 = 20;
 const WAIT_FOR_ANSWER: u64 = 4;
 /// How often a ring is repeated that is not answered.
 const MAX_REPEATS: u32 = 3;
+/// How long it is waited for the end of a process that waits for the same rings.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses while the server cannot be reached.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
@@ -45,14 +49,26 @@ pub(crate) fn run(config: &Config, arguments: &RingArguments) -> Result<(), CliE
     let Some(table) = super::table(config)? else {
         return Err(CliError::Usage("ring is for a table on another machine: --url".into()));
     };
-    // Another start of the same session has one already.
-    let Some(_only) = bell::one_at_a_time(&config.db, &arguments.key)? else { return Ok(()) };
-    super::block_on(stand_by(&table, arguments))?;
-    bell::remove(Some(&arguments.way));
+    // Another start of the same session has one already, or one that is just ending.
+    let mut tries = 0..LOCK_TRIES;
+    let _only = loop {
+        match (bell::one_at_a_time(&config.db, &arguments.key)?, tries.next()) {
+            (Some(lock), _) => break lock,
+            (None, Some(_)) => std::thread::sleep(LOCK_PAUSE),
+            (None, None) => return Ok(()),
+        }
+    };
+    super::block_on(stand_by(config, &table, arguments))?;
+    if !arguments.is_alive() {
+        bell::remove(Some(&arguments.way));
+    }
+    // Of a session, which has a key of its own.
+    let _ = std::fs::remove_file(bell::file_of(&config.db, &arguments.key, "lock")?);
     Ok(())
 }
 
-async fn stand_by(table: &Remote, arguments: &RingArguments) {
+async fn stand_by(config: &Config, table: &Remote, arguments: &RingArguments) {
+    let lost = Asked::of(config, &arguments.key);
     let session = name_there(&arguments.key);
     let mut question = RingQuestion { session, after: None, seconds: WAIT };
     let (mut repeats, mut pause, mut reached) = (0, FIRST_PAUSE, Instant::now());
@@ -61,15 +77,19 @@ async fn stand_by(table: &Remote, arguments: &RingArguments) {
             // The client was killed: its last hook did not run.
             return arguments.say_it_is_over(table, question.session).await;
         }
-        match table.ask::<_, Ring>("/seat/ring", &question).await {
+        if lost.as_ref().is_ok_and(Asked::is_lost) {
+            // The session is to ask again.
+            question.after = None;
+            arguments.ring(config);
+        }
+        match table.ask::<_, Ring>("/seat/ring", &question, Duration::from_secs(question.seconds)).await {
             Ok(Ring { here: false, .. }) | Err(RemoteError::Token(_)) => return,
             Ok(Ring { rung_at, .. }) => {
                 let new = rung_at != question.after;
                 repeats = if new { 0 } else { repeats + 1 };
                 let again = repeats <= MAX_REPEATS && bell::is_idempotent(Some(&arguments.way));
                 if rung_at.is_some() && (new || again) {
-                    // What cannot be rung is unread all the same.
-                    let _ = bell::ring(&arguments.key, Some(&arguments.way));
+                    arguments.ring(config);
                 }
                 question.seconds = if rung_at.is_some() && again { WAIT_FOR_ANSWER } else { WAIT };
                 question.after = rung_at;
@@ -90,6 +110,13 @@ impl RingArguments {
         self.pid.is_none_or(|pid| Process::find(pid).is_some_and(|found| Some(found.started) == self.started))
     }
 
+    fn ring(&self, config: &Config) {
+        // What cannot be rung is unread all the same.
+        if let Err(error) = bell::ring(&self.key, Some(&self.way)) {
+            hook::log(Some(config), &format!("{} could not be rung: {error}", self.key));
+        }
+    }
+
     async fn say_it_is_over(&self, table: &Remote, session: String) {
         let Some(client) = Client::parse(&self.client) else { return };
         let report = Report {
@@ -100,8 +127,9 @@ impl RingArguments {
             attended: false,
             typed: false,
             wakes: false,
+            again: false,
         };
         // Where it cannot be said, the seat is forgotten after a day.
-        let _ = table.ask::<_, super::Said>("/seat/event", &report).await;
+        let _ = table.ask::<_, super::Said>("/seat/event", &report, Duration::ZERO).await;
     }
 }

@@ -57,6 +57,19 @@ pub(super) fn text(value: &Value) -> String {
     format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
+/// Words as one line for a shell.
+pub(crate) fn shell_line(words: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let quoted = |word: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    };
+    words.into_iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
 impl Program<'_> {
     fn flags(&self) -> Vec<String> {
         let flags = [("--db", self.db), ("--url", self.url)];
@@ -78,16 +91,8 @@ impl Program<'_> {
 
     /// One line for a shell.
     fn line(&self, client: Client, event: &str) -> String {
-        let quoted = |word: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-            if !word.is_empty() && word.chars().all(plain) {
-                word.to_owned()
-            } else {
-                format!("'{}'", word.replace('\'', "'\\''"))
-            }
-        };
         let words = std::iter::once(self.path.to_owned()).chain(self.arguments(client, event));
-        words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+        shell_line(words)
     }
 
     fn server(&self) -> Value {

@@ -56,9 +56,10 @@ fn with_plugin(
     db: &Path,
     arguments: &RunArguments,
 ) -> Result<(), CliError> {
+    let mut named = None;
     if let Some(table) = remote::table(config)? {
         super::check_named_by_token(arguments.name.is_some() || arguments.role.is_some())?;
-        remote::holder(&table)?;
+        named = Some(remote::named_url(&table)?);
     }
     let [name, role] =
         [&arguments.name, &arguments.role].map(|word| word.as_deref().unwrap_or(agent::DEFAULT_ROLE));
@@ -72,10 +73,13 @@ fn with_plugin(
         ));
     }
     // Sessions of other names and roles go on reading theirs.
-    let folder = integrations.join("run").join(format!("{name}-{role}"));
+    let of_table = config.url.as_ref().map_or_else(String::new, |(url, _)| {
+        format!("-{}", blake3::hash(url.as_bytes()).to_hex().get(..16).unwrap_or_default())
+    });
+    let folder = integrations.join("run").join(format!("{name}-{role}{of_table}"));
     let path = std::env::current_exe()?.to_string_lossy().into_owned();
     let db = db.to_string_lossy().into_owned();
-    let url = config.url.as_deref();
+    let url = named.as_deref();
     let seat = url.is_none().then_some((name, role));
     let program = Program { path: &path, db: Some(&db), url, seat, allow_tools: false };
     for (file, text) in files::files(Client::Claude, &program) {

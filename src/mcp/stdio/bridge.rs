@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -78,20 +78,28 @@ struct Bridge<W> {
     version: Mutex<Option<HeaderValue>>,
 }
 
-impl<W: AsyncWrite + Unpin> Bridge<W> {
+impl<W: AsyncWrite + Unpin + Send + 'static> Bridge<W> {
     /// Sends one message and writes what answers it.
     async fn pass_on(self: Arc<Self>, message: Value) {
         if let Err(error) = self.exchange(&message).await {
             tracing::warn!(%error, "a message was not answered");
             let Some(id) = message.get("id").filter(|_| message.get("method").is_some()) else { return };
-            let words =
-                format!("{error}; nothing is lost: try again, or ask your user to look at the network");
+            let next = match error {
+                RemoteError::Unreachable { unsent: true, .. } => {
+                    "; it was not sent: try again later, or tell your user"
+                }
+                RemoteError::Unreachable { .. } => {
+                    "; whether it was done is not known: look first, or repeat it with the same idempotency_key"
+                }
+                _ => "",
+            };
+            let words = format!("{error}{next}");
             let error = json!({ "code": INTERNAL_ERROR, "message": words });
             self.write(json!({ "jsonrpc": "2.0", "id": id, "error": error })).await;
         }
     }
 
-    async fn exchange(&self, message: &Value) -> Result<(), RemoteError> {
+    async fn exchange(self: &Arc<Self>, message: &Value) -> Result<(), RemoteError> {
         let body = Bytes::from(message.to_string());
         let headers = self.headers(message);
         let mut pauses = AGAIN.iter();
@@ -103,6 +111,14 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
                 (answered, _) => break answered?,
             }
         };
+        // In a task of its own: what the server has answered is written whole, though the client cancels the call just then.
+        let (bridge, is_request) = (Arc::clone(self), message.get("id").is_some());
+        let delivered = tokio::spawn(async move { bridge.deliver(response, is_request).await });
+        delivered.await.unwrap_or(Ok(()))
+    }
+
+    /// Writes what a response holds.
+    async fn deliver(&self, response: Response<Incoming>, is_request: bool) -> Result<(), RemoteError> {
         let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
         if kind.starts_with(b"text/event-stream") {
             return self.events(response.into_body()).await;
@@ -115,7 +131,7 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
                 self.write(answer).await;
                 Ok(())
             }
-            _ if status.is_success() && message.get("id").is_none() => Ok(()),
+            _ if status.is_success() && !is_request => Ok(()),
             _ => Err(self.remote.refused(status, &body)),
         }
     }

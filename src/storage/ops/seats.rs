@@ -147,6 +147,11 @@ impl ReadTx<'_> {
         )
     }
 
+    /// Whether it is kept what a member was told of.
+    pub fn keeps_announced(&self, member_id: i64) -> Result<bool> {
+        Ok(self.number("SELECT EXISTS (SELECT 1 FROM seat_members WHERE member_id = ?1)", [member_id])? > 0)
+    }
+
     /// The message that wants to wake a seat.
     pub fn due(&self, seat_id: i64) -> Result<Option<i64>> {
         let due = self.one("SELECT due FROM seats WHERE id = ?1", [seat_id], |row| row.get(0))?;
@@ -298,8 +303,14 @@ impl WriteTx<'_> {
             ],
         )?;
         let seat = self.seat(&new.key)?.ok_or_else(|| Error::Fault("a new seat is not there".into()))?;
-        self.execute("UPDATE seat_members SET announced_upto = 0 WHERE seat_id = ?1", [seat.id])?;
+        self.announce_again(seat.id)?;
         Ok(seat)
+    }
+
+    /// What is unread is new to the session.
+    pub fn announce_again(&self, seat_id: i64) -> Result<()> {
+        self.execute("UPDATE seat_members SET announced_upto = 0 WHERE seat_id = ?1", [seat_id])?;
+        Ok(())
     }
 
     /// Reserves a name for a session that takes one by itself: the first of NAME, NAME-2, NAME-3 and so on that no other
@@ -361,7 +372,7 @@ impl WriteTx<'_> {
         }
         self.execute(
             "INSERT INTO seat_members (member_id, seat_id) VALUES (?1, ?2)
-             ON CONFLICT (member_id) DO UPDATE SET seat_id = ?2, announced_upto = 0",
+             ON CONFLICT (member_id) DO UPDATE SET seat_id = ?2, announced_upto = 0, automatic = 0",
             [member_id, seat.id],
         )?;
         Ok(())
@@ -385,6 +396,18 @@ impl WriteTx<'_> {
             }
         }
         Ok(first)
+    }
+
+    /// A member was shown its news up to a message.
+    pub fn announce_upto(&self, member_id: i64, shown: i64, now: Millis) -> Result<()> {
+        let mut news = self.news(None, Some(member_id))?;
+        // Not what does not exist yet.
+        news.newest.retain_mut(|(_, newest)| {
+            *newest = shown.min(*newest);
+            true
+        });
+        self.announce(&news, now)?;
+        Ok(())
     }
 
     /// A hook of a seat has looked: what rang has arrived.
@@ -422,12 +445,9 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// A program waits in this session until it is rung. What came while none waited wants to wake now.
-    pub fn wait_in_seat(&self, seat: &Seat, now: Millis) -> Result<()> {
-        self.execute(
-            "UPDATE seats SET wake = ?2, rung_at = NULL WHERE id = ?1",
-            params![seat.id, Seat::WAITS],
-        )?;
+    /// A program waits in this session until it is rung; `way` names its process. What came while none waited wants to wake now.
+    pub fn wait_in_seat(&self, seat: &Seat, way: &str, now: Millis) -> Result<()> {
+        self.execute("UPDATE seats SET wake = ?2, rung_at = NULL WHERE id = ?1", params![seat.id, way])?;
         let news = self.news(Some(seat.id), None)?;
         for (member_id, newest) in news.newest.into_iter().filter(|_| !news.first.is_empty()) {
             self.want_wake(member_id, newest, now)?;
@@ -435,11 +455,11 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// It waits no longer: nothing wakes the session.
-    pub fn stop_waiting(&self, seat_id: i64) -> Result<()> {
+    /// It waits no longer: nothing wakes the session, unless another program waits by now.
+    pub fn stop_waiting(&self, seat_id: i64, way: &str) -> Result<()> {
         self.execute(
             "UPDATE seats SET wake = NULL, due = NULL WHERE id = ?1 AND wake = ?2",
-            params![seat_id, Seat::WAITS],
+            params![seat_id, way],
         )?;
         Ok(())
     }
