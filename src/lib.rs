@@ -42,7 +42,9 @@
 //!    nothing; for a held call it is an escalation that waits for a person.
 //! 5. Waiters wake after the commit.
 //!
-//! The daemon passes each message of an inbox through steps 3 and 4 with a case of its own.
+//! The daemon passes each message of an inbox through steps 3 and 4 with a case of its own, and `wake` each message that wants to
+//! wake its recipient. Seats, the sessions that agents work in, are in `domain/seat.rs`, `storage/ops/seats.rs`, `wake` and, for other
+//! machines, `tools/seats.rs`.
 //!
 //! # Design decisions that may surprise you
 //!

@@ -199,7 +199,7 @@ pub enum PolicyErrorKind {
     Trap,
     /// The fuel limit, which is the limit that decides.
     OutOfFuel,
-    /// The wall-clock backstop.
+    /// The time limit, the backstop behind fuel.
     Deadline,
     /// The memory limit.
     OutOfMemory,
@@ -219,7 +219,7 @@ pub enum Answer {
     Allow,
     /// Authorization: refused.
     Deny(Reason),
-    /// Either hook: a person must decide.
+    /// Any hook: a person must decide.
     Escalate(Reason),
     /// Escalation hook: no objection to the plain acknowledgement.
     Pass,

@@ -1,4 +1,4 @@
-//! The one way from a question to its effect, for tool calls and for messages: facts are read, the policies are asked with
+//! The one way from a question to its effect, for tool calls, messages and wakes: facts are read, the policies are asked with
 //! no lock held, and one transaction checks that the facts still hold, records the decision and makes the effect. Where the
 //! facts have moved, nothing has happened, and the policies are asked again.
 //!

@@ -1,6 +1,6 @@
 //! The database: one writer, a few readers, wake-ups. Must not depend on policies, tools or MCP.
 //!
-//! A change is a job given to [`Db::write`]; it runs in a savepoint of a group transaction and the caller
+//! A change is a job given to [`Db::write`]; it runs in a group transaction, in a savepoint where it has company, and the caller
 //! waits until that is on disk. Operations are methods of [`ReadTx`] and [`WriteTx`] in `ops`, which is written in six
 //! primitives (`tx`) and knows no engine; `sqlite` is the engine. Times are given by the caller: storage has no clock.
 //!

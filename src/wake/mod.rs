@@ -1,4 +1,5 @@
-//! Wakes idle agents. A message marks the seat of its recipient as due, in its own transaction (`storage`); after the commit
+//! Wakes idle agents. A session in which a turn runs is rung, too: a turn that its person interrupts ends without a hook, so that `busy` is no
+//! proof. A message marks the seat of its recipient as due, in its own transaction (`storage`); after the commit
 //! the process that committed asks the policies whether it may ring, and rings in the way the client can be woken.
 //!
 //! ```text

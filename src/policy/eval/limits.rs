@@ -7,7 +7,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// The most memory the pool has room for in one instance, whatever the set file says.
 pub(super) const MAX_MEMORY_MIB: u32 = 256;
-/// The longest wall-clock limit that can be set.
+/// The longest time limit that can be set.
 const MAX_MILLIS: u32 = 5_000;
 /// The largest module that can be allowed (a Python policy is 18 MiB).
 pub(crate) const MAX_MODULE_MIB: u32 = 64;
@@ -20,7 +20,7 @@ pub const MAX_FUEL: u64 = 10_000_000_000;
 pub struct Limits {
     /// Fuel (roughly: WebAssembly instructions) of one evaluation. The limit that decides, because it is deterministic.
     pub fuel: u64,
-    /// Wall-clock milliseconds of one evaluation: the backstop.
+    /// Milliseconds that one evaluation may run, as CPU time of its thread: the backstop behind fuel.
     pub millis: u32,
     /// MiB of linear memory of one instance.
     pub memory_mib: u32,

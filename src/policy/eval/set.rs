@@ -195,7 +195,7 @@ impl PolicySet {
         self.decide(Question::Review(&MessageIn::from(message)), facts)
     }
 
-    /// The question of either hook, for replaying recorded decisions.
+    /// The answer to a question of any hook: a live one, or a recorded one that is replayed.
     #[must_use]
     pub fn answer(&self, input: &Input, facts: &[Fact]) -> Decision {
         match input {

@@ -1,4 +1,4 @@
-//! The one thread that makes wall-clock deadlines happen: it advances the engines' epochs while anything runs, and sleeps
+//! The one thread that makes deadlines happen: it advances the engines' epochs while anything runs, and sleeps
 //! without a wake-up when nothing does. Must not depend on policies.
 
 use std::sync::Arc;

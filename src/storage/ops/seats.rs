@@ -482,7 +482,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// As [`want_wake`](Self::want_wake), for all recipients of a broadcast.
+    /// As [`want_wake`](Self::want_wake), for all recipients of a broadcast; what is due already stays.
     pub(super) fn want_wakes(&self, message_id: i64, now: Millis) -> Result<()> {
         let due = self.execute(
             "UPDATE seats SET due = ?1

@@ -177,7 +177,11 @@ fn commit(
     committed: &dyn Fn(),
 ) {
     let result = turns.take().and_then(|_turn| transact(connection, file, &mut group));
-    if result.is_ok() {
+    if let Ok(rings) = result {
+        // Not before the commit: a process that rings takes the mark, and then looks for what is committed.
+        if rings {
+            file.note_ring();
+        }
         committed();
     } else if !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -188,7 +192,7 @@ fn commit(
         overwrite_failed_commit(connection);
     }
     for job in group {
-        job.finish(result.as_ref().copied().map_err(Error::again));
+        job.finish(result.as_ref().map(|_| ()).map_err(Error::again));
     }
 }
 
@@ -200,36 +204,48 @@ fn overwrite_failed_commit(connection: &Connection) {
     let _ = open::rewrite_version(connection);
 }
 
-fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]) -> Result<()> {
+/// Whether something of the group wants to wake an agent.
+fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]) -> Result<bool> {
     run_cached(connection, "BEGIN IMMEDIATE")?;
     // Under the lock, so that neither changes before the commit, but for a file that is moved at this very moment.
     file.check()?;
     open::check_version(connection)?;
     // One job alone is its own transaction; a savepoint would copy every page that it touches.
     if let [alone] = group {
-        return run_cached(connection, if run_job(connection, file, alone)? { "COMMIT" } else { "ROLLBACK" });
+        let ran = run_job(connection, alone)?;
+        run_cached(connection, if ran.stays { "COMMIT" } else { "ROLLBACK" })?;
+        return Ok(ran.stays && ran.rings);
     }
+    let mut rings = false;
     for job in group {
         run_cached(connection, "SAVEPOINT job")?;
-        if !run_job(connection, file, job)? {
+        let ran = run_job(connection, job)?;
+        if ran.stays {
+            rings |= ran.rings;
+        } else {
             run_cached(connection, "ROLLBACK TO job")?;
         }
         run_cached(connection, "RELEASE job")?;
     }
-    run_cached(connection, "COMMIT")
+    run_cached(connection, "COMMIT")?;
+    Ok(rings)
 }
 
-/// Whether the job's changes are to stay.
-fn run_job(connection: &Connection, file: &OpenFile, job: &mut Box<dyn Job>) -> Result<bool> {
+/// What a job has done.
+struct Ran {
+    /// Its changes are to stay.
+    stays: bool,
+    /// They want to wake an agent.
+    rings: bool,
+}
+
+fn run_job(connection: &Connection, job: &mut Box<dyn Job>) -> Result<Ran> {
     let tx = WriteTx::new(connection);
-    let ok = job.run(&tx);
-    if tx.rings.get() {
-        file.note_ring();
-    }
+    let stays = job.run(&tx);
     if connection.is_autocommit() {
         return Err(Error::Unwritable("the disk is full or failing".into()));
     }
-    Ok(ok)
+    Ok(Ran { stays, rings: tx.rings.get() })
 }
 
 /// Every group runs these: they are prepared once.
@@ -335,6 +351,38 @@ mod tests {
         assert_eq!(commits.load(Ordering::SeqCst), 2, "the holding job, and one for all five");
         writer.write(|tx| put(tx, 6)).unwrap();
         assert_eq!(stored(&outside), [1, 5, 6]);
+    }
+
+    #[test]
+    fn a_ring_is_due_after_the_commit_of_what_wants_it_and_not_before() {
+        let (writer, outside, _commits, _dir) = writer();
+        let ring = |tx: &WriteTx<'_>, n: i64| {
+            tx.rings.set(true);
+            put(tx, n)
+        };
+        let held = hold(&writer);
+        let wanted = queue(&writer, move |tx| ring(tx, 1));
+        let file = Arc::clone(&writer.file);
+        let (seen, early) = sync_channel(1);
+        let other = queue(&writer, move |_| {
+            seen.send(file.take_rings()).unwrap();
+            Ok(())
+        });
+        drop(held);
+        wanted.recv().unwrap().unwrap();
+        other.recv().unwrap().unwrap();
+        assert!(
+            !early.recv().unwrap(),
+            "before the commit whoever rings would find nothing, and the mark gone"
+        );
+        assert!(writer.file.take_rings());
+        // What is taken back rings for nobody.
+        let refused = writer.write(move |tx| {
+            ring(tx, 2)?;
+            Err::<(), _>(Refusal::invalid("no", "never").into())
+        });
+        assert!(refused.is_err() && !writer.file.take_rings());
+        assert_eq!(stored(&outside), [1]);
     }
 
     #[test]
