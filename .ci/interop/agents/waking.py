@@ -259,8 +259,9 @@ def elsewhere():
         report("undo: no token is left", "credentials.toml" if (HOME / ".team-table" / "credentials.toml").exists() else None)
         # A killed client's seat is given up by what waited for its rings.
         wait_for("ada's seat is given up", lambda: None if ask("SELECT 1 FROM seats WHERE client = 'claude'") else True)
-        waiting = subprocess.run(["pgrep", "-f", f"{BINARY} ring pid:"], capture_output=True, text=True).stdout
-        report("nothing waits for the rings of a session that is over", waiting or None)
+        waits = ["pgrep", "-f", f"{BINARY} ring pid:"]
+        wait_for("nothing waits for the rings of a session that is over", lambda: subprocess.run(waits, capture_output=True).returncode == 1 or None)
+        report("nothing waits for the rings of a session that is over")
     finally:
         server.terminate()
         server.wait()
