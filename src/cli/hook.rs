@@ -196,9 +196,13 @@ fn register(config: &Config, key: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.arg("sit").arg(key).arg("--db").arg(&config.db).arg("--policies").arg(&config.policies);
+    leave_running(&mut command).map_err(|error| format!("the name could not be registered: {error}"))
+}
+
+/// Starts a program that outlives this process, which does not wait for it: the system takes it over then.
+pub(super) fn leave_running(command: &mut Command) -> std::io::Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    // It is not waited for; the system takes it over when this process ends.
-    command.spawn().map(drop).map_err(|error| format!("the name could not be registered: {error}"))
+    command.spawn().map(drop)
 }
 
 fn session(

@@ -30,6 +30,7 @@ use targets::{TARGETS, Target, Way};
 
 pub(super) use check::{findings, hooks_log};
 pub(super) use files::shell_line;
+pub(super) use merge::replace as replace_file;
 pub(super) use run::{RunArguments, run as run_once};
 
 /// The word for all clients.

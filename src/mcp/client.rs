@@ -17,9 +17,9 @@ use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::mcp::http::read_chain;
 
 /// The largest answer that is read, in bytes. The longest of a tool is far below.
 pub(super) const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Remote {
 
 impl Remote {
     /// A client of the table at `address` with an agent's token; connects to nothing yet. `authority`: who vouches for the
-    /// server's certificate besides the system's authorities, PEM.
+    /// server's certificate, in place of the system's authorities, PEM.
     ///
     /// # Errors
     /// An address or certificate that cannot be used.
@@ -225,13 +225,8 @@ fn roots(authority: Option<&Path>) -> Result<RootCertStore, RemoteError> {
         return Ok(roots);
     };
     // The one that was named, and no other.
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| certificate(path, &error))?;
-    for one in certificates {
-        let one = one.map_err(|error| certificate(path, &error))?;
+    for one in read_chain(path).map_err(|reason| certificate(path, &reason))? {
         roots.add(one).map_err(|error| certificate(path, &error))?;
-    }
-    if roots.is_empty() {
-        return Err(certificate(path, &"it holds no certificate in PEM form"));
     }
     Ok(roots)
 }

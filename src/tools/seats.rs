@@ -60,10 +60,10 @@ impl Table {
                 Ok((ring, news))
             }
         };
-        self.wait(bearer, &member, question.seconds, closing, look).await
+        self.wait(bearer, member, question.seconds, closing, look).await
     }
 
-    /// What an agent was not told of yet, which counts as announced then; waits for it.
+    /// What an agent was not told of yet; waits for it. It counts as announced when a later question says that it was shown.
     ///
     /// # Errors
     /// See [`AccessError`].
@@ -94,15 +94,15 @@ impl Table {
             let news = Some(news).filter(|news| !news.first.is_empty());
             Ok((NewsAnswer::new(&member.name, news.as_ref()), news.is_some()))
         };
-        self.wait(bearer, &member, question.seconds, closing, look).await
+        self.wait(bearer, member, question.seconds, closing, look).await
     }
 
-    /// Looks, and looks again when something was committed for the member, until there is what is waited for or the time is up. The
-    /// token is checked before each look.
+    /// Looks, and looks again when something was committed for the member, until there is what is waited for or the time is up. `member`
+    /// is the one whose token was just checked; it is checked again before each later look.
     async fn wait<A, F>(
         &self,
         bearer: Option<&str>,
-        member: &Principal,
+        mut member: Principal,
         seconds: u64,
         closing: &CancellationToken,
         look: impl Fn(Self, Principal) -> F,
@@ -114,7 +114,6 @@ impl Table {
         let mut subscription: Subscription = self.inner.hub.subscribe(member.id);
         let end = tokio::time::Instant::now() + Duration::from_secs(seconds.min(MAX_WAIT));
         loop {
-            let member = self.holder(bearer).await?;
             let (answer, enough) = look(self.clone(), member).await?;
             if enough {
                 return Ok(answer);
@@ -124,6 +123,7 @@ impl Table {
                 () = tokio::time::sleep_until(end) => return Ok(answer),
                 () = subscription.changed() => {}
             }
+            member = self.holder(bearer).await?;
         }
     }
 

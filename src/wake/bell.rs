@@ -19,8 +19,13 @@ pub const LINE: &str = "[team-table] New messages. (Typed by the team-table prog
 /// # Errors
 /// When it cannot be made.
 pub fn bell_file(db: &Path, key: &str) -> io::Result<PathBuf> {
-    let name = blake3::hash(key.as_bytes()).to_hex();
-    make(&bells(db).join(name.get(..16).unwrap_or_default()), BELL)
+    make(&bells(db).join(name_of(key)), BELL)
+}
+
+/// How a session is woken by its bell file.
+#[must_use]
+pub fn way(bell: &Path) -> String {
+    format!("bell:{}", bell.display())
 }
 
 /// An empty file from which a session of Qwen Code is to read its turns, beside the bells. It is told by the process that becomes
@@ -34,9 +39,10 @@ pub fn input_file(db: &Path, pid: u32) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-/// Whether a file is one that [`input_file`] made.
+/// Whether nothing but a file of [`input_file`] is written to by a way that names an input file.
 #[must_use]
-pub fn is_input_file(db: &Path, file: &str) -> bool {
+pub fn is_ours(db: &Path, way: &str) -> bool {
+    let Some(file) = way.strip_prefix("input:") else { return true };
     let folder = std::path::absolute(bells(db));
     folder.is_ok_and(|folder| Path::new(file).parent() == Some(folder.as_path())) && file.ends_with(INPUT)
 }
@@ -46,10 +52,7 @@ pub fn is_input_file(db: &Path, file: &str) -> bool {
 /// # Errors
 /// When the folder cannot be made.
 pub fn file_of(db: &Path, key: &str, what: &str) -> io::Result<PathBuf> {
-    let folder = bells(db);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let name = blake3::hash(key.as_bytes()).to_hex();
-    std::path::absolute(folder.join(format!("{}.{what}", name.get(..16).unwrap_or_default())))
+    place(&bells(db), &format!("{}.{what}", name_of(key)))
 }
 
 /// Taken by one process for each session that waits for its rings from another machine; `None`: it has one.
@@ -72,9 +75,19 @@ fn bells(db: &Path) -> PathBuf {
     PathBuf::from(bells)
 }
 
-fn make(folder: &Path, name: &str) -> io::Result<PathBuf> {
+/// What the files of a session are called by.
+fn name_of(key: &str) -> String {
+    blake3::hash(key.as_bytes()).to_hex().get(..16).unwrap_or_default().to_owned()
+}
+
+/// The path of a file in an owner-only folder, which is made if it is not there.
+fn place(folder: &Path, name: &str) -> io::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let file = std::path::absolute(folder.join(name))?;
+    std::path::absolute(folder.join(name))
+}
+
+fn make(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let file = place(folder, name)?;
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
     Ok(file)
 }

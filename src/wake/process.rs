@@ -50,6 +50,12 @@ impl Process {
         Self::ancestors().find(|process| !SHELLS.contains(&name(process).trim()))
     }
 
+    /// Whether it still runs: another process may have its number by now.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        Self::find(self.pid) == Some(self)
+    }
+
     /// What a client's hooks and its MCP process share.
     #[must_use]
     pub fn key(self) -> String {
@@ -76,7 +82,7 @@ pub(super) fn is_gone(way: &str) -> bool {
 #[must_use]
 pub fn is_live(seat: &Seat) -> bool {
     let Some(pid) = seat.pid.and_then(|pid| u32::try_from(pid).ok()) else { return true };
-    Process::find(pid).is_some_and(|process| Some(process.started) == seat.started)
+    seat.started.is_some_and(|started| Process { pid, started }.is_alive())
 }
 
 #[cfg(test)]

@@ -175,14 +175,14 @@ fn start(db: &Db, db_file: &Path, session: &Session, now: Millis) -> storage::Re
     let unwritable = |error: std::io::Error| storage::Error::Unwritable(error.to_string());
     let bell = || bell::bell_file(db_file, &session.key).map_err(unwritable);
     let watch = session.bell.then(bell).transpose()?;
-    let wake = watch.as_ref().map(|file| format!("bell:{}", file.display())).or_else(|| session.wake.clone());
+    let wake = watch.as_deref().map(bell::way).or_else(|| session.wake.clone());
     let seats = db.read(|tx| tx.seats())?;
     // An input file is of one session, and one of ours: a client that is started in a session inherits its environment.
     let wake = wake.filter(|wake| {
         let taken = seats
             .iter()
             .any(|seat| seat.wake.as_ref() == Some(wake) && seat.key != session.key && is_live(seat));
-        wake.strip_prefix("input:").is_none_or(|file| !taken && bell::is_input_file(db_file, file))
+        bell::is_ours(db_file, wake) && !(wake.starts_with("input:") && taken)
     });
     let new = NewSeat {
         client: session.client,

@@ -1,13 +1,13 @@
 //! The tokens for tables on other machines, in `credentials.toml` beside the database: owner-only, written by `setup`.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::CliError;
+use crate::cli::setup::replace_file;
 use crate::config::Config;
 use crate::mcp::{Remote, RemoteError};
 
@@ -36,12 +36,17 @@ pub(crate) struct Credential {
 impl Credential {
     /// The address with the agent's name in it.
     pub(crate) fn named_url(&self) -> String {
-        self.url.replacen("://", &format!("://{}@", self.name), 1)
+        with_agent(&self.url, &self.name)
     }
 
     pub(crate) fn table(&self) -> Result<Remote, RemoteError> {
         Remote::new(&self.url, &self.token, self.authority.as_deref())
     }
+}
+
+/// An address with an agent's name in it, as `--url` takes it.
+pub(super) fn with_agent(url: &str, name: &str) -> String {
+    url.replacen("://", &format!("://{name}@"), 1)
 }
 
 pub(super) fn all(config: &Config) -> Result<Vec<Credential>, CliError> {
@@ -108,14 +113,6 @@ fn read(config: &Config) -> Result<Credentials, CliError> {
 }
 
 fn write(config: &Config, credentials: &Credentials) -> Result<(), CliError> {
-    let path = path(config);
     let text = toml_edit::ser::to_string_pretty(credentials).map_err(std::io::Error::other)?;
-    let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // Owner-only from the beginning, and whole or not at all.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(replace_file(&path(config), &text)?)
 }

@@ -5,9 +5,8 @@ mod ring;
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -15,13 +14,14 @@ use serde::de::DeserializeOwned;
 
 use super::CliError;
 use super::doctor::Finding;
-use super::hook::DEADLINE;
+use super::hook::{self, DEADLINE};
 use crate::config::{Config, ConfigError};
 use crate::domain::hook::{Event, MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
 use crate::domain::seat::{Client, MAX_NOTICE};
 use crate::mcp::{self, Remote, RemoteError};
 use crate::wake::{Session, bell};
 
+use credentials::with_agent;
 pub(super) use credentials::{Credential, forget, keep};
 pub(super) use ring::{RingArguments, run as ring};
 
@@ -67,7 +67,7 @@ pub(super) fn serve(remote: Remote) -> Result<(), CliError> {
 
 /// The address of a table with the name of the agent whose token it is.
 pub(super) fn named_url(table: &Remote) -> Result<String, CliError> {
-    Ok(table.address().replacen("://", &format!("://{}@", holder(table)?), 1))
+    Ok(with_agent(table.address(), &holder(table)?))
 }
 
 /// Whose token it is.
@@ -84,9 +84,7 @@ pub(super) fn hook(
     event: Event,
     session: &Session,
 ) -> Result<Said, CliError> {
-    let input_is_ours =
-        |way: &String| way.strip_prefix("input:").is_none_or(|file| bell::is_input_file(&config.db, file));
-    let way = session.wake.clone().filter(input_is_ours);
+    let way = session.wake.clone().filter(|way| bell::is_ours(&config.db, way));
     let report = Report {
         event,
         client: session.client,
@@ -102,14 +100,14 @@ pub(super) fn hook(
         asked.until_answered(|again| ask(table, "/seat/event", &Report { again, ..report.clone() }, 0))?;
     check(&said)?;
     if event == Event::End && session.bell {
-        bell::remove(Some(&way_of(&bell::bell_file(&config.db, &session.key)?)));
+        bell::remove(Some(&bell::way(&bell::bell_file(&config.db, &session.key)?)));
     }
     if !matches!(event, Event::Start | Event::Prompt) {
         return Ok(said);
     }
     let watch = session.bell.then(|| bell::bell_file(&config.db, &session.key)).transpose()?;
     // Nothing waits yet, or what waited was ended.
-    if let Some(way) = watch.as_deref().map(way_of).or(way)
+    if let Some(way) = watch.as_deref().map(bell::way).or(way)
         && bell::one_at_a_time(&config.db, &session.key)?.is_some()
     {
         stand_by(config, table, session, &way)?;
@@ -163,10 +161,6 @@ impl Asked {
     }
 }
 
-fn way_of(bell: &std::path::Path) -> String {
-    format!("bell:{}", bell.display())
-}
-
 /// A session's name on another machine: process numbers are of one machine.
 fn name_there(key: &str) -> String {
     let machine: String = rustix::system::uname().nodename().to_string_lossy().chars().take(64).collect();
@@ -176,18 +170,15 @@ fn name_there(key: &str) -> String {
 /// Starts what waits for the rings of a session; it ends with the session.
 fn stand_by(config: &Config, table: &Remote, session: &Session, way: &str) -> Result<(), CliError> {
     let agent = config.url.as_ref().and_then(|(_, agent)| agent.as_ref());
-    let named = |agent: &String| table.address().replacen("://", &format!("://{agent}@"), 1);
-    let address = agent.map_or_else(|| table.address().to_owned(), named);
+    let address =
+        agent.map_or_else(|| table.address().to_owned(), |agent| with_agent(table.address(), agent));
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["ring", &session.key, way, "--client", session.client.as_str(), "--url", &address]);
     command.arg("--db").arg(&config.db);
     if let Some(process) = session.process {
         command.args(["--pid", &process.pid.to_string(), "--started", &process.started.to_string()]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    // It is not waited for; the system takes it over when this process ends.
-    command.spawn()?;
-    Ok(())
+    Ok(hook::leave_running(&mut command)?)
 }
 
 /// Waits for an agent's news; `None`: the time is up.

@@ -107,7 +107,7 @@ async fn stand_by(config: &Config, table: &Remote, arguments: &RingArguments) {
 impl RingArguments {
     /// A session that is no process of ours is over when the server says so.
     fn is_alive(&self) -> bool {
-        self.pid.is_none_or(|pid| Process::find(pid).is_some_and(|found| Some(found.started) == self.started))
+        self.pid.zip(self.started).is_none_or(|(pid, started)| Process { pid, started }.is_alive())
     }
 
     fn ring(&self, config: &Config) {

@@ -161,7 +161,7 @@ fn keep(file: &Path, now: Millis) -> io::Result<Option<PathBuf>> {
 }
 
 /// Gives a file, or the one that it is a link to, a new text in one step. Its mode stays; a new file is its owner's only.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
     let found = fs::metadata(file).ok();
     let real = if found.is_some() { fs::canonicalize(file)? } else { file.to_owned() };
     let folder = real.parent().unwrap_or_else(|| Path::new("."));

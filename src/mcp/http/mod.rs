@@ -26,3 +26,4 @@ pub(super) use counters::Counted;
 pub(super) use lenient::is_json;
 pub(super) use state::{App, refusal};
 pub(super) use throttle::Throttles;
+pub(super) use tls::read_chain;

@@ -129,7 +129,8 @@ fn load(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     Ok(Loaded { config: Arc::new(config), valid_until })
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates of a file, at least one; else the reason, in words for the operator.
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path, false)?).collect();
     let chain = chain.map_err(|error| error.to_string())?;
     if chain.is_empty() { Err("it holds no certificate in PEM form".into()) } else { Ok(chain) }
