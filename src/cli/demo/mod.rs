@@ -117,7 +117,7 @@ impl Agent {
 }
 
 async fn tell(config: &Config) -> Result<(), CliError> {
-    say("  table │ opens: a fresh database, the four built-in policies, MCP over HTTP")?;
+    say("  table │ opens: a fresh database, the built-in policies, MCP over HTTP")?;
     let table = app::table(config)?;
     let listener = TcpListener::bind(config.listen).await?;
     let server = listener.local_addr()?;
