@@ -16,6 +16,8 @@
 //! | [`tools`] | the thirteen tools, a file each; the registry; `table`, the service; `pipeline`, the only way to a tool | MCP, HTTP |
 //! | [`mcp`] | MCP and HTTP: stdio, streamable HTTP, the older HTTP+SSE, event streams, TLS, hardening; `client` for a table on another machine | SQL, rules |
 //! | [`daemon`] | the poll daemon: answers an inbox by the same policies | terminals |
+//! | [`operator`] | what a person does to a table, for the command line and the console alike: changing policies, replaying history, sessions | printing, HTML |
+//! | [`console`] | the person's web page: what waits, the table, the policies, live | SQL, WebAssembly |
 //! | [`cli`] | a file for each subcommand; an operator asks no policy | SQL |
 //! | [`config`] | flag before environment before default; the only reader of the environment | |
 //! | [`app`] | the only wiring | rules |
@@ -69,11 +71,13 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod daemon;
 pub mod domain;
 pub mod events;
 pub mod judgement;
 pub mod mcp;
+pub mod operator;
 pub mod policy;
 pub mod storage;
 pub mod tools;

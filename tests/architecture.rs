@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// itself, so `cli` opens it through `app` and works on `storage`'s operations, reads the `config`, shows what
 /// `policy` says of its sets, and sets up logging with `mcp`'s filter. SQL and WebAssembly stay out of it all
 /// the same. `config` knows `storage` for one word of its vocabulary, the durability.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("storage", &["domain"]),
     ("policy", &["domain"]),
@@ -24,10 +24,15 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("tools", &["auth", "domain", "events", "judgement", "policy", "storage", "wake"]),
     ("daemon", &["auth", "domain", "events", "judgement", "policy", "storage"]),
     ("mcp", &["auth", "domain", "events", "tools"]),
+    ("operator", &["auth", "domain", "policy", "storage"]),
+    ("console", &["auth", "domain", "events", "operator", "policy", "storage", "wake"]),
     ("config", &["storage"]),
     (
         "cli",
-        &["app", "auth", "config", "daemon", "domain", "events", "mcp", "policy", "storage", "tools", "wake"],
+        &[
+            "app", "auth", "config", "console", "daemon", "domain", "events", "mcp", "operator", "policy",
+            "storage", "tools", "wake",
+        ],
     ),
 ];
 

@@ -16,6 +16,12 @@ const PREFIX: &str = "tt_";
 /// Domain separation for the token hash (blake3 key derivation context).
 const HASH_CONTEXT: &str = "team-table 2026 agent token";
 
+/// As [`PREFIX`], for the secrets of persons.
+const PERSON_PREFIX: &str = "tp_";
+
+/// As [`HASH_CONTEXT`], for the secrets of persons: no agent's token opens a session.
+const PERSON_HASH_CONTEXT: &str = "team-table 2026 person secret";
+
 /// A freshly minted token: `tt_` and 43 base64url characters, 256 random bits. The text exists only here
 /// and in the reply that hands it over.
 pub struct Token(String);
@@ -26,11 +32,7 @@ impl Token {
     /// # Errors
     /// `unavailable` when the operating system has none to give.
     pub fn mint() -> Result<Self, Refusal> {
-        let mut bits = [0_u8; 32];
-        getrandom::fill(&mut bits).map_err(|_| {
-            Refusal::new(Code::Unavailable, "no randomness for a new token", "try again in a moment")
-        })?;
-        Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bits))))
+        Ok(Self(format!("{PREFIX}{}", random_text()?)))
     }
 
     /// The hash that is stored.
@@ -50,6 +52,52 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(…)")
     }
+}
+
+/// A person's secret: the code of a one-time link, or of a session. `tp_` and 43 base64url characters, 256 random bits.
+pub struct Secret(String);
+
+impl Secret {
+    /// Mints a secret from the operating system's randomness.
+    ///
+    /// # Errors
+    /// `unavailable` when the operating system has none to give.
+    pub fn mint() -> Result<Self, Refusal> {
+        Ok(Self(format!("{PERSON_PREFIX}{}", random_text()?)))
+    }
+
+    /// The hash that is stored.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        secret_hash(&self.0)
+    }
+
+    /// Hands the secret over to its person.
+    #[must_use]
+    pub fn reveal(self) -> String {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The hash of a presented secret of a person. Secrets are found by hash, so comparing them takes no secret-dependent time.
+#[must_use]
+pub fn secret_hash(secret: &str) -> [u8; 32] {
+    blake3::derive_key(PERSON_HASH_CONTEXT, secret.as_bytes())
+}
+
+/// 256 random bits as base64url.
+fn random_text() -> Result<String, Refusal> {
+    let mut bits = [0_u8; 32];
+    getrandom::fill(&mut bits).map_err(|_| {
+        Refusal::new(Code::Unavailable, "no randomness for a new token", "try again in a moment")
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bits))
 }
 
 fn hash(token: &str) -> [u8; 32] {

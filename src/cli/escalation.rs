@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::daemon::payload::{Escalation, escalation, status, waiting};
 use crate::domain::clock::Clock;
 use crate::domain::message::Message;
+use crate::domain::person::Actor;
 use crate::domain::refusal::Refusal;
 use crate::storage::{Answer, Db, EscalationRow};
 
@@ -226,7 +227,8 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
 
 fn decide(db: &Db, number: i64, answer: Answer, note: Option<String>) -> Result<(), CliError> {
     let now = db.now(&Clock::System);
-    let said = db.write(move |tx| tx.resolve_escalation(number, &answer, note.as_deref(), now))?;
+    let said =
+        db.write(move |tx| tx.resolve_escalation(&Actor::Operator, number, &answer, note.as_deref(), now))?;
     Ok(output::done(&json!({ "escalation": number, "done": said }), &format!("escalation {number}: {said}"))?)
 }
 

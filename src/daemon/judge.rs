@@ -134,6 +134,7 @@ impl MessageCase {
             reply_to: Some(self.message.id),
             idempotency_key: None,
             origin: Origin::Automatic,
+            person: None,
         };
         match tx.send_message(&self.agent, &self.message.sender, &draft, now) {
             Ok(sent) => Ok(Some(sent.id)),

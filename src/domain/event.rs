@@ -26,6 +26,8 @@ pub enum EventKind {
     Read,
     /// The session of an agent was rung.
     Wake,
+    /// A person was invited or removed, or a session of theirs began or ended.
+    Person,
 }
 
 impl EventKind {
@@ -42,6 +44,7 @@ impl EventKind {
             Self::Member => "member",
             Self::Read => "read",
             Self::Wake => "wake",
+            Self::Person => "person",
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Draft<'a> {
     pub idempotency_key: Option<Cow<'a, str>>,
     /// Who writes it.
     pub origin: Origin,
+    /// The person whose words it is, where one has signed in.
+    pub person: Option<Cow<'a, str>>,
 }
 
 impl Draft<'_> {
@@ -132,6 +134,8 @@ pub struct Message {
     pub reply_to: Option<i64>,
     /// Who wrote it.
     pub origin: Origin,
+    /// The person whose words it is, where one had signed in.
+    pub person: Option<String>,
 }
 
 /// A message as clients see it.
@@ -155,6 +159,9 @@ pub struct MessageView {
     /// agent wrote itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The name of the person whose words it is, where one had signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// In an inbox: whether it had been returned before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<bool>,
@@ -222,6 +229,7 @@ impl Message {
             thread_id: self.thread_id,
             reply_to: self.reply_to,
             origin: (self.origin != Origin::Agent).then_some(self.origin),
+            person: self.person,
             read,
             answered: None,
             announced_at: None,
@@ -241,6 +249,7 @@ mod tests {
             reply_to: None,
             idempotency_key: None,
             origin: Origin::Agent,
+            person: None,
         };
         assert!(draft(&"é".repeat(MAX_CONTENT)).check().is_ok());
         assert!(draft(&"é".repeat(MAX_CONTENT + 1)).check().is_err());

@@ -9,6 +9,7 @@ pub mod event;
 pub mod facts;
 pub mod hook;
 pub mod message;
+pub mod person;
 pub mod principal;
 pub mod refusal;
 pub mod seat;

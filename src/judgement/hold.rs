@@ -46,6 +46,7 @@ impl Ruling {
             code: if failed { "policy_error".into() } else { reason.code },
             message: if failed { "a policy could not judge this".into() } else { reason.message },
             facts: serde_json::to_string(&self.facts).unwrap_or_default(),
+            approvals: 1,
             decision_id: 0,
         }
     }

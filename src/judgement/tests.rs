@@ -99,8 +99,13 @@ impl Room {
 
     fn send(&self) {
         let alice = self.alice.clone();
-        let draft =
-            Draft { content: "news".into(), reply_to: None, idempotency_key: None, origin: Origin::Agent };
+        let draft = Draft {
+            content: "news".into(),
+            reply_to: None,
+            idempotency_key: None,
+            origin: Origin::Agent,
+            person: None,
+        };
         self.db.write(move |tx| tx.send_message(&alice, "bob", &draft, 1_000)).unwrap();
     }
 

@@ -30,6 +30,7 @@ impl From<Arguments> for Broadcast {
             reply_to: None,
             idempotency_key: idempotency_key.map(Into::into),
             origin: Origin::Agent,
+            person: None,
         };
         Self { sender, draft }
     }

@@ -39,6 +39,7 @@ impl From<Arguments> for SendMessage {
             reply_to,
             idempotency_key: idempotency_key.map(Into::into),
             origin: Origin::Agent,
+            person: None,
         };
         Self { sender, recipient, draft }
     }

@@ -343,7 +343,17 @@ fn a_held_call_names_its_escalation_and_passes_once_when_approved() {
     assert_eq!(desk.count("SELECT count(*) FROM messages"), 0);
     assert!(bob.read().is_empty());
     let now = desk.clock.now();
-    desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
+    desk.db()
+        .write(move |tx| {
+            tx.resolve_escalation(
+                &team_table::domain::person::Actor::Operator,
+                escalation,
+                &Answer::Approve,
+                None,
+                now,
+            )
+        })
+        .unwrap();
     call().ok();
     assert_eq!(bob.read(), ["hear, hear"]);
     assert_ne!(call().refused("approval_required")["escalation_id"], escalation);
@@ -1118,7 +1128,17 @@ fn a_held_call_that_a_person_approved_counts_against_the_limits() {
     let call = || alice.call("broadcast", json!({ "content": "hear, hear" }));
     let escalation = call().refused("approval_required")["escalation_id"].as_i64().unwrap();
     let now = desk.clock.now();
-    desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
+    desk.db()
+        .write(move |tx| {
+            tx.resolve_escalation(
+                &team_table::domain::person::Actor::Operator,
+                escalation,
+                &Answer::Approve,
+                None,
+                now,
+            )
+        })
+        .unwrap();
     call().ok();
     let refused =
         alice.call("share_context", json!({ "key": "k", "value": "v" })).refused("resource_exhausted");
@@ -1133,7 +1153,17 @@ fn an_approved_return_is_for_the_one_who_proved_who_it_is() {
     let newcomer = desk.call("register", arguments()).refused("approval_required");
     let approve = |escalation: i64| {
         let now = desk.clock.now();
-        desk.db().write(move |tx| tx.resolve_escalation(escalation, &Answer::Approve, None, now)).unwrap();
+        desk.db()
+            .write(move |tx| {
+                tx.resolve_escalation(
+                    &team_table::domain::person::Actor::Operator,
+                    escalation,
+                    &Answer::Approve,
+                    None,
+                    now,
+                )
+            })
+            .unwrap();
     };
     approve(newcomer["escalation_id"].as_i64().unwrap());
     let token = desk.call("register", arguments()).ok()["token"].as_str().unwrap().to_owned();

@@ -190,6 +190,7 @@ async fn the_task_board_wakes_none_who_wait_for_messages() {
         reply_to: None,
         idempotency_key: None,
         origin: Origin::Agent,
+        person: None,
     };
     let join = |name: &str, token: u8| {
         let wanted = Registration {

@@ -144,8 +144,13 @@ fn broadcasts(tx: &WriteTx<'_>, name: &str, count: usize) -> team_table::storage
     let sender = tx.member(name)?.unwrap().into_principal(true);
     for n in 0..count {
         let content = format!("number {n}");
-        let draft =
-            Draft { content: content.into(), reply_to: None, idempotency_key: None, origin: Origin::Agent };
+        let draft = Draft {
+            content: content.into(),
+            reply_to: None,
+            idempotency_key: None,
+            origin: Origin::Agent,
+            person: None,
+        };
         tx.broadcast(&sender, None, &draft, 1_000)?;
     }
     Ok(())

@@ -67,7 +67,7 @@ impl Office {
     }
 
     fn draft(content: &str, reply_to: Option<i64>, origin: Origin) -> Draft<'static> {
-        Draft { content: content.to_owned().into(), reply_to, idempotency_key: None, origin }
+        Draft { content: content.to_owned().into(), reply_to, idempotency_key: None, origin, person: None }
     }
 
     /// A message that somebody wrote.
@@ -135,7 +135,11 @@ impl Office {
 
     pub(crate) fn resolve(&self, id: i64, answer: Answer) {
         let now = Clock::System.now();
-        self.db.write(move |tx| tx.resolve_escalation(id, &answer, None, now)).unwrap();
+        self.db
+            .write(move |tx| {
+                tx.resolve_escalation(&team_table::domain::person::Actor::Operator, id, &answer, None, now)
+            })
+            .unwrap();
     }
 
     /// The open escalations: agent, policy, code.

@@ -18,6 +18,7 @@ use crate::config::{Config, Transport};
 use crate::daemon::{Daemon, Note, PollOptions};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
+use crate::domain::person::Actor;
 use crate::events::Hub;
 use crate::mcp::{HttpOptions, serve_http};
 use crate::policy::{PolicyEntry, SetEditor};
@@ -134,7 +135,7 @@ async fn tell(config: &Config) -> Result<(), CliError> {
     let now = table.db().now(&Clock::System);
     table.db().write(move |tx| {
         let answer = Answer::Reply("PostgreSQL. We run it already.".into());
-        tx.resolve_escalation(escalated, &answer, None, now)
+        tx.resolve_escalation(&Actor::Operator, escalated, &answer, None, now)
     })?;
     say(&format!(
         " person │ team-table escalation resolve {escalated} --reply \"PostgreSQL. We run it already.\""

@@ -6,9 +6,10 @@ use serde_json::json;
 use super::audit::Entry;
 use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
-use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS, OPERATOR};
+use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, Origin};
+use crate::domain::person::Actor;
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::Row;
@@ -48,6 +49,8 @@ pub struct NewEscalation {
     pub facts: String,
     /// While it is open, nothing in the inbox is answered automatically.
     pub holds_inbox: bool,
+    /// How many persons must approve a held call.
+    pub approvals: i64,
     /// The decision.
     pub decision_id: i64,
 }
@@ -95,6 +98,8 @@ pub struct EscalationRow {
     pub resolved_at: Option<Millis>,
     pub reply: Option<String>,
     pub note: Option<String>,
+    pub resolved_by: Option<String>,
+    pub approvals: i64,
     pub used_at: Option<Millis>,
     pub repeats: i64,
     pub reminders: i64,
@@ -123,6 +128,8 @@ fn read_row(row: &Row<'_>) -> Result<EscalationRow> {
         resolved_at: row.get("resolved_at")?,
         reply: row.get("reply")?,
         note: row.get("note")?,
+        resolved_by: row.get("resolved_by")?,
+        approvals: row.get("approvals")?,
         used_at: row.get("used_at")?,
         repeats: row.get("repeats")?,
         reminders: row.get("reminders")?,
@@ -231,8 +238,9 @@ impl WriteTx<'_> {
         }
         let id = self.insert(
             "INSERT INTO escalations (hook, agent, agent_id, asker, action, subject, arguments, message_id, thread_id,
-                                      policy, module, code, message, facts, decision_id, created_at, holds_inbox)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                                      policy, module, code, message, facts, decision_id, created_at, holds_inbox,
+                                      approvals)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             params![
                 new.hook.as_str(),
                 new.agent,
@@ -250,7 +258,8 @@ impl WriteTx<'_> {
                 new.facts,
                 new.decision_id,
                 now,
-                new.holds_inbox
+                new.holds_inbox,
+                new.approvals
             ],
         )?;
         let status = EscalationStatus::Open.as_str();
@@ -315,13 +324,16 @@ impl WriteTx<'_> {
         Ok(due)
     }
 
-    /// Operator: closes an open escalation with a person's answer; says in a few words what became of it.
+    /// Closes an open escalation with a person's answer; says in a few words what became of it. A held call that needs
+    /// several persons stays open until as many have approved it; one who denies it is enough.
     ///
     /// # Errors
-    /// `failed_precondition` when it is closed already or the answer is for the other kind; `not_found` when
-    /// there is none, or the asker has left.
+    /// `failed_precondition` when it is closed already, the answer is for the other kind, or this person has approved it
+    /// before; `permission_denied` when the agent does not answer to the person; `not_found` when there is none, or the
+    /// asker has left.
     pub fn resolve_escalation(
         &self,
+        by: &Actor,
         id: i64,
         answer: &Answer,
         note: Option<&str>,
@@ -333,14 +345,23 @@ impl WriteTx<'_> {
                 "team-table escalation list shows them",
             )
         })?;
+        by.check_decides_for(&row.agent)?;
         if row.status != EscalationStatus::Open.as_str() {
+            let who = row.resolved_by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
             return Err(Refusal::precondition(
-                format!("escalation {id} is {} already", row.status),
+                format!("escalation {id} was {} already{who}", row.status),
                 "nothing was changed; team-table escalation show tells what was answered",
             )
             .into());
         }
         let is_question = row.hook == Hook::Review.as_str();
+        if *answer == Answer::Approve
+            && !is_question
+            && let Some(missing) = self.vote(by, &row, note, now)?
+        {
+            return Ok(missing);
+        }
+        let person = by.person().map(|person| person.name.as_str());
         let (status, said) = match answer {
             Answer::Reply(_) | Answer::Dismiss if !is_question => {
                 return Err(wrong_kind(id, "holds a tool call", "--approve or --deny"));
@@ -349,14 +370,14 @@ impl WriteTx<'_> {
                 return Err(wrong_kind(id, "is a question", "--reply \"…\" or --dismiss"));
             }
             Answer::Reply(text) => {
-                self.answer_question(&row, text, now)?;
+                self.answer_question(&row, text, person, now)?;
                 (EscalationStatus::Resolved, format!("answered to {}", row.asker))
             }
             Answer::Dismiss => {
                 let text =
                     format!("[AUTO] {}'s operator has closed your question without an answer.", row.agent);
                 // An asker that has left, or that asked an agent that has left, is not told.
-                let told = match self.answer_question(&row, &with_note(&text, note), now) {
+                let told = match self.answer_question(&row, &with_note(&text, note), person, now) {
                     Ok(()) => true,
                     Err(Error::Refused(refusal)) if refusal.code == Code::NotFound => false,
                     Err(error) => return Err(error),
@@ -375,18 +396,18 @@ impl WriteTx<'_> {
             }
             Answer::Approve => {
                 let words = "approved: repeat the same call within an hour.";
-                self.tell_agent(&row, &with_note(words, note), now)?;
+                self.tell_agent(&row, &with_note(words, note), person, now)?;
                 (EscalationStatus::Approved, format!("{} may make this call once, within an hour", row.agent))
             }
             Answer::Deny => {
-                self.tell_agent(&row, &with_note("denied: do not repeat the call.", note), now)?;
+                self.tell_agent(&row, &with_note("denied: do not repeat the call.", note), person, now)?;
                 (EscalationStatus::Denied, format!("denied, and {} is told", row.agent))
             }
         };
         let reply = if let Answer::Reply(text) = answer { Some(text) } else { None };
         self.execute(
-            "UPDATE escalations SET status = ?2, reply = ?3, note = ?4, resolved_at = ?5 WHERE id = ?1",
-            params![id, status.as_str(), reply, note, now],
+            "UPDATE escalations SET status = ?2, reply = ?3, note = ?4, resolved_at = ?5, resolved_by = ?6 WHERE id = ?1",
+            params![id, status.as_str(), reply, note, now, by.name()],
         )?;
         let data = json!({ "id": id, "action": row.action, "asker": row.asker, "code": row.code,
                            "status": status.as_str() });
@@ -394,7 +415,7 @@ impl WriteTx<'_> {
         self.event(now, EventKind::Escalation, None, audience, &data)?;
         self.audit(&Entry {
             at: now,
-            agent: OPERATOR,
+            agent: &by.audit_name(),
             action: "resolve_escalation",
             target: ("escalation", &id.to_string()),
             details: &json!({ "status": status.as_str(), "note": note }).to_string(),
@@ -402,8 +423,53 @@ impl WriteTx<'_> {
         Ok(said)
     }
 
+    /// Counts an approval of a held call in; says how many are missing while there are some.
+    fn vote(
+        &self,
+        by: &Actor,
+        row: &EscalationRow,
+        note: Option<&str>,
+        now: Millis,
+    ) -> Result<Option<String>> {
+        if row.approvals < 2 {
+            return Ok(None);
+        }
+        let voted = self.execute(
+            "INSERT OR IGNORE INTO approvals (escalation_id, person, at, note) VALUES (?1, ?2, ?3, ?4)",
+            params![row.id, by.name(), now, note],
+        )?;
+        if voted == 0 {
+            return Err(Refusal::precondition(
+                format!("{} has approved escalation {} already", by.name(), row.id),
+                format!("it needs {} persons: another one must approve it too", row.approvals),
+            )
+            .into());
+        }
+        let given = self.number("SELECT count(*) FROM approvals WHERE escalation_id = ?1", [row.id])?;
+        if given >= row.approvals {
+            return Ok(None);
+        }
+        let data = json!({ "id": row.id, "action": row.action, "asker": row.asker, "code": row.code,
+                           "status": row.status, "approvals": given });
+        self.event(now, EventKind::Escalation, None, Audience::Nobody, &data)?;
+        self.audit(&Entry {
+            at: now,
+            agent: &by.audit_name(),
+            action: "approve_escalation",
+            target: ("escalation", &row.id.to_string()),
+            details: &json!({ "approvals": given, "needed": row.approvals, "note": note }).to_string(),
+        })?;
+        Ok(Some(format!("approved by {given} of {}: another person must approve it too", row.approvals)))
+    }
+
     /// Sends a person's answer in the agent's name to the asker.
-    fn answer_question(&self, row: &EscalationRow, text: &str, now: Millis) -> Result<()> {
+    fn answer_question(
+        &self,
+        row: &EscalationRow,
+        text: &str,
+        person: Option<&str>,
+        now: Millis,
+    ) -> Result<()> {
         let gone =
             || Refusal::not_found(format!("{} is no longer a member", row.agent), "close it with --dismiss");
         let member =
@@ -418,7 +484,7 @@ impl WriteTx<'_> {
             .into());
         }
         let agent = member.into_principal(true);
-        let sent = self.send_message(&agent, &row.asker, &draft(text, row.message_id)?, now)?;
+        let sent = self.send_message(&agent, &row.asker, &draft(text, row.message_id, person)?, now)?;
         if let Some(message) = row.message_id {
             self.mark_handled(agent.id, message, Some(sent.id), now)?;
         }
@@ -426,16 +492,18 @@ impl WriteTx<'_> {
     }
 
     /// Tells an agent, in the operator's voice, what became of its held call.
-    fn tell_agent(&self, row: &EscalationRow, words: &str, now: Millis) -> Result<()> {
+    fn tell_agent(&self, row: &EscalationRow, words: &str, person: Option<&str>, now: Millis) -> Result<()> {
         let holder = self.member(&row.agent)?.filter(|it| it.active && Some(it.id) == row.agent_id);
         let Some(member) = holder else { return Ok(()) };
         let text = format!("Your {} call (escalation {}) was {words}", row.action, row.id);
-        self.send_as_operator(&member, &draft(&text, None)?, now)
+        self.send_as_operator(&member, &draft(&text, None, person)?, now)
     }
 }
 
-fn draft(text: &str, reply_to: Option<i64>) -> Result<Draft<'_>, Refusal> {
-    let draft = Draft { content: text.into(), reply_to, idempotency_key: None, origin: Origin::Person };
+fn draft<'a>(text: &'a str, reply_to: Option<i64>, person: Option<&'a str>) -> Result<Draft<'a>, Refusal> {
+    let person = person.map(Into::into);
+    let draft =
+        Draft { content: text.into(), reply_to, idempotency_key: None, origin: Origin::Person, person };
     draft.check().map(|()| draft)
 }
 

@@ -347,6 +347,7 @@ mod tests {
             reply_to,
             idempotency_key: None,
             origin: Origin::Agent,
+            person: None,
         };
         let (from, to) = (from.clone(), to.to_owned());
         let sent = db.write(move |tx| tx.send_message(&from, &to, &draft, 1)).unwrap();

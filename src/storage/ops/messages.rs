@@ -25,6 +25,7 @@ pub(super) fn read_message(row: &Row<'_>) -> Result<Message> {
         thread_id: row.get("thread_id")?,
         reply_to: row.get("reply_to")?,
         origin: Origin::parse(row.text("origin")?),
+        person: row.get("person")?,
     })
 }
 
@@ -152,9 +153,9 @@ impl WriteTx<'_> {
     pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft<'_>, now: Millis) -> Result<()> {
         let id = self.next_message()?;
         self.execute(
-            "INSERT INTO messages (id, sender, recipient, content, created_at, thread_id, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6)",
-            params![id, OPERATOR, to.name, draft.content, now, draft.origin.as_str()],
+            "INSERT INTO messages (id, sender, recipient, content, created_at, thread_id, origin, person)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, ?7)",
+            params![id, OPERATOR, to.name, draft.content, now, draft.origin.as_str(), draft.person],
         )?;
         self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to.id, id])?;
         self.want_wake(to.id, id, now)?;
@@ -188,8 +189,8 @@ impl WriteTx<'_> {
         let thread_id = thread.unwrap_or(id);
         self.execute(
             "INSERT INTO messages (id, sender, sender_id, recipient, content, created_at, thread_id, reply_to, origin,
-                                   idempotency_key)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                   idempotency_key, person)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 id,
                 sender.name,
@@ -200,7 +201,8 @@ impl WriteTx<'_> {
                 thread_id,
                 draft.reply_to,
                 draft.origin.as_str(),
-                draft.idempotency_key
+                draft.idempotency_key,
+                draft.person
             ],
         )?;
         Ok(Message {
@@ -212,6 +214,7 @@ impl WriteTx<'_> {
             thread_id,
             reply_to: draft.reply_to,
             origin: draft.origin,
+            person: draft.person.clone().map(Into::into),
         })
     }
 

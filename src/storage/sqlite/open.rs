@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_promises.sql"),
     include_str!("migrations/0004_seats.sql"),
     include_str!("migrations/0005_receipts.sql"),
+    include_str!("migrations/0006_persons.sql"),
 ];
 
 /// "TTbl": marks the file as ours (`PRAGMA application_id`).
