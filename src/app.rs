@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
+use crate::console::{self, ConsoleOptions};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::judgement::Judge;
@@ -130,6 +131,18 @@ pub fn table(config: &Config) -> Result<Table, AppError> {
 /// # Errors
 /// See [`AppError`].
 pub async fn serve(config: Config) -> Result<(), AppError> {
+    serve_on(config, None).await
+}
+
+/// Serves the console alone, on a listener of this machine.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn serve_console(config: Config, listener: std::net::TcpListener) -> Result<(), AppError> {
+    serve_on(config, Some(listener)).await
+}
+
+async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Result<(), AppError> {
     mcp::check_allowed(&config.allowed_origins, &config.allowed_hosts).map_err(AppError::Names)?;
     // Before the database: what is wrong with the files leaves nothing behind.
     let tls = config.tls.as_ref().map(|files| mcp::Tls::load(&files.cert, &files.key)).transpose()?;
@@ -139,11 +152,12 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     let table = table(&config)?;
     let ringing = Ringing::start(table.db().clone(), table.shared_policies(), Clock::System);
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
-    let served = match config.transport {
-        Transport::Stdio => {
+    let served = match (console, config.transport) {
+        (Some(listener), _) => serve_console_alone(&table, listener).await,
+        (None, Transport::Stdio) => {
             mcp::serve_stdio(table.clone(), config.token, session_keys()).await.map_err(AppError::from)
         }
-        Transport::Network => serve_network(&table, &config, tls).await,
+        (None, Transport::Network) => serve_network(&table, &config, tls).await,
     };
     background.abort();
     ringing.stop().await;
@@ -200,13 +214,38 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
              in front, or bind to 127.0.0.1 (--host)"
         );
     }
+    let shutdown = stop_signal()?;
+    let base = format!("{}/console", config.path_prefix);
+    let console = config.console.then(|| console(table, base, tls.is_some(), &shutdown));
     let options = mcp::HttpOptions {
         allowed_origins: config.allowed_origins.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         path_prefix: config.path_prefix.clone(),
+        console,
         tls,
         ..mcp::HttpOptions::default()
     };
+    mcp::serve_http(table.clone(), listener, options, shutdown).await?;
+    Ok(())
+}
+
+async fn serve_console_alone(table: &Table, listener: std::net::TcpListener) -> Result<(), AppError> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let shutdown = stop_signal()?;
+    let console = Some(console(table, "/console".into(), false, &shutdown));
+    let options = mcp::HttpOptions { console, only_console: true, ..mcp::HttpOptions::default() };
+    mcp::serve_http(table.clone(), listener, options, shutdown).await?;
+    Ok(())
+}
+
+fn console(table: &Table, base: String, secure: bool, shutdown: &CancellationToken) -> axum::Router {
+    let options = ConsoleOptions { base, secure, clock: Clock::System, closing: shutdown.clone() };
+    console::router(table.db().clone(), table.hub(), options)
+}
+
+/// Is cancelled when a signal says to stop.
+fn stop_signal() -> std::io::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = shutdown.clone();
@@ -218,8 +257,7 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
         tracing::info!("stopping: calls under way have ten seconds");
         stop.cancel();
     });
-    mcp::serve_http(table.clone(), listener, options, shutdown).await?;
-    Ok(())
+    Ok(shutdown)
 }
 
 /// What goes on beside the calls: SIGHUP reloads the policies and the certificate, the decision log is kept in

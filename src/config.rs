@@ -55,6 +55,9 @@ pub struct Flags {
     /// Its private key, PEM, readable by its owner only; SIGHUP reads both again [env: `TEAM_TABLE_TLS_KEY`]
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// on or off: whether the HTTP server serves the console at /console [env: `TEAM_TABLE_CONSOLE`] [default: on]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WORD")]
+    pub console: Option<String>,
     /// full (survives a power cut) or normal (faster) [env: `TEAM_TABLE_DURABILITY`] [default: full]
     #[arg(long, global = true, hide_short_help = true)]
     pub durability: Option<String>,
@@ -109,6 +112,12 @@ pub struct Config {
     pub path_prefix: String,
     /// The HTTP server's certificate; without one it speaks plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Whether the HTTP server serves the console.
+    pub console: bool,
+    /// Whether a browser can be opened here: there is a screen (`DISPLAY` or `WAYLAND_DISPLAY`; macOS always has one).
+    pub has_screen: bool,
+    /// The name of the user of this process (`USER`, else `LOGNAME`).
+    pub user: Option<String>,
     /// Log filter, if one was asked for.
     pub log: Option<String>,
     /// The compiler of `policy build`, where it is not the one on the path (`TEAM_TABLE_WASM_RUSTC`; has no flag).
@@ -432,6 +441,20 @@ impl Config {
                 path_prefix,
             )?,
             tls,
+            console: setting("console", text(&flags.console)).read(
+                true,
+                "use on or off",
+                |word| match word {
+                    "on" => Some(true),
+                    "off" => Some(false),
+                    _ => None,
+                },
+            )?,
+            has_screen: cfg!(target_os = "macos")
+                || ["DISPLAY", "WAYLAND_DISPLAY"]
+                    .into_iter()
+                    .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
+            user: ["USER", "LOGNAME"].into_iter().find_map(|name| environment(name)?.into_string().ok()),
             log,
             wasm_rustc: setting("wasm-rustc", None).program()?,
             no_color: environment("NO_COLOR").is_some_and(|value| !value.is_empty()),

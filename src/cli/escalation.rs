@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::daemon::payload::{Escalation, escalation, status, waiting};
+use crate::daemon::payload::{Escalation, escalation, status};
 use crate::domain::clock::Clock;
 use crate::domain::message::Message;
 use crate::domain::person::Actor;
@@ -85,7 +85,7 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
 fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
     let rows = db.read(|tx| {
         let rows = tx.escalations(agent, all, 500)?;
-        rows.into_iter().map(|row| Ok((waiting(tx, &row)?, row))).collect::<Result<Vec<_>, _>>()
+        rows.into_iter().map(|row| Ok((tx.waiting_with(&row)?, row))).collect::<Result<Vec<_>, _>>()
     })?;
     if output::is_json() {
         let rows: Vec<Value> = rows.iter().map(|(waiting, row)| listed(row, waiting)).collect();

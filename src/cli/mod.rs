@@ -4,6 +4,7 @@
 mod agent;
 mod audit;
 mod backup;
+mod console;
 mod demo;
 mod doctor;
 mod escalation;
@@ -11,6 +12,7 @@ mod hook;
 mod listing;
 mod output;
 mod owner;
+mod person;
 mod policy;
 mod poll;
 mod processes;
@@ -31,6 +33,7 @@ Examples:
   team-table                                    serve one agent's client on standard input and output
   team-table --transport sse --host 127.0.0.1   serve many over HTTP: /mcp, /sse and /events/{agent}
   team-table --transport sse --tls-cert cert.pem --tls-key key.pem   the same over https, for the whole network
+  team-table console                            the page on which you see the table and decide
   team-table agent grant alice lead             make alice a lead
   team-table audit list --agent alice --since 2h
   team-table policy install my-rule.wasm        every running process follows within a second
@@ -77,6 +80,11 @@ enum Command {
     /// The person's inbox: what waits for a decision
     #[command(subcommand)]
     Escalation(escalation::EscalationCommand),
+    /// Serve the console on this machine and open it: what waits for you, the table, the policies, live
+    Console(console::ConsoleArguments),
+    /// Persons: who decides in the console, with which role and for which agents
+    #[command(subcommand)]
+    Person(person::PersonCommand),
     /// Play the whole story in a temporary folder: two agents, a server, a daemon, a policy swapped in the middle
     Demo,
     /// Copy the database into a file, consistent while everything runs; `cp` of a live file is no backup
@@ -124,6 +132,7 @@ impl Command {
             self,
             Self::Serve
                 | Self::Demo
+                | Self::Console(_)
                 | Self::Run(_)
                 | Self::Hook(_)
                 | Self::Sit { .. }
@@ -250,6 +259,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         remote::check_local(&config)?;
     }
     serve::set_up_logging(&config, matches!(command, Command::Serve));
+    let has_port = arguments.flags.port.is_some();
     match command {
         Command::Serve => serve::run(config),
         Command::Agent(command) => agent::run(&config, command),
@@ -260,6 +270,8 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Run(arguments) => setup::run_once(&config, &arguments),
         Command::Wait(arguments) => wait::run(&config, &arguments),
         Command::Escalation(command) => escalation::run(&config, command),
+        Command::Console(arguments) => console::run(config, &arguments, has_port),
+        Command::Person(command) => person::run(&config, command),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
         // Answered above.

@@ -10,6 +10,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::domain::clock::Millis;
+use crate::domain::text::is_hidden;
 
 /// How answers are printed. Every command takes these flags.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -91,7 +92,7 @@ pub(super) fn indented(value: &impl Serialize) -> std::io::Result<()> {
 
 fn write_json_escaped(json: &str) -> std::io::Result<()> {
     // Outside its strings JSON has none of these, and inside it may write_json_escaped any character so.
-    let spelled = rewrite(json, |c| is_tricky(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)));
+    let spelled = rewrite(json, |c| is_hidden(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)));
     writeln!(std::io::stdout().lock(), "{spelled}")
 }
 
@@ -150,23 +151,16 @@ pub(super) fn local_time(at: Millis) -> String {
 
 /// Text from others, as one piece of a line: control characters become visible.
 pub(super) fn visible(text: &str) -> String {
-    rewrite(text, is_tricky, |c| c.escape_default().to_string())
+    rewrite(text, is_hidden, |c| c.escape_default().to_string())
 }
 
 /// The same for whole lines.
 fn harmless(text: &str) -> String {
-    rewrite(text, |c| is_tricky(c) && c != '\n', |c| c.escape_default().to_string())
+    rewrite(text, |c| is_hidden(c) && c != '\n', |c| c.escape_default().to_string())
 }
 
 fn rewrite(text: &str, which: impl Fn(char) -> bool, how: impl Fn(char) -> String) -> String {
     text.chars().map(|c| if which(c) { how(c) } else { c.to_string() }).collect()
-}
-
-/// Characters that a terminal interprets instead of printing: control characters (those from U+0080 on too), and the marks that break a line
-/// or turn its direction, so that it reads as what it is not. All are below U+10000.
-fn is_tricky(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Says on standard error what went wrong.

@@ -1,1 +1,28 @@
-//! The console: the page on which a person sees the table and decides. Must not depend on SQL, WebAssembly, MCP.
+//! The console: the page on which a person sees the table and decides. Pages are made on the server (`maud`, checked at compile
+//! time) and work without JavaScript; `assets/console.js` and htmx only keep them live and add keys.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `server` | the routes, what they share, headers of every response, reads and writes off the async threads |
+//! | `visitor` | sessions: link, cookie, sign out, list, revoke; who may send a form |
+//! | `live` | one event stream for each open page, one rendering for all pages that show the same |
+//! | `frame` | the frame around every page, and pages that say why something is not there |
+//! | `words` | agents' words as text, times, numbers |
+//! | `needs` | what waits for a person, and deciding it |
+//! | the rest | a file for each view |
+//!
+//! Must not depend on SQL, WebAssembly, MCP and the tools.
+
+mod assets;
+mod form;
+mod frame;
+mod health;
+mod live;
+mod members;
+mod needs;
+mod people;
+mod server;
+mod visitor;
+mod words;
+
+pub use server::{ConsoleOptions, router};

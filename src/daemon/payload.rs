@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::domain::clock;
-use crate::domain::escalation::{EscalationStatus, MAX_REMINDERS};
+use crate::domain::escalation::MAX_REMINDERS;
 use crate::domain::message::Message;
 use crate::storage::{self, EscalationRow, ReadTx};
 
 /// Messages of the thread that are shown around the one in question.
 pub const THREAD: i64 = 20;
-
-/// Messages that came after the one in question and wait with it, at most this many are listed.
-const WAITING: i64 = 50;
 
 /// An escalation with the messages that belong to it.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ impl Escalation {
     /// Those of storage.
     pub fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
         let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
-        let waiting = waiting(tx, &row)?;
+        let waiting = tx.waiting_with(&row)?;
         Ok(Self { row, thread, waiting })
     }
 
@@ -44,23 +41,6 @@ impl Escalation {
         };
         json!({ "escalation": escalation(&self.row), "thread": views(self.thread), "waiting": views(self.waiting) })
     }
-}
-
-/// What came after the message in question and is not answered while the escalation is open, see [`Escalation::waiting`].
-///
-/// # Errors
-/// Those of storage.
-pub fn waiting(tx: &ReadTx<'_>, row: &EscalationRow) -> storage::Result<Vec<Message>> {
-    let mut waiting = match (row.agent_id, row.message_id) {
-        (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {
-            tx.to_review(agent, message, WAITING)?
-        }
-        _ => Vec::new(),
-    };
-    if !row.holds_inbox {
-        waiting.retain(|message| Some(message.thread_id) == row.thread_id);
-    }
-    Ok(waiting)
 }
 
 /// The escalation alone.

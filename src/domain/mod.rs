@@ -14,4 +14,4 @@ pub mod principal;
 pub mod refusal;
 pub mod seat;
 pub mod task;
-mod text;
+pub mod text;

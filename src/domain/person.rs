@@ -15,7 +15,7 @@ pub const SEEN_EVERY: Millis = HOUR;
 pub const MAX_AGENTS: usize = 64;
 
 /// What a person may do. Each role includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Reads everything.
     Viewer,
@@ -54,7 +54,7 @@ impl Role {
 }
 
 /// Somebody who was invited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Person {
     /// Key of the row.
     pub id: i64,

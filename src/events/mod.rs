@@ -2,8 +2,10 @@
 //! for all, and hands it to those it concerns; a waiter costs nothing until then. Must not depend on HTTP.
 
 mod feed;
+mod log;
 mod stream;
 
+pub use log::{LogPosition, LogWatch};
 pub use stream::EventStream;
 
 use std::collections::HashMap;
@@ -38,6 +40,8 @@ pub struct Hub {
 struct Inner {
     db: Db,
     waiters: Mutex<Waiters>,
+    /// How far the log and the decisions go, for those who watch all of it.
+    log: signal::Sender<LogPosition>,
     /// The set of waiters has become empty or has its first member.
     changed: Notify,
 }
@@ -45,8 +49,17 @@ struct Inner {
 struct Waiters {
     /// The waiters of each member.
     members: HashMap<i64, Waiting>,
+    /// How many watch the whole log.
+    watching: usize,
     /// The last event that was dispatched. A subscription made under the same lock gets every later one.
     position: i64,
+}
+
+impl Waiters {
+    /// Whether nobody waits for anything.
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.watching == 0
+    }
 }
 
 /// The waiters of one member.
@@ -69,8 +82,9 @@ impl Hub {
     /// Starts the dispatcher on the current tokio runtime; it ends when the last handle is dropped.
     #[must_use]
     pub fn start(db: Db) -> Self {
-        let waiters = Mutex::new(Waiters { members: HashMap::new(), position: 0 });
-        let inner = Arc::new(Inner { db, waiters, changed: Notify::new() });
+        let waiters = Mutex::new(Waiters { members: HashMap::new(), watching: 0, position: 0 });
+        let log = signal::channel(LogPosition::default()).0;
+        let inner = Arc::new(Inner { db, waiters, log, changed: Notify::new() });
         tokio::spawn(dispatch(Arc::downgrade(&inner)));
         Self { inner }
     }
@@ -80,8 +94,8 @@ impl Hub {
     #[must_use]
     pub fn subscribe(&self, member_id: i64) -> Subscription {
         let mut guard = self.inner.waiters.lock();
-        let Waiters { members, position } = &mut *guard;
-        let first = members.is_empty();
+        let first = guard.is_empty();
+        let Waiters { members, position, .. } = &mut *guard;
         let waiting = members
             .entry(member_id)
             .or_insert_with(|| Waiting { feed: signal::channel(Feed::after(*position)).0, count: 0 });
@@ -137,7 +151,7 @@ impl Drop for Subscription {
                 waiting.remove();
             }
         }
-        let last = waiters.members.is_empty();
+        let last = waiters.is_empty();
         drop(waiters);
         if last {
             self.inner.changed.notify_one();
@@ -149,7 +163,7 @@ impl Drop for Subscription {
 async fn dispatch(hub: Weak<Inner>) {
     loop {
         let Some(inner) = hub.upgrade() else { return };
-        if inner.waiters.lock().members.is_empty() {
+        if inner.waiters.lock().is_empty() {
             let idle = Arc::downgrade(&inner);
             drop(inner);
             if !wait_for_waiters(&idle).await {
@@ -165,7 +179,7 @@ async fn dispatch(hub: Weak<Inner>) {
 async fn wait_for_waiters(hub: &Weak<Inner>) -> bool {
     // Holding the hub while asleep would keep it alive for ever: look at it now and then instead.
     while let Some(inner) = hub.upgrade() {
-        if !inner.waiters.lock().members.is_empty() {
+        if !inner.waiters.lock().is_empty() {
             return true;
         }
         let woken = tokio::time::timeout(Duration::from_mins(1), inner.changed.notified()).await;
@@ -181,7 +195,7 @@ async fn follow(inner: Arc<Inner>) {
     let pause = if changes.sees_others() { SAFETY_NET } else { POLLING };
     let position = last_event(&inner.db).await.unwrap_or(0);
     start_from(&inner, position);
-    while !inner.waiters.lock().members.is_empty() {
+    while !inner.waiters.lock().is_empty() {
         let written = tokio::select! {
             sign = changes.next() => sign == Sign::Written,
             () = inner.changed.notified() => false,
@@ -199,7 +213,7 @@ async fn follow(inner: Arc<Inner>) {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the event log cannot be read"),
             }
-            if inner.waiters.lock().members.is_empty() {
+            if inner.waiters.lock().is_empty() {
                 break;
             }
         }
@@ -213,7 +227,7 @@ async fn last_event(db: &Db) -> Result<i64> {
 
 /// Hands what was committed after the position to everybody it concerns; true if there was anything.
 async fn advance(inner: &Inner) -> Result<bool> {
-    let mut moved = false;
+    let mut moved = log::advance(inner).await?;
     loop {
         let position = inner.waiters.lock().position;
         let db = inner.db.clone();

@@ -105,6 +105,12 @@ impl Table {
         &self.inner.policies
     }
 
+    /// The wake-ups.
+    #[must_use]
+    pub fn hub(&self) -> Hub {
+        self.inner.hub.clone()
+    }
+
     /// The policies, for what runs beside the calls.
     #[must_use]
     pub fn shared_policies(&self) -> Arc<PolicyHost> {

@@ -19,6 +19,10 @@ pub struct HttpOptions {
     /// What a proxy puts in front of every path, such as `/team`; empty for nothing. Requests are served with it and
     /// without, and the address in the `endpoint` event of HTTP+SSE begins with it.
     pub path_prefix: String,
+    /// The console, served at `/console`.
+    pub console: Option<axum::Router>,
+    /// Serve the console and the health routes alone, without the tools.
+    pub only_console: bool,
     /// The certificate every connection is opened with; without one it is plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// Sizes and times.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post, post_service};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -105,18 +105,27 @@ fn router<H: rmcp::ServerHandler + Clone>(
     app: &Arc<App>,
     mcp: StreamableHttpService<H, NeverSessionManager>,
 ) -> Router {
-    let routes = Router::new()
+    let tools = Router::new()
         .route("/mcp", post_service(mcp).layer(from_fn(lenient::front)).delete(end_session))
         .route("/sse", get(legacy::open))
         .route("/messages", post(legacy::post))
         .route("/events/{agent}", get(event_stream::open))
         .route("/seat/event", post(seats::event))
         .route("/seat/ring", post(seats::ring))
-        .route("/seat/news", post(seats::news))
+        .route("/seat/news", post(seats::news));
+    let tools = if app.options.only_console { Router::new() } else { tools };
+    let routes = tools
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .with_state(Arc::clone(app))
+        .with_state(Arc::clone(app));
+    let routes = match &app.options.console {
+        Some(console) => {
+            routes.nest("/console", console.clone()).route("/", get(async || Redirect::to("console")))
+        }
+        None => routes,
+    };
+    let routes = routes
         .fallback(async || StatusCode::NOT_FOUND)
         // Last, so that it stands before all of the above and the fallback.
         .layer(from_fn_with_state(Arc::clone(app), guard));

@@ -8,7 +8,7 @@ use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
 use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS};
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::message::{Draft, Origin};
+use crate::domain::message::{Draft, Message, Origin};
 use crate::domain::person::Actor;
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::error::{Error, Result};
@@ -67,6 +67,20 @@ pub enum Answer {
     /// A held call may not pass.
     Deny,
 }
+
+/// One person's approval of a held call that needs several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approval {
+    /// Who.
+    pub person: String,
+    /// When.
+    pub at: Millis,
+    /// What they wrote beside it.
+    pub note: Option<String>,
+}
+
+/// Messages that came after the one in question and wait with it: at most so many are listed.
+const WAITING: i64 = 50;
 
 /// An escalation as read back.
 #[derive(Debug, Clone, Serialize)]
@@ -211,6 +225,30 @@ impl ReadTx<'_> {
     /// How many escalations of this agent wait for its person.
     pub fn waiting_for_person(&self, agent_id: i64) -> Result<i64> {
         self.number("SELECT count(*) FROM escalations WHERE agent_id = ?1 AND status = 'open'", [agent_id])
+    }
+
+    /// Who has approved a held call so far, the first one first.
+    pub fn approvals(&self, id: i64) -> Result<Vec<Approval>> {
+        self.all(
+            "SELECT person, at, note FROM approvals WHERE escalation_id = ?1 ORDER BY at, person",
+            [id],
+            |row| Ok(Approval { person: row.get("person")?, at: row.get("at")?, note: row.get("note")? }),
+        )
+    }
+
+    /// What came after the message in question and is not answered while the escalation is open, oldest first: messages of its
+    /// thread, or of the whole inbox if it holds that.
+    pub fn waiting_with(&self, row: &EscalationRow) -> Result<Vec<Message>> {
+        let mut waiting = match (row.agent_id, row.message_id) {
+            (Some(agent), Some(message)) if row.status == EscalationStatus::Open.as_str() => {
+                self.to_review(agent, message, WAITING)?
+            }
+            _ => Vec::new(),
+        };
+        if !row.holds_inbox {
+            waiting.retain(|message| Some(message.thread_id) == row.thread_id);
+        }
+        Ok(waiting)
     }
 
     /// The approval that would let this call pass now, if a person gave one and it was not used.

@@ -29,7 +29,7 @@ pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use context::ContextWrite;
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
-pub use escalations::{Answer, EscalationRow, NewEscalation};
+pub use escalations::{Answer, Approval, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use listing::REMAINING_CAP;

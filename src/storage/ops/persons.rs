@@ -5,9 +5,7 @@ use serde_json::json;
 use super::audit::Entry;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::person::{
-    Actor, LINK_LASTS, MAX_AGENTS, Person, Role, SEEN_EVERY, SESSION_LASTS, check_name,
-};
+use crate::domain::person::{Actor, LINK_LASTS, MAX_AGENTS, Person, Role, SESSION_LASTS, check_name};
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::Row;
@@ -115,14 +113,23 @@ impl ReadTx<'_> {
         .transpose()
     }
 
-    /// Whose session a secret is of, and its number.
-    pub fn person_by_session(&self, secret: &[u8; 32], now: Millis) -> Result<Option<(Person, i64)>> {
+    /// Whose session a secret is of, and the session.
+    pub fn person_by_session(&self, secret: &[u8; 32], now: Millis) -> Result<Option<(Person, Session)>> {
         let found = self.one(
-            "SELECT p.*, s.id AS session, (SELECT json_group_array(a.agent) FROM person_agents a WHERE a.person_id = p.id) AS agents
+            "SELECT p.*, s.id AS session, s.created_at AS session_created_at, s.seen_at, s.device, (SELECT json_group_array(a.agent) FROM person_agents a WHERE a.person_id = p.id) AS agents
                FROM person_sessions s JOIN persons p ON p.id = s.person_id
               WHERE s.hash = ?1 AND s.seen_at > ?2 AND p.removed_at IS NULL",
             params![secret, now - SESSION_LASTS],
-            |row| Ok((read_person(row)?, row.get::<i64>("session")?)),
+            |row| {
+                let session = Session {
+                    id: row.get("session")?,
+                    person: row.get("name")?,
+                    created_at: row.get("session_created_at")?,
+                    seen_at: row.get("seen_at")?,
+                    device: row.get("device")?,
+                };
+                Ok((read_person(row)?, session))
+            },
         )?;
         found.map(|(person, session)| Ok((complete(person)?, session))).transpose()
     }
@@ -263,12 +270,9 @@ impl WriteTx<'_> {
         self.person_changed(&actor, "open_session", &person.name, &details, now)
     }
 
-    /// Notes that a session was used, at most once an hour.
+    /// Notes that a session was used.
     pub fn touch_session(&self, id: i64, now: Millis) -> Result<()> {
-        self.execute(
-            "UPDATE person_sessions SET seen_at = ?2 WHERE id = ?1 AND seen_at <= ?3",
-            [id, now, now - SEEN_EVERY],
-        )?;
+        self.execute("UPDATE person_sessions SET seen_at = ?2 WHERE id = ?1 AND seen_at < ?2", [id, now])?;
         Ok(())
     }
 

@@ -1,0 +1,78 @@
+//! The files that pages load, in the binary: the stylesheet, our script, and htmx with its SSE extension as they were released
+//! (`assets/LICENSE-htmx`). Their addresses carry their digests, so browsers keep them for as long as they are what they were.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+
+/// A file, with the address below the console at which it is served.
+pub(super) struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    content: &'static str,
+    path: LazyLock<String>,
+}
+
+macro_rules! asset {
+    ($name:literal, $kind:literal) => {
+        Asset {
+            name: $name,
+            kind: $kind,
+            content: include_str!(concat!("assets/", $name)),
+            path: LazyLock::new(|| {
+                let digest = blake3::hash(include_bytes!(concat!("assets/", $name))).to_hex();
+                format!("/assets/{}/{}", digest.chars().take(12).collect::<String>(), $name)
+            }),
+        }
+    };
+}
+
+pub(super) static STYLE: Asset = asset!("console.css", "text/css; charset=utf-8");
+pub(super) static SCRIPT: Asset = asset!("console.js", "text/javascript; charset=utf-8");
+pub(super) static HTMX: Asset = asset!("htmx-2.0.11.min.js", "text/javascript; charset=utf-8");
+pub(super) static HTMX_SSE: Asset = asset!("htmx-ext-sse-2.2.4.min.js", "text/javascript; charset=utf-8");
+
+static ALL: [&Asset; 4] = [&STYLE, &SCRIPT, &HTMX, &HTMX_SSE];
+
+impl Asset {
+    /// Its address below the console.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// `GET /assets/{digest}/{name}`, for anybody: they hold nothing of the table.
+pub(super) async fn asset(Path((digest, name)): Path<(String, String)>) -> Response {
+    let wanted = format!("/assets/{digest}/{name}");
+    let Some(asset) = ALL.iter().find(|asset| asset.name == name && asset.path() == wanted) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (headers, asset.content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vendored_files_are_the_released_ones() {
+        // The sha-256 digests of `dist/htmx.min.js` in htmx.org 2.0.11 and `dist/sse.min.js` in htmx-ext-sse 2.2.4 at registry.npmjs.org.
+        use sha2::{Digest, Sha256};
+        let digest = |asset: &Asset| format!("{:x}", Sha256::digest(asset.content.as_bytes()));
+        assert_eq!(digest(&HTMX), "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717");
+        assert_eq!(digest(&HTMX_SSE), "98a46496de0c3605fbffdce9167ba427bdd9553184f83f149c261891a92c0136");
+    }
+
+    #[test]
+    fn the_first_page_leaves_room_below_100_kib() {
+        let assets: usize = ALL.iter().map(|asset| asset.content.len()).sum();
+        assert!(assets < 88 * 1024, "{assets} bytes of assets leave less than 12 KiB for the page itself");
+    }
+}

@@ -1,0 +1,292 @@
+//! Keeps open pages up to date. A page has one event stream; pages that show the same to the same person share one rendering.
+//!
+//! ```text
+//! t0  an agent's process commits                     the durable log moves
+//! t1  the hub tells the channel of each open view     one rendering for each view, whatever number of pages shows it
+//! t2  parts whose HTML has changed go to the streams  `event: NAME`, the HTML, `id:` the digests of all parts
+//! t3  htmx puts each into the element of that name
+//! ```
+//!
+//! A stream that was cut off names the digests it had last (`Last-Event-ID`) and gets what differs from them now: a page that was
+//! asleep, or open while the server was restarted, shows the present.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Uri};
+use maud::{Markup, html};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::form::Form;
+use super::frame::{self, Ask, PageError, View};
+use super::server::Console;
+use super::visitor::Visitor;
+use super::{health, members, needs, people};
+use crate::domain::person::Person;
+use crate::domain::refusal::Refusal;
+use crate::storage;
+
+/// The least time between two renderings of one view: a tenth of a second, so that the page follows within two.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Of the time that a rendering takes, so many times are waited before the next: it takes a tenth of a core at most.
+const SHARE: u32 = 10;
+/// How often a view is made anew although nothing was committed: presence ends by itself.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Between comments on an idle stream, and between looks whether its session is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A part of a page that is sent anew when it has changed.
+#[derive(Debug, Clone)]
+pub(super) struct Region {
+    name: &'static str,
+    html: Arc<str>,
+    /// The beginning of its digest.
+    digest: String,
+}
+
+impl Region {
+    /// A part with its HTML.
+    pub(super) fn new(name: &'static str, content: Markup) -> Self {
+        let html = content.into_string();
+        let digest = blake3::hash(html.as_bytes()).to_hex().chars().take(12).collect();
+        Self { name, html: html.into(), digest }
+    }
+
+    /// The part in its element, as a page has it at first. No other element may have this name as its id.
+    pub(super) fn element(&self) -> Markup {
+        html! { div #(self.name) sse-swap=(self.name) { (maud::PreEscaped(&*self.html)) } }
+    }
+}
+
+/// The digests of parts, in their order: what a page has.
+fn digests(regions: &[Region]) -> String {
+    regions.iter().map(|region| region.digest.as_str()).collect::<Vec<_>>().join(".")
+}
+
+/// Where a page gets what changes on it.
+pub(super) fn stream_address(base: &str, address: &str, regions: &[Region]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("view", address).append_pair("have", &digests(regions));
+    format!("{base}/live?{}", query.finish())
+}
+
+type Render = fn(&Ask<'_>) -> storage::Result<View>;
+
+/// What shows an address below the console.
+fn find(path: &[&str]) -> Option<Render> {
+    Some(match path {
+        [] | ["needs", _] => needs::view,
+        ["members"] => members::view,
+        ["health"] => health::view,
+        ["people"] => people::view,
+        _ => return None,
+    })
+}
+
+/// Makes the view at an address.
+fn render(
+    console: &Console,
+    tx: &storage::ReadTx<'_>,
+    now: i64,
+    person: &Person,
+    address: &str,
+) -> storage::Result<(View, i64)> {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let view = find(&path)
+        .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
+    let query = Form::parse(query.as_bytes());
+    let ask = Ask { tx, now, person, base: &console.options.base, path, query };
+    let open = needs::open(&ask)?;
+    let mut view = view(&ask)?;
+    view.regions.push(Region::new("count", frame::count(open)));
+    Ok((view, open))
+}
+
+/// `GET` of every page.
+pub(super) async fn page(
+    State(console): State<Console>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    uri: Uri,
+) -> Response {
+    let address = uri.path_and_query().map_or("/", |it| it.as_str()).to_owned();
+    let job = {
+        let console = console.clone();
+        move |tx: &storage::ReadTx<'_>, now| {
+            let (view, open) = render(&console, tx, now, &visitor.person, &address)?;
+            Ok(frame::page(&console.options.base, &visitor, &address, open, &view))
+        }
+    };
+    console.read(job).await.into_response()
+}
+
+/// The views that are open somewhere.
+#[derive(Default)]
+pub(super) struct Live {
+    channels: Mutex<HashMap<(String, Person), watch::Sender<Arc<Vec<Region>>>>>,
+}
+
+impl Live {
+    /// How many different views are open, and on how many pages.
+    pub(super) fn pages(&self) -> (usize, usize) {
+        let channels = self.channels.lock();
+        (channels.len(), channels.values().map(watch::Sender::receiver_count).sum())
+    }
+}
+
+/// The channel of a view, which is begun when it is the first of its kind.
+fn subscribe(console: &Console, address: String, person: Person) -> watch::Receiver<Arc<Vec<Region>>> {
+    let mut channels = console.live.channels.lock();
+    let key = (address, person);
+    if let Some(channel) = channels.get(&key) {
+        return channel.subscribe();
+    }
+    let (sender, receiver) = watch::channel(Arc::default());
+    channels.insert(key.clone(), sender);
+    drop(channels);
+    tokio::spawn(follow(console.clone(), key));
+    receiver
+}
+
+/// Renders a view whenever something was committed, for as long as a page shows it.
+async fn follow(console: Console, key: (String, Person)) {
+    let mut log = console.hub.watch_log();
+    loop {
+        let began = Instant::now();
+        let job = {
+            let (console, (address, person)) = (console.clone(), key.clone());
+            move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
+        };
+        match console.read(job).await {
+            Ok(regions) => {
+                let channels = console.live.channels.lock();
+                let Some(channel) = channels.get(&key) else { return };
+                channel.send_if_modified(|known| {
+                    let differs = digests(known) != digests(&regions);
+                    *known = Arc::new(regions);
+                    differs
+                });
+            }
+            Err(error) => tracing::debug!(?error, "a view is not made anew"),
+        }
+        tokio::time::sleep(PAUSE.max(began.elapsed() * SHARE)).await;
+        tokio::select! {
+            _ = log.changed() => {}
+            () = tokio::time::sleep(REFRESH) => {}
+        }
+        let mut channels = console.live.channels.lock();
+        if channels.get(&key).is_none_or(|channel| channel.receiver_count() == 0) {
+            channels.remove(&key);
+            return;
+        }
+    }
+}
+
+/// One page's stream.
+struct Pages {
+    console: Console,
+    visitor: Visitor,
+    receiver: watch::Receiver<Arc<Vec<Region>>>,
+    /// The digests of the parts that the page has.
+    have: Vec<String>,
+    over: bool,
+}
+
+/// `GET /live?view=ADDRESS&have=DIGESTS`: the parts of a page as they change.
+pub(super) async fn stream(
+    State(console): State<Console>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let address = query.get("view").unwrap_or("/").to_owned();
+    let path: Vec<&str> =
+        address.split('?').next().unwrap_or_default().split('/').filter(|it| !it.is_empty()).collect();
+    if find(&path).is_none() {
+        return PageError::from(Refusal::not_found("there is no such page", "open a page of the menu"))
+            .into_response();
+    }
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let have = last.or(query.get("have")).unwrap_or_default();
+    let have = have.split('.').map(str::to_owned).collect();
+    let receiver = subscribe(&console, address, visitor.person.clone());
+    let pages = Pages { console, visitor, receiver, have, over: false };
+    let body = stream::unfold((pages, true), |(mut pages, first)| async move {
+        let chunk = pages.next(first).await?;
+        Some((Ok::<_, Infallible>(chunk), (pages, false)))
+    });
+    ([(CONTENT_TYPE, "text/event-stream; charset=utf-8")], Body::from_stream(body)).into_response()
+}
+
+impl Pages {
+    /// What is to be sent next; `None` at the end.
+    async fn next(&mut self, first: bool) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        let closing = self.console.options.closing.clone();
+        // At once: a proxy that waits for the first byte of the body would hold the head back.
+        let changed = if first {
+            true
+        } else {
+            tokio::select! {
+                changed = self.receiver.changed() => changed.is_ok(),
+                () = tokio::time::sleep(KEEP_ALIVE) => false,
+                () = closing.cancelled() => return None,
+            }
+        };
+        if !self.is_signed_in().await {
+            self.over = true;
+            return Some(Bytes::from_static(b"event: ended\ndata: \n\n"));
+        }
+        let mut out = String::new();
+        if changed {
+            let regions = Arc::clone(&self.receiver.borrow_and_update());
+            self.differences(&regions, &mut out);
+        }
+        if out.is_empty() {
+            out.push_str(": \n\n");
+        }
+        Some(out.into())
+    }
+
+    /// The parts that the page does not have as they are now.
+    fn differences(&mut self, regions: &[Region], out: &mut String) {
+        if regions.is_empty() {
+            return;
+        }
+        self.have.resize(regions.len(), String::new());
+        for (index, region) in regions.iter().enumerate() {
+            let Some(have) = self.have.get_mut(index).filter(|have| **have != region.digest) else {
+                continue;
+            };
+            have.clone_from(&region.digest);
+            out.push_str("event: ");
+            out.push_str(region.name);
+            out.push_str("\nid: ");
+            out.push_str(&self.have.join("."));
+            for line in region.html.split(['\n', '\r']) {
+                out.push_str("\ndata: ");
+                out.push_str(line);
+            }
+            out.push_str("\n\n");
+        }
+    }
+
+    /// Whether the session is still there, and its person what they were.
+    async fn is_signed_in(&self) -> bool {
+        let secret = self.visitor.secret;
+        let found = self.console.read(move |tx, now| tx.person_by_session(&secret, now)).await;
+        // A database that cannot be read now ends nothing.
+        found.map_or(true, |found| found.is_some_and(|(person, _)| person == self.visitor.person))
+    }
+}

@@ -1,0 +1,80 @@
+//! Watching the whole log: what a person's page waits for. Must not depend on what is shown.
+
+use std::sync::Arc;
+
+use tokio::sync::watch as signal;
+
+use super::{Hub, Inner, blocking};
+use crate::storage::Result;
+
+/// How far the log goes. Decisions are part of it: a call that changed nothing leaves no event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogPosition {
+    /// The number of the newest event.
+    pub event: i64,
+    /// The number of the newest decision.
+    pub decision: i64,
+}
+
+/// A place among those who watch the whole log.
+pub struct LogWatch {
+    inner: Arc<Inner>,
+    receiver: signal::Receiver<LogPosition>,
+}
+
+impl Hub {
+    /// Watches the whole log. What is committed from now on, by whichever process, wakes the watch; what was committed
+    /// before it must be looked for after this.
+    #[must_use]
+    pub fn watch_log(&self) -> LogWatch {
+        let mut waiters = self.inner.waiters.lock();
+        let first = waiters.is_empty();
+        waiters.watching += 1;
+        let receiver = self.inner.log.subscribe();
+        drop(waiters);
+        if first {
+            self.inner.changed.notify_one();
+        }
+        LogWatch { inner: Arc::clone(&self.inner), receiver }
+    }
+}
+
+impl LogWatch {
+    /// Waits until something was committed. Cancel-safe.
+    pub async fn changed(&mut self) -> LogPosition {
+        if self.receiver.changed().await.is_err() {
+            // The hub is gone: the process is ending, and there is nothing to wait for.
+            std::future::pending::<()>().await;
+        }
+        *self.receiver.borrow_and_update()
+    }
+}
+
+impl Drop for LogWatch {
+    fn drop(&mut self) {
+        let mut waiters = self.inner.waiters.lock();
+        waiters.watching -= 1;
+        let last = waiters.is_empty();
+        drop(waiters);
+        if last {
+            self.inner.changed.notify_one();
+        }
+    }
+}
+
+/// Tells those who watch the whole log how far it goes now; true if it has moved. One look at two index ends, and none while
+/// nobody watches.
+pub(super) async fn advance(inner: &Inner) -> Result<bool> {
+    if inner.waiters.lock().watching == 0 {
+        return Ok(false);
+    }
+    let db = inner.db.clone();
+    let look =
+        move || db.read(|tx| Ok(LogPosition { event: tx.last_event()?, decision: tx.last_decision()? }));
+    let position = blocking(look).await?;
+    Ok(inner.log.send_if_modified(|known| {
+        let moved = *known != position;
+        *known = position;
+        moved
+    }))
+}
