@@ -35,7 +35,9 @@ pub(super) static SCRIPT: Asset = asset!("console.js", "text/javascript; charset
 pub(super) static HTMX: Asset = asset!("htmx-2.0.11.min.js", "text/javascript; charset=utf-8");
 pub(super) static HTMX_SSE: Asset = asset!("htmx-ext-sse-2.2.4.min.js", "text/javascript; charset=utf-8");
 
-static ALL: [&Asset; 4] = [&STYLE, &SCRIPT, &HTMX, &HTMX_SSE];
+pub(super) static ICON: Asset = asset!("icon.svg", "image/svg+xml");
+
+static ALL: [&Asset; 5] = [&STYLE, &SCRIPT, &HTMX, &HTMX_SSE, &ICON];
 
 impl Asset {
     /// Its address below the console.

@@ -102,7 +102,7 @@ fn head(base: &str, title: &str, is_live: bool) -> Markup {
             @if is_live { meta name="htmx-config" content=(HTMX_CONFIG); }
             title { (title) " · Team Table" }
             link rel="stylesheet" href={ (base) (assets::STYLE.path()) };
-            link rel="icon" href="data:,";
+            link rel="icon" href={ (base) (assets::ICON.path()) };
             @if is_live {
                 @for script in [&assets::HTMX, &assets::HTMX_SSE, &assets::SCRIPT] {
                     script defer src={ (base) (script.path()) } {}

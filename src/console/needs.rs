@@ -325,13 +325,14 @@ impl Item {
                 (state.element())
                 @if kind == Kind::Question { (self.talk(ask)) }
                 @if kind == Kind::Held { (self.arguments()) }
-                @if self.is_open() && ask.person.decides_for(&row.agent) {
-                    (self.form(ask, kind, kept.map_or("", |kept| kept.text.as_str())))
-                } @else if self.is_open() {
+                @if self.is_open() && !ask.person.decides_for(&row.agent) {
                     p.notice { "You may look at this; an operator, or an approver of " (words::name(&row.agent)) ", decides it." }
                 }
                 (self.why(ask))
                 (keys())
+            }
+            @if self.is_open() && ask.person.decides_for(&row.agent) {
+                (self.form(ask, kind, kept.map_or("", |kept| kept.text.as_str())))
             }
         }
     }
@@ -483,8 +484,8 @@ fn keys() -> Markup {
         p.keys aria-label="Keys" hidden {
             span { kbd { "j" } " " kbd { "k" } " next, previous" }
             span { kbd { "r" } " reply" }
-            span { kbd { "a" } " approve" }
-            span { kbd { "d" } " deny or dismiss" }
+            span { kbd { "a" } " approve, then " kbd { "Enter" } }
+            span { kbd { "d" } " deny or dismiss, then " kbd { "Enter" } }
             span { kbd { "/" } " search" }
         }
     }
