@@ -12,6 +12,7 @@
 )]
 
 mod backup;
+mod browse;
 mod cli;
 mod cli_first_steps;
 mod clock;

@@ -110,7 +110,7 @@ fn chain(previous: &[u8], row: &AuditRow) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-fn read_row(row: &Row<'_>) -> Result<AuditRow> {
+pub(super) fn read_row(row: &Row<'_>) -> Result<AuditRow> {
     Ok(AuditRow {
         id: row.get("id")?,
         at: row.get("at")?,

@@ -166,30 +166,31 @@ impl ReadTx<'_> {
         }
         if query.thread_id.is_some() {
             for it in &mut page.messages {
-                it.receipt = self.receipt(member_id, &it.message)?;
+                it.receipt = self.receipt(Some(member_id), &it.message)?.unwrap_or_default();
             }
         }
         Ok(page)
     }
 
-    /// What became of a direct message of this sender; nothing for another's, and for a broadcast, which has many readers.
-    fn receipt(&self, sender_id: i64, message: &Message) -> Result<Receipt> {
+    /// What became of a direct message, of this sender if one is named; `None` for another's, for a broadcast, which has many
+    /// readers, and for a message that lies in no inbox.
+    pub(super) fn receipt(&self, sender_id: Option<i64>, message: &Message) -> Result<Option<Receipt>> {
         let receipt = self.one(
             "SELECT i.read_at, (SELECT n.at FROM announcements n WHERE n.member_id = i.member_id AND n.upto >= ?2
                                  ORDER BY n.upto LIMIT 1) AS announced_at
                FROM messages m JOIN inbox i ON i.message_id = m.id
                     AND i.member_id IN (SELECT who.id FROM members who WHERE who.name = m.recipient)
-              WHERE m.id = ?2 AND m.sender_id = ?1",
-            [sender_id, message.id],
+              WHERE m.id = ?2 AND (?1 IS NULL OR m.sender_id = ?1)",
+            params![sender_id, message.id],
             |row| Ok(Receipt { read_at: row.get("read_at")?, announced_at: row.get("announced_at")? }),
         )?;
-        let mut receipt = receipt.unwrap_or_default();
+        let Some(mut receipt) = receipt else { return Ok(None) };
         // It was read first, and later ones were announced.
         if receipt.read_at.is_some_and(|read| receipt.announced_at.is_some_and(|announced| announced > read))
         {
             receipt.announced_at = None;
         }
-        Ok(receipt)
+        Ok(Some(receipt))
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod agents;
 mod audit;
+mod browse;
 mod context;
 mod decisions;
 mod escalations;
@@ -27,6 +28,10 @@ mod tasks;
 
 pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
+pub use browse::{
+    BOARD_COUNT_CAP, BoardQuery, ContextHead, ContextVersion, Page, THREAD_COUNT_CAP, TaskRef, TaskStory,
+    ThreadQuery, ThreadRow, WALK,
+};
 pub use context::ContextWrite;
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
 pub use escalations::{Answer, Approval, EscalationRow, NewEscalation};

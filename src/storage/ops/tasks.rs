@@ -35,15 +35,19 @@ pub struct TaskQuery {
     pub limit: i64,
 }
 
+/// The state that a word in the database stands for. An unknown one could only come from another program: such a task is shown
+/// and cannot be claimed.
+pub(super) fn known_status(word: &str) -> Status {
+    Status::parse(word).unwrap_or(Status::Blocked)
+}
+
 fn read_task(row: &Row<'_>) -> Result<Task> {
-    let status = row.text("status")?;
     let depends_on = row.text("depends_on")?;
     Ok(Task {
         id: row.get("id")?,
         title: row.get("title")?,
         description: row.get("description")?,
-        // An unknown word could only come from another program: such a task is shown and cannot be claimed.
-        status: Status::parse(status).unwrap_or(Status::Blocked),
+        status: known_status(row.text("status")?),
         priority: Priority::from_rank(row.get("priority")?),
         creator: row.get("creator")?,
         creator_id: row.get("creator_id")?,

@@ -63,6 +63,9 @@ CREATE TABLE approvals (
 -- The person whose words a message is, in an agent's name or the operator's.
 ALTER TABLE messages ADD COLUMN person TEXT;
 
+-- The tasks that are parts of one.
+CREATE INDEX tasks_by_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
+
 -- Full-text search for persons. The index is brought up to date by whoever searches, so that agents' calls pay nothing.
 -- `search` keeps no text: `search_documents` says where it is.
 CREATE TABLE search_documents (
