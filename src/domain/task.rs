@@ -337,17 +337,7 @@ impl Task {
                 "ask one of them, a lead or an admin to update it",
             ));
         }
-        if !self.status.next().contains(&to) {
-            let hint = if self.status.is_final() {
-                "a finished task never moves again: create a new one".to_owned()
-            } else {
-                format!("from {} it can become {}", self.status.as_str(), words(self.status.next()))
-            };
-            return Err(Refusal::precondition(
-                format!("task {id} is {} and cannot become {}", self.status.as_str(), to.as_str()),
-                hint,
-            ));
-        }
+        self.check_leads_to(to)?;
         let withdraws = to == Status::Cancelled
             && matches!(self.status, Status::Pending | Status::AwaitingReview)
             && self.creator_id != me;
@@ -373,6 +363,63 @@ impl Task {
             self.check_review(caller)?;
         }
         Ok(())
+    }
+
+    fn check_leads_to(&self, to: Status) -> Result<(), Refusal> {
+        if self.status.next().contains(&to) {
+            return Ok(());
+        }
+        let hint = if self.status.is_final() {
+            "a finished task never moves again: create a new one".to_owned()
+        } else {
+            format!("from {} it can become {}", self.status.as_str(), words(self.status.next()))
+        };
+        Err(Refusal::precondition(
+            format!("task {} is {} and cannot become {}", self.id, self.status.as_str(), to.as_str()),
+            hint,
+        ))
+    }
+
+    /// Whether a person may move the task to `to`: wherever its state leads, as a lead may.
+    ///
+    /// # Errors
+    /// `failed_precondition` when the state does not lead there, or nobody could begin.
+    pub fn check_move(&self, to: Status) -> Result<(), Refusal> {
+        self.check_leads_to(to)?;
+        if to != Status::InProgress {
+            return Ok(());
+        }
+        // An agent that starts it becomes its assignee; a person is no member.
+        if self.assignee.is_empty() {
+            return Err(Refusal::precondition(
+                format!("task {} has no assignee, and a task in progress needs one", self.id),
+                "assign it to an agent first, or leave it to the next agent that asks for work",
+            ));
+        }
+        if self.status == Status::Pending { self.check_dependencies() } else { Ok(()) }
+    }
+
+    /// Whether a person may give the task to another member.
+    ///
+    /// # Errors
+    /// `failed_precondition` when the work on it is over.
+    pub fn check_assign(&self) -> Result<(), Refusal> {
+        if matches!(self.status, Status::Pending | Status::InProgress | Status::Blocked) {
+            return Ok(());
+        }
+        let hint = if self.status.is_final() {
+            "a finished task never moves again: post a new one"
+        } else {
+            "send it back to in_progress first"
+        };
+        Err(Refusal::precondition(
+            format!(
+                "task {} is {}: only a pending, blocked or in_progress task can be assigned",
+                self.id,
+                self.status.as_str()
+            ),
+            hint,
+        ))
     }
 
     /// With a reviewer, no assignee approves their own work, and only the reviewer (or a lead, an admin)
@@ -426,6 +473,14 @@ pub fn appended(before: &str, by: &str, result: &str) -> String {
 /// `invalid_argument`.
 pub fn check_result(result: &str) -> Result<(), Refusal> {
     text::at_most("result", result, MAX_TEXT)
+}
+
+/// Accepts a comment of 1 to [`MAX_TEXT`] characters that is not only white space.
+///
+/// # Errors
+/// `invalid_argument`.
+pub fn check_comment(text: &str) -> Result<(), Refusal> {
+    text::filled("comment", text, MAX_TEXT)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
               transaction is not general enough where clippy would have it instead of a closure"
 )]
 
+mod acts;
 mod backup;
 mod browse;
 mod cli;

@@ -11,8 +11,11 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError};
 use rusqlite::params;
 use serde_json::{Map, Value, json};
+use team_table::domain::clock::Clock;
+use team_table::domain::person::Actor;
+use team_table::storage::{Db, OpenOptions, Recipient};
 
-use self::table::{ANYTHING, Done, Table};
+use self::table::{ANYTHING, Done, OPERATOR, Table};
 use crate::harness::{Answer, Home, Process, name_parameter};
 
 const PROCESSES: usize = 3;
@@ -50,6 +53,8 @@ enum Step {
     },
     /// The operator grants a role.
     Grant(&'static str, &'static str),
+    /// The operator writes to an agent, in the thread of a message if one is named.
+    Write(&'static str, Option<i64>),
     /// Twenty minutes go by in which the agent is not seen.
     Away(&'static str),
     /// The time of a context entry is over.
@@ -121,7 +126,7 @@ fn parameters(tool: &str) -> Vec<Parameter> {
         ],
         "list_members" => vec![at_times("include_inactive", any::<bool>())],
         "send_message" => vec![
-            always("recipient", prop_oneof![8 => agent(), 1 => Just("zoe")]),
+            always("recipient", prop_oneof![8 => agent(), 1 => Just("zoe"), 2 => Just(OPERATOR)]),
             always("content", content()),
             at_times("reply_to", id()),
             repeat(),
@@ -212,6 +217,7 @@ fn step() -> impl Strategy<Value = Step> {
         30 => (agent(), proof, 0..PROCESSES, call)
             .prop_map(|(who, proof, process, (tool, arguments))| Step::Call { who, proof, process, tool, arguments }),
         1 => (agent(), select(vec!["lead", "agent", "reviewer"])).prop_map(|(who, role)| Step::Grant(who, role)),
+        2 => (agent(), prop::option::of(id())).prop_map(|(who, reply_to)| Step::Write(who, reply_to)),
         2 => agent().prop_map(Step::Away),
         2 => select(&KEYS[..]).prop_map(Step::Expire),
     ]
@@ -221,8 +227,11 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The server and its model, side by side.
 struct Pair {
-    home: Home,
+    // Field order is drop order: the folder goes last.
     processes: Vec<Process>,
+    /// The operator's, as one more process.
+    db: Db,
+    home: Home,
     model: Table,
     /// What was called and answered.
     story: String,
@@ -235,7 +244,8 @@ impl Pair {
     fn new() -> Self {
         let home = Home::unlimited();
         let processes = (0..PROCESSES).map(|_| home.start()).collect();
-        let mut pair = Self { home, processes, model: Table::default(), story: String::new() };
+        let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
+        let mut pair = Self { db, home, processes, model: Table::default(), story: String::new() };
         for (at, name) in [CLERK, "alice", "bob", "carol"].into_iter().enumerate() {
             pair.call(name, Proof::None, at % PROCESSES, "register", &json!({})).unwrap();
         }
@@ -252,6 +262,14 @@ impl Pair {
                 let granted = self.model.grant(name, role);
                 let _ = writeln!(self.story, "agent grant {name} {role}: {}", output.status);
                 same(&json!(granted), &json!(output.status.success()))
+            }
+            Step::Write(name, reply_to) => {
+                let (to, answered) = (Recipient::Agent((*name).to_owned()), *reply_to);
+                let now = self.db.now(&Clock::System);
+                let sent =
+                    self.db.write(move |tx| tx.write_as(&Actor::Operator, &to, answered, "and you?", now));
+                let _ = writeln!(self.story, "operator to {name}, reply_to {reply_to:?}: {}", sent.is_ok());
+                same(&json!(self.model.write(name, *reply_to, "and you?")), &json!(sent.is_ok()))
             }
             Step::Away(name) => {
                 // What a process still holds would tell that the agent was seen later than it is made to be.

@@ -1,11 +1,11 @@
-//! What members are told of a task: messages in the task's own thread, from the member that did it.
+//! What members are told of a task: messages in the task's own thread, from who did it.
 
 use serde_json::json;
 
+use super::voice::Voice;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{MAX_CONTENT, Origin};
-use crate::domain::principal::Principal;
 use crate::domain::task::{Status, Task};
 use crate::storage::error::Result;
 use crate::storage::tx::WriteTx;
@@ -13,7 +13,7 @@ use crate::storage::value::params;
 
 /// What a task's change means for one of those it concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
+pub(super) enum News<'a> {
     Assigned,
     AwaitsReview,
     Rejected,
@@ -22,18 +22,24 @@ enum News {
     Unblocked,
     /// A task that this one depends on was cancelled.
     Stuck(i64),
+    /// A person has put it into another state.
+    Moved(Status),
+    /// A person has given it to another member, or to nobody, where the name is empty.
+    Passed(&'a str),
+    /// A person has said something about it.
+    Commented,
 }
 
 impl WriteTx<'_> {
     /// Tells the assignee of a new task.
-    pub(super) fn tell_assigned(&self, creator: &Principal, task: &Task, now: Millis) -> Result<()> {
+    pub(super) fn tell_assigned(&self, creator: &Voice<'_>, task: &Task, now: Millis) -> Result<()> {
         self.tell(creator, task.assignee_id, task, News::Assigned, "", now)
     }
 
     /// Tells those whom a move concerns, with the text that came with it.
     pub(super) fn tell_moved(
         &self,
-        caller: &Principal,
+        caller: &Voice<'_>,
         before: &Task,
         to: Status,
         said: &str,
@@ -64,7 +70,7 @@ impl WriteTx<'_> {
     }
 
     /// Tells of the tasks that can begin now, or that never will.
-    fn tell_dependents(&self, caller: &Principal, id: i64, news: News, now: Millis) -> Result<()> {
+    fn tell_dependents(&self, caller: &Voice<'_>, id: i64, news: News<'_>, now: Millis) -> Result<()> {
         let dependents: Vec<i64> = self.all(
             "SELECT t.id FROM task_dependencies d JOIN tasks t ON t.id = d.task_id
               WHERE d.depends_on = ?1 AND t.status = 'pending' AND (?2 OR t.unmet = 0) ORDER BY t.id",
@@ -82,16 +88,17 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    fn tell(
+    /// Tells one member, unless it has done it itself.
+    pub(super) fn tell(
         &self,
-        from: &Principal,
+        from: &Voice<'_>,
         to: Option<i64>,
         task: &Task,
-        news: News,
+        news: News<'_>,
         said: &str,
         now: Millis,
     ) -> Result<()> {
-        let Some(to) = to.filter(|to| *to != from.id) else { return Ok(()) };
+        let Some(to) = to.filter(|to| Some(*to) != from.id) else { return Ok(()) };
         let Some(name) =
             self.one("SELECT name FROM members WHERE id = ?1", [to], |row| row.get::<String>(0))?
         else {
@@ -105,8 +112,8 @@ impl WriteTx<'_> {
             self.execute("UPDATE tasks SET thread_id = ?2 WHERE id = ?1", [task.id, id])?;
         }
         self.execute(
-            "INSERT INTO messages (id, sender, sender_id, recipient, content, created_at, thread_id, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO messages (id, sender, sender_id, recipient, content, created_at, thread_id, origin, person)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 id,
                 from.name,
@@ -115,19 +122,20 @@ impl WriteTx<'_> {
                 words(task, news, said),
                 now,
                 thread,
-                Origin::Task.as_str()
+                Origin::Task.as_str(),
+                from.person
             ],
         )?;
         self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to, id])?;
         self.want_wake(to, id, now)?;
         let data = json!({ "id": id, "sender": from.name, "recipient": name, "thread_id": thread });
-        self.event(now, EventKind::Message, Some(from.id), Audience::Member(to), &data)?;
+        self.event(now, EventKind::Message, from.id, Audience::Member(to), &data)?;
         Ok(())
     }
 }
 
 /// The message: what happened, what was said, what to do next.
-fn words(task: &Task, news: News, said: &str) -> String {
+fn words(task: &Task, news: News<'_>, said: &str) -> String {
     let (id, title) = (task.id, &task.title);
     let (what, next) = match news {
         News::Assigned => (
@@ -152,6 +160,16 @@ fn words(task: &Task, news: News, said: &str) -> String {
                 "it can never start: update_task task_id={id} to cancelled, and post it anew if it is needed"
             ),
         ),
+        News::Moved(Status::InProgress) => (
+            "was set to in_progress".to_owned(),
+            format!("go on with it; update_task task_id={id} when it is done"),
+        ),
+        News::Moved(to) => (format!("was set to {}", to.as_str()), String::new()),
+        News::Passed("") => ("is not yours any more".to_owned(), "stop working on it".to_owned()),
+        News::Passed(other) => {
+            (format!("is not yours any more: {other} has it now"), "stop working on it".to_owned())
+        }
+        News::Commented => ("has a comment".to_owned(), String::new()),
     };
     let mut text = format!("Task {id} {title:?} {what}.");
     for (label, part) in [("", said), ("Next: ", next.as_str())] {

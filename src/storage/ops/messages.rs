@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::audit::Entry;
+use super::voice::Voice;
 use crate::domain::agent::Member;
 use crate::domain::clock::Millis;
 use crate::domain::escalation::OPERATOR;
@@ -14,6 +15,9 @@ use crate::storage::error::Result;
 use crate::storage::sqlite::Row;
 use crate::storage::tx::{ReadTx, WriteTx};
 use crate::storage::value::params;
+
+/// The newest messages of a thread among which one of the operator's is looked for.
+const OPERATOR_WINDOW: i64 = 1_000;
 
 pub(super) fn read_message(row: &Row<'_>) -> Result<Message> {
     Ok(Message {
@@ -97,6 +101,35 @@ impl ReadTx<'_> {
             )
         })?)
     }
+
+    /// Whether an agent may write to the operator: in a thread in which the operator has written to it. In a long thread that
+    /// is looked for in the message answered and the newest [`OPERATOR_WINDOW`].
+    fn check_operator_asked(
+        &self,
+        sender: &Principal,
+        reply_to: Option<i64>,
+        thread: Option<i64>,
+    ) -> Result<()> {
+        let asked = self.one(
+            "SELECT 1 FROM (SELECT id, sender, sender_id FROM messages WHERE id = ?1
+                             UNION ALL
+                            SELECT * FROM (SELECT id, sender, sender_id FROM messages WHERE thread_id = ?2
+                                            ORDER BY id DESC LIMIT ?5)) said
+               JOIN inbox i ON i.member_id = ?3 AND i.message_id = said.id
+              WHERE said.sender = ?4 AND said.sender_id IS NULL LIMIT 1",
+            params![reply_to, thread, sender.id, OPERATOR, OPERATOR_WINDOW],
+            |_| Ok(()),
+        )?;
+        Ok(asked.ok_or_else(|| {
+            Refusal::not_found(
+                format!("no member named {OPERATOR:?}"),
+                format!(
+                    "the {OPERATOR} can only be answered: pass as reply_to the id of a message that the {OPERATOR} sent you, \
+                     or of one in its thread"
+                ),
+            )
+        })?)
+    }
 }
 
 impl WriteTx<'_> {
@@ -114,15 +147,36 @@ impl WriteTx<'_> {
         if let Some(sent) = self.repeat_of(sender, recipient, draft)? {
             return Ok(sent);
         }
+        let thread = |draft: &Draft<'_>| draft.reply_to.map(|id| self.thread_of(sender, id)).transpose();
+        if recipient == OPERATOR && self.member(OPERATOR)?.is_none_or(|member| !member.active) {
+            let thread = thread(draft)?;
+            self.check_operator_asked(sender, draft.reply_to, thread)?;
+            // A person reads the thread: there is no inbox and nobody to wake.
+            let message = self.insert_message(&sender.into(), OPERATOR, draft, thread, now)?;
+            self.message_sent(&sender.into(), &message, Audience::Nobody, now)?;
+            return Ok(message);
+        }
         let recipient = self.recipient(recipient)?;
-        let message = self.insert_message(sender, &recipient.name, draft, now)?;
+        let thread = thread(draft)?;
+        self.deliver(&sender.into(), &recipient, draft, thread, now)
+    }
+
+    /// Puts a message into a member's inbox.
+    pub(super) fn deliver(
+        &self,
+        sender: &Voice<'_>,
+        recipient: &Member,
+        draft: &Draft<'_>,
+        thread: Option<i64>,
+        now: Millis,
+    ) -> Result<Message> {
+        let message = self.insert_message(sender, &recipient.name, draft, thread, now)?;
         self.execute(
             "INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)",
             [recipient.id, message.id],
         )?;
         self.want_wake(recipient.id, message.id, now)?;
-        let audience = Audience::Member(recipient.id);
-        self.message_sent(sender, &message, EventKind::Message, audience, "send_message", now)?;
+        self.message_sent(sender, &message, Audience::Member(recipient.id), now)?;
         Ok(message)
     }
 
@@ -137,37 +191,33 @@ impl WriteTx<'_> {
         if let Some(sent) = self.repeat_of(sender, EVERYONE, draft)? {
             return Ok(sent);
         }
-        let message = self.insert_message(sender, EVERYONE, draft, now)?;
+        self.deliver_to_all(&sender.into(), only, draft, None, now)
+    }
+
+    /// Puts a message into the inbox of every active member but the sender, of those in `only` if that is given.
+    pub(super) fn deliver_to_all(
+        &self,
+        sender: &Voice<'_>,
+        only: Option<&[String]>,
+        draft: &Draft<'_>,
+        thread: Option<i64>,
+        now: Millis,
+    ) -> Result<Message> {
+        let message = self.insert_message(sender, EVERYONE, draft, thread, now)?;
         self.execute(
             "INSERT INTO inbox (member_id, message_id)
-             SELECT id, ?1 FROM members WHERE current = 1 AND active = 1 AND id <> ?2
+             SELECT id, ?1 FROM members WHERE current = 1 AND active = 1 AND id IS NOT ?2
                 AND (?3 IS NULL OR name IN (SELECT value FROM json_each(?3)))",
             params![message.id, sender.id, only.map(|names| json!(names).to_string())],
         )?;
         self.want_wakes(message.id, now)?;
-        self.message_sent(sender, &message, EventKind::Broadcast, Audience::Everyone, "broadcast", now)?;
+        self.message_sent(sender, &message, Audience::Everyone, now)?;
         Ok(message)
     }
 
     /// Puts a message in the operator's name into a member's inbox.
     pub(super) fn send_as_operator(&self, to: &Member, draft: &Draft<'_>, now: Millis) -> Result<()> {
-        let id = self.next_message()?;
-        self.execute(
-            "INSERT INTO messages (id, sender, recipient, content, created_at, thread_id, origin, person)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, ?7)",
-            params![id, OPERATOR, to.name, draft.content, now, draft.origin.as_str(), draft.person],
-        )?;
-        self.execute("INSERT INTO inbox (member_id, message_id) VALUES (?1, ?2)", [to.id, id])?;
-        self.want_wake(to.id, id, now)?;
-        let data = json!({ "id": id, "sender": OPERATOR, "recipient": to.name, "thread_id": id });
-        self.event(now, EventKind::Message, None, Audience::Member(to.id), &data)?;
-        self.audit(&Entry {
-            at: now,
-            agent: OPERATOR,
-            action: "send_message",
-            target: ("message", &id.to_string()),
-            details: &json!({ "recipient": to.name, "origin": draft.origin }).to_string(),
-        })
+        self.deliver(&Voice::operator(draft.person.as_deref()), to, draft, None, now).map(drop)
     }
 
     /// The number of the message that is about to be stored. Messages are never deleted, and this transaction
@@ -178,12 +228,12 @@ impl WriteTx<'_> {
 
     fn insert_message(
         &self,
-        sender: &Principal,
+        sender: &Voice<'_>,
         recipient: &str,
         draft: &Draft<'_>,
+        thread: Option<i64>,
         now: Millis,
     ) -> Result<Message> {
-        let thread = draft.reply_to.map(|id| self.thread_of(sender, id)).transpose()?;
         let id = self.next_message()?;
         // A message that answers none begins a thread, which has its number.
         let thread_id = thread.unwrap_or(id);
@@ -207,7 +257,7 @@ impl WriteTx<'_> {
         )?;
         Ok(Message {
             id,
-            sender: sender.name.clone(),
+            sender: sender.name.to_owned(),
             recipient: recipient.to_owned(),
             content: draft.content.clone().into_owned(),
             created_at: now,
@@ -218,23 +268,26 @@ impl WriteTx<'_> {
         })
     }
 
+    /// The event and the audit row of a message.
     fn message_sent(
         &self,
-        sender: &Principal,
+        sender: &Voice<'_>,
         message: &Message,
-        kind: EventKind,
         audience: Audience,
-        action: &str,
         now: Millis,
     ) -> Result<()> {
+        let (kind, action) = match message.recipient.as_str() {
+            EVERYONE => (EventKind::Broadcast, "broadcast"),
+            _ => (EventKind::Message, "send_message"),
+        };
         let data = json!({
             "id": message.id, "sender": message.sender, "recipient": message.recipient,
             "thread_id": message.thread_id,
         });
-        self.event(now, kind, Some(sender.id), audience, &data)?;
+        self.event(now, kind, sender.id, audience, &data)?;
         self.audit(&Entry {
             at: now,
-            agent: &sender.name,
+            agent: &sender.audit,
             action,
             target: ("message", &message.id.to_string()),
             details: &json!({ "recipient": message.recipient, "origin": message.origin }).to_string(),

@@ -6,6 +6,7 @@
     reason = "every operation can fail with `storage::Error`; an Errors section names what else it refuses"
 )]
 
+mod acts;
 mod agents;
 mod audit;
 mod browse;
@@ -25,7 +26,9 @@ mod seats;
 mod size;
 mod steady;
 mod tasks;
+mod voice;
 
+pub use acts::Recipient;
 pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use browse::{

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::audit::Entry;
 use super::listing::{Listing, REMAINING_CAP};
+use super::voice::Voice;
 use crate::domain::clock::Millis;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::check_repeat;
 use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
-use crate::domain::task::{Priority, Status, Task, TaskDraft, appended};
+use crate::domain::task::{Priority, Status, Task, TaskDraft};
 use crate::storage::error::Result;
 use crate::storage::sqlite::Row;
 use crate::storage::tx::{ReadTx, WriteTx};
@@ -170,12 +171,17 @@ impl WriteTx<'_> {
     /// # Errors
     /// `not_found` when a task it depends on, or is a part of, does not exist.
     pub fn create_task(&self, creator: &Principal, draft: &TaskDraft, now: Millis) -> Result<Task> {
+        self.post_task(&creator.into(), draft, now)
+    }
+
+    /// Posts a task in the name of an agent or the operator.
+    pub(super) fn post_task(&self, creator: &Voice<'_>, draft: &TaskDraft, now: Millis) -> Result<Task> {
         let mut depends_on = draft.depends_on.clone();
         depends_on.sort_unstable();
         depends_on.dedup();
         if let Some(key) = &draft.idempotency_key {
             let posted = self.one(
-                "SELECT id FROM tasks WHERE creator_id = ?1 AND idempotency_key = ?2",
+                "SELECT id FROM tasks WHERE creator_id IS ?1 AND idempotency_key = ?2",
                 params![creator.id, key],
                 |row| row.get(0),
             )?;
@@ -260,7 +266,7 @@ impl WriteTx<'_> {
         let task = self.existing_task(id)?;
         let data = json!({ "id": id, "creator": creator.name, "assignee": task.assignee,
                            "priority": draft.priority.as_str() });
-        self.event(now, EventKind::TaskAssigned, Some(creator.id), audience, &data)?;
+        self.event(now, EventKind::TaskAssigned, creator.id, audience, &data)?;
         self.task_audit(creator, "create_task", id, &data, now)?;
         self.tell_assigned(creator, &task, now)?;
         Ok(task)
@@ -278,7 +284,7 @@ impl WriteTx<'_> {
             "UPDATE tasks SET status = 'in_progress', assignee = ?2, assignee_id = ?3, updated_at = ?4 WHERE id = ?1",
             params![id, caller.name, caller.id, now],
         )?;
-        self.task_moved(caller, "claim_task", &task, Status::InProgress, now)?;
+        self.task_moved(&caller.into(), "claim_task", &task, Status::InProgress, now)?;
         self.existing_task(id)
     }
 
@@ -296,15 +302,28 @@ impl WriteTx<'_> {
     ) -> Result<Task> {
         let task = self.existing_task(id)?;
         task.check_update(caller, to)?;
+        self.move_task(&caller.into(), &task, to, result, now)?;
+        self.existing_task(id)
+    }
+
+    /// Moves a task that may be moved, in the name of an agent or the operator, and tells those whom it concerns.
+    pub(super) fn move_task(
+        &self,
+        caller: &Voice<'_>,
+        task: &Task,
+        to: Status,
+        result: &str,
+        now: Millis,
+    ) -> Result<()> {
         self.execute(
             "UPDATE tasks SET status = ?2, updated_at = ?4, result = ?3,
                     assignee_id = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?6 ELSE assignee_id END,
                     assignee = CASE WHEN assignee = '' AND ?2 = 'in_progress' THEN ?5 ELSE assignee END
               WHERE id = ?1",
             params![
-                id,
+                task.id,
                 to.as_str(),
-                appended(&task.result, &caller.name, result),
+                caller.said_after(&task.result, result),
                 now,
                 caller.name,
                 caller.id
@@ -314,30 +333,30 @@ impl WriteTx<'_> {
             self.execute(
                 "UPDATE tasks SET unmet = unmet - 1
                   WHERE id IN (SELECT task_id FROM task_dependencies WHERE depends_on = ?1)",
-                [id],
+                [task.id],
             )?;
         }
-        self.task_moved(caller, "update_task", &task, to, now)?;
-        self.tell_moved(caller, &task, to, result, now)?;
-        self.existing_task(id)
+        self.task_moved(caller, "update_task", task, to, now)?;
+        self.tell_moved(caller, task, to, result, now)
     }
 
-    fn task_moved(
+    /// The event and the audit row of a task that is in the state `to` now.
+    pub(super) fn task_moved(
         &self,
-        caller: &Principal,
+        caller: &Voice<'_>,
         action: &str,
         before: &Task,
         to: Status,
         now: Millis,
     ) -> Result<()> {
         let data = json!({ "id": before.id, "from": before.status.as_str(), "status": to.as_str(), "by": caller.name });
-        self.event(now, EventKind::TaskUpdated, Some(caller.id), Audience::Everyone, &data)?;
+        self.event(now, EventKind::TaskUpdated, caller.id, Audience::Everyone, &data)?;
         self.task_audit(caller, action, before.id, &data, now)
     }
 
-    fn task_audit(
+    pub(super) fn task_audit(
         &self,
-        caller: &Principal,
+        caller: &Voice<'_>,
         action: &str,
         id: i64,
         details: &Value,
@@ -345,7 +364,7 @@ impl WriteTx<'_> {
     ) -> Result<()> {
         self.audit(&Entry {
             at: now,
-            agent: &caller.name,
+            agent: &caller.audit,
             action,
             target: ("task", &id.to_string()),
             details: &details.to_string(),

@@ -10,6 +10,9 @@ use crate::harness::name_parameter;
 /// Stands for what is not foretold: times and fresh tokens.
 pub(super) const ANYTHING: &str = "?";
 
+/// Who is no member, and is answered by those to whom it wrote.
+pub(super) const OPERATOR: &str = "operator";
+
 /// A code of the contract.
 type Code = &'static str;
 
@@ -52,7 +55,8 @@ struct Token {
 
 #[derive(Debug)]
 struct Message {
-    sender: usize,
+    /// `None` for the operator.
+    sender: Option<usize>,
     key: Option<String>,
     view: Value,
 }
@@ -290,7 +294,7 @@ impl Table {
 
     fn send(&mut self, tool: &str, arguments: &Value, caller: usize) -> Result<Done, Code> {
         let key = key(arguments);
-        let same = |one: &&Message| key.is_some() && one.key == key && one.sender == caller;
+        let same = |one: &&Message| key.is_some() && one.key == key && one.sender == Some(caller);
         let to = if tool == "broadcast" { "*" } else { text(arguments, "recipient") };
         if let Some(sent) = self.messages.iter().find(same) {
             let answered = arguments.get("reply_to").cloned().unwrap_or_default();
@@ -300,8 +304,10 @@ impl Table {
         }
         let recipients: Vec<usize> = if tool == "broadcast" {
             (0..self.holders.len()).filter(|at| *at != caller && self.is_seated(*at)).collect()
+        } else if to == OPERATOR {
+            Vec::new()
         } else {
-            vec![self.member(text(arguments, "recipient")).ok_or("not_found")?]
+            vec![self.member(to).ok_or("not_found")?]
         };
         let id = i64::try_from(self.messages.len()).unwrap() + 1;
         let reply_to = number(arguments, "reply_to");
@@ -310,23 +316,54 @@ impl Table {
             Some(answered) => {
                 let known = usize::try_from(answered - 1).ok().and_then(|at| self.messages.get(at));
                 let message = known.ok_or("not_found")?;
-                if message.sender != caller && !self.holders[caller].inbox.contains_key(&answered) {
+                if message.sender != Some(caller) && !self.holders[caller].inbox.contains_key(&answered) {
                     return Err("not_found");
                 }
                 message.view["thread_id"].as_i64().unwrap()
             }
         };
+        if to == OPERATOR && !self.operator_wrote(caller, thread) {
+            return Err("not_found");
+        }
         let view = json!({
             "id": id, "sender": self.holders[caller].name, "content": arguments["content"], "created_at": ANYTHING,
-            "recipient": if tool == "broadcast" { "*" } else { text(arguments, "recipient") },
+            "recipient": to,
             "thread_id": thread, "reply_to": reply_to,
         });
         for at in recipients {
             self.holders[at].inbox.insert(id, false);
         }
         let answer = sent_view(tool, &view);
-        self.messages.push(Message { sender: caller, key, view });
+        self.messages.push(Message { sender: Some(caller), key, view });
         Ok(Done::Is(answer))
+    }
+
+    /// Whether a message of the operator's in this thread lies in an agent's inbox.
+    fn operator_wrote(&self, agent: usize, thread: i64) -> bool {
+        self.messages.iter().any(|message| {
+            message.sender.is_none()
+                && message.view["thread_id"] == thread
+                && self.holders[agent].inbox.contains_key(&message.view["id"].as_i64().unwrap())
+        })
+    }
+
+    /// The operator writes to an agent; false when there is no such agent, or no message to answer.
+    pub(super) fn write(&mut self, name: &str, reply_to: Option<i64>, content: &str) -> bool {
+        let Some(to) = self.member(name) else { return false };
+        let id = i64::try_from(self.messages.len()).unwrap() + 1;
+        let answered = |reply_to: i64| self.messages.get(usize::try_from(reply_to - 1).ok()?);
+        let thread = match reply_to.map(answered) {
+            None => id,
+            Some(None) => return false,
+            Some(Some(message)) => message.view["thread_id"].as_i64().unwrap(),
+        };
+        let view = json!({
+            "id": id, "sender": OPERATOR, "content": content, "created_at": ANYTHING, "recipient": name,
+            "thread_id": thread, "reply_to": reply_to, "origin": "person",
+        });
+        self.holders[to].inbox.insert(id, false);
+        self.messages.push(Message { sender: None, key: None, view });
+        true
     }
 
     fn message(&self, id: i64) -> &Value {
@@ -345,7 +382,7 @@ impl Table {
             let items = items.filter_map(|view| {
                 let id = view["id"].as_i64().unwrap();
                 let read = self.holders[caller].inbox.get(&id).copied();
-                let own = self.messages[usize::try_from(id - 1).unwrap()].sender == caller;
+                let own = self.messages[usize::try_from(id - 1).unwrap()].sender == Some(caller);
                 let mut view = view.clone();
                 view["read"] = json!(read.unwrap_or(true));
                 let is_read = || self.holders.iter().any(|holder| holder.inbox.get(&id) == Some(&true));
@@ -445,7 +482,7 @@ impl Table {
             "recipient": self.holders[to].name, "thread_id": thread, "reply_to": null, "origin": "task",
         });
         self.holders[to].inbox.insert(id, false);
-        self.messages.push(Message { sender: from, key: None, view });
+        self.messages.push(Message { sender: Some(from), key: None, view });
     }
 
     fn waits(&self, task: &Value) -> bool {
