@@ -6,6 +6,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
 use super::live::{self, Region};
+use super::needs;
+use super::server::Console;
 use super::visitor::Visitor;
 use super::words;
 use crate::domain::clock::Millis;
@@ -152,6 +154,26 @@ pub(super) fn page(base: &str, visitor: &Visitor, address: &str, open: i64, view
         }
     };
     Html(page.into_string())
+}
+
+/// The answer to a form that had no effect: the page it was on, with what was typed.
+pub(super) async fn answer(
+    console: &Console,
+    visitor: Visitor,
+    address: &str,
+    view: impl FnOnce(&Ask<'_>) -> storage::Result<View> + Send + 'static,
+) -> Response {
+    let (console_there, address) = (console.clone(), address.to_owned());
+    let job = move |tx: &ReadTx<'_>, now| {
+        let base = &console_there.options.base;
+        let path = address.split('/').filter(|part| !part.is_empty()).collect();
+        let ask = Ask { tx, now, person: &visitor.person, base, path, query: Form::default() };
+        let open = needs::open(&ask)?;
+        let mut view = view(&ask)?;
+        view.regions.push(Region::new("count", count(open)));
+        Ok(page(base, &visitor, &address, open, &view))
+    };
+    console.read(job).await.map(|page| (StatusCode::CONFLICT, page)).into_response()
 }
 
 /// A page with one card, for those who are not signed in.

@@ -29,7 +29,7 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{health, members, needs, people};
+use super::{board, context, health, members, needs, people, threads};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -85,6 +85,11 @@ fn find(path: &[&str]) -> Option<Render> {
     Some(match path {
         [] | ["needs", _] => needs::view,
         ["members"] => members::view,
+        ["board"] => board::view,
+        ["tasks", _] => board::task,
+        ["threads"] => threads::view,
+        ["threads", _] => threads::thread,
+        ["context"] => context::view,
         ["health"] => health::view,
         ["people"] => people::view,
         _ => return None,

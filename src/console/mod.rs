@@ -14,6 +14,8 @@
 //! Must not depend on SQL, WebAssembly, MCP and the tools.
 
 mod assets;
+mod board;
+mod context;
 mod form;
 mod frame;
 mod health;
@@ -22,6 +24,7 @@ mod members;
 mod needs;
 mod people;
 mod server;
+mod threads;
 mod visitor;
 mod words;
 

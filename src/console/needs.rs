@@ -270,7 +270,7 @@ impl Item {
                 div.notice.warn.stack.stack-s role="status" data-closed {
                     p {
                         b { (row.status) @if let Some(who) = &row.resolved_by { " by " (words::name(who)) } }
-                        @if let Some(at) = row.resolved_at { " " (words::ago(at, ask.now)) " ago" }
+                        @if let Some(at) = row.resolved_at { " " (words::when(at, ask.now)) }
                     }
                     @if let Some(reply) = &row.reply { (words::paragraph(reply)) }
                     @if let Some(note) = &row.note { p { "Note: " (words::text(note)) } }
@@ -282,7 +282,7 @@ impl Item {
                     span.badge.warn { (self.approvals.len()) " of " (row.approvals) " approvals" }
                     @for approval in &self.approvals {
                         span.meta {
-                            (words::name(&approval.person)) " " (words::ago(approval.at, ask.now)) " ago"
+                            (words::name(&approval.person)) " " (words::when(approval.at, ask.now))
                             @if let Some(note) = &approval.note { ": “" (words::inline(note)) "”" }
                         }
                     }
@@ -306,7 +306,7 @@ impl Item {
                                 Kind::Held => { "called " }
                                 Kind::Wake => { "wrote to " (words::name(&row.agent)) ", " }
                             }
-                            (words::ago(row.created_at, ask.now)) " ago"
+                            (words::when(row.created_at, ask.now))
                             @if row.reminders > 0 { ", reminded " (row.reminders) " times" }
                         }
                     }
@@ -451,7 +451,7 @@ pub(super) fn said(ask: &Ask<'_>, message: &Message, is_asked: bool) -> Markup {
                     Origin::Agent => {}
                 }
                 @if is_asked { span.badge.warn { "waits for an answer" } }
-                span.meta { (words::ago(message.created_at, ask.now)) " ago" }
+                span.meta { (words::when(message.created_at, ask.now)) }
             }
             (words::paragraph(&message.content))
         }
@@ -537,24 +537,7 @@ pub(super) async fn decide(
         },
     };
     let kept = Kept { refusal, text: form.get("text").unwrap_or_default().to_owned() };
-    let page = {
-        let console = console.clone();
-        move |tx: &ReadTx<'_>, now| {
-            let address = format!("/needs/{id}");
-            let id = id.to_string();
-            let path = vec!["needs", id.as_str()];
-            let base = &console.options.base;
-            let ask = Ask { tx, now, person: &visitor.person, base, path, query: Form::default() };
-            let open = open(&ask)?;
-            let mut view = view_with(&ask, Some(&kept))?;
-            view.regions.push(Region::new("count", frame::count(open)));
-            Ok(frame::page(base, &visitor, &address, open, &view))
-        }
-    };
-    match console.read(page).await {
-        Ok(page) => (StatusCode::CONFLICT, page).into_response(),
-        Err(error) => error.into_response(),
-    }
+    frame::answer(&console, visitor, &format!("/needs/{id}"), move |ask| view_with(ask, Some(&kept))).await
 }
 
 /// The open item that is next in the list, else the list.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::PageError;
 use super::live::{self, Live};
-use super::{assets, needs, people, visitor};
+use super::{assets, board, needs, people, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
@@ -103,15 +103,13 @@ pub fn router(db: Db, hub: Hub, options: ConsoleOptions) -> Router {
         .route("/", get(live::page))
         .route("/needs/{id}", get(live::page).post(needs::decide))
         .route("/needs", post(needs::decide_several))
-        .route("/members", get(live::page))
-        .route("/people", get(live::page))
+        .route("/tasks", post(board::create))
+        .route("/tasks/{id}/{what}", post(board::change))
+        .route("/messages", post(threads::write))
         .route("/people/sessions/{id}/revoke", post(people::revoke))
         .route("/sign-out", post(visitor::sign_out))
-        .route("/health", get(live::page))
         .route("/live", get(live::stream))
-        .fallback(async || {
-            PageError::from(Refusal::not_found("there is no such page", "go back to what waits for you"))
-        })
+        .fallback(get(live::page))
         .layer(from_fn_with_state(console.clone(), visitor::admit));
     let open = Router::new()
         .route("/join/{code}", get(visitor::invited))

@@ -89,9 +89,24 @@ pub(super) fn name(name: &str) -> Markup {
     html! { bdi { @if name.is_empty() { "a newcomer" } @else { (inline(name)) } } }
 }
 
+/// A text as a part of an address.
+pub(super) fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// How long ago something was, with the exact time at hand; the script keeps it true.
 pub(super) fn ago(at: Millis, now: Millis) -> Markup {
     html! { time datetime=(clock::format(at)) title=(exact(at)) { (span(now - at)) } }
+}
+
+/// As [`ago`], in the middle of a sentence: "2 min ago".
+pub(super) fn when(at: Millis, now: Millis) -> Markup {
+    let length = span(now - at);
+    html! {
+        time datetime=(clock::format(at)) title=(exact(at)) data-when {
+            @if length == "now" { "just now" } @else { (length) " ago" }
+        }
+    }
 }
 
 /// How long until something is.

@@ -132,7 +132,8 @@ function span(milliseconds) {
 function times() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const at = Date.parse(time.dateTime);
-    const words = span("until" in time.dataset ? at - Date.now() : Date.now() - at);
+    const short = span("until" in time.dataset ? at - Date.now() : Date.now() - at);
+    const words = !("when" in time.dataset) ? short : short === "now" ? "just now" : `${short} ago`;
     if (time.textContent !== words) time.textContent = words;
   }
 }

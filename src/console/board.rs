@@ -1,0 +1,508 @@
+//! The board and its tasks: seen by status, posted, moved, assigned and commented by a person.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::form::Form;
+use super::frame::{self, Ask, PageError, View};
+use super::live::Region;
+use super::server::Console;
+use super::visitor::{Visitor, see};
+use super::words;
+use crate::domain::person::{Actor, Person, Role};
+use crate::domain::refusal::Refusal;
+use crate::domain::task::{Priority, Status, Task, TaskDraft};
+use crate::storage::{self, AuditRow, BoardQuery, ReadTx, TaskRef, TaskStory};
+
+/// Cards of a column; more are a page of their own.
+const CARDS: i64 = 12;
+/// Cards of a column that has the page to itself.
+const PAGE: i64 = 60;
+
+/// A status in words.
+pub(super) fn status_words(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "Pending",
+        Status::InProgress => "In progress",
+        Status::Blocked => "Blocked",
+        Status::AwaitingReview => "Awaiting review",
+        Status::Done => "Done",
+        Status::Cancelled => "Cancelled",
+    }
+}
+
+/// The statuses, filtered by what stands in the address.
+///
+/// # Errors
+/// Those of storage; `invalid_argument` for a status or priority that is none.
+pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
+    let query = &ask.query;
+    let only = query.get("status").map(Status::parse).transpose()?;
+    let priority = query.get("priority").map(Priority::parse).transpose()?;
+    let ready = query.get("ready").is_some();
+    let assignee =
+        query.get("assignee").map(|name| if name == "-" { String::new() } else { name.to_owned() });
+    let filtered = |status, limit| BoardQuery {
+        status: Some(status),
+        assignee: assignee.clone(),
+        creator: query.get("creator").map(str::to_owned),
+        priority,
+        ready: ready && status == Status::Pending,
+        before: query.number("before"),
+        limit,
+    };
+    let counts = ask.tx.board_counts()?;
+    let mut columns = Vec::new();
+    for (status, count) in &counts {
+        let wanted = only.is_none_or(|only| only == *status) && (!ready || *status == Status::Pending);
+        if wanted {
+            let limit = if only.is_some() { PAGE } else { CARDS };
+            columns.push((*status, *count, ask.tx.board(&filtered(*status, limit))?));
+        }
+    }
+    let total: i64 = counts.iter().map(|(_, count)| count).sum();
+    let cards = html! {
+        @if total == 0 {
+            div.empty {
+                h2 { "The board is empty." }
+                p { "Agents post tasks with " code.mono { "create_task" } "; you can post one here, and any agent can claim it." }
+            }
+        } @else {
+            div.board {
+                @for (status, count, page) in &columns {
+                    section.col aria-label=(status_words(*status)) {
+                        h2 { (status_words(*status)) " " span.num { (count) } }
+                        ul.col { @for task in &page.rows { (card(ask, task)) } }
+                        @if only.is_none() && page.next.is_some() {
+                            a.meta href=(with_status(ask, status.as_str(), None)) { "Show all " (count) }
+                        } @else if let Some(next) = page.next {
+                            a.meta href=(with_status(ask, status.as_str(), Some(next))) { "Older ones" }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let cards = Region::new("cards", cards);
+    let members = names(ask.tx)?;
+    let body = html! {
+        div.stack {
+            div.head { h1 { "Board" } " " span.meta { (words::count(usize::try_from(total).unwrap_or(0), "task", "tasks")) } }
+            (filters(ask, &members))
+            @if ask.person.role >= Role::Approver { (new_task(ask, &members, None)) }
+            (cards.element())
+        }
+    };
+    Ok(View { nav: "/board", title: "Board".into(), class: "", regions: vec![cards], body })
+}
+
+/// The board's address with one status, and the filters as they are.
+fn with_status(ask: &Ask<'_>, status: &str, before: Option<i64>) -> String {
+    let kept = |name| ask.query.get(name).unwrap_or_default();
+    let before = before.map(|before| before.to_string()).unwrap_or_default();
+    ask.with(&[
+        ("status", status),
+        ("assignee", kept("assignee")),
+        ("priority", kept("priority")),
+        ("ready", kept("ready")),
+        ("before", &before),
+    ])
+}
+
+fn options(names: &[String], chosen: Option<&str>) -> Markup {
+    html! { @for name in names { option value=(name) selected[chosen == Some(name)] { (name) } } }
+}
+
+fn priorities(chosen: Option<&str>) -> Markup {
+    html! {
+        @for priority in [Priority::High, Priority::Medium, Priority::Low] {
+            @let word = priority.as_str();
+            option value=(word) selected[chosen == Some(word)] { (word) }
+        }
+    }
+}
+
+fn filters(ask: &Ask<'_>, members: &[String]) -> Markup {
+    let chosen = |name| ask.query.get(name);
+    html! {
+        form.filters method="get" action=(ask.at("/board")) {
+            div.field {
+                label for="f-assignee" { "Assignee" }
+                select #f-assignee name="assignee" {
+                    option value="" { "anybody" }
+                    option value="-" selected[chosen("assignee") == Some("-")] { "nobody yet" }
+                    (options(members, chosen("assignee")))
+                }
+            }
+            div.field {
+                label for="f-priority" { "Priority" }
+                select #f-priority name="priority" { option value="" { "any" } (priorities(chosen("priority"))) }
+            }
+            div.field {
+                label for="f-status" { "Status" }
+                select #f-status name="status" {
+                    option value="" { "all" }
+                    @for status in Status::ALL {
+                        option value=(status.as_str()) selected[chosen("status") == Some(status.as_str())] { (status_words(status)) }
+                    }
+                }
+            }
+            label.check { input type="checkbox" name="ready" value="1" checked[chosen("ready").is_some()]; " only ready tasks" }
+            button.btn { "Filter" }
+        }
+    }
+}
+
+fn new_task(ask: &Ask<'_>, members: &[String], kept: Option<&(Form, Refusal)>) -> Markup {
+    let typed = |name| kept.and_then(|(form, _)| form.get(name));
+    html! {
+        details.fold open[kept.is_some()] {
+            summary { "New task" }
+            form.card.stack.read method="post" action=(ask.at("/tasks")) {
+                @if let Some((_, refusal)) = kept {
+                    div.notice.bad role="alert" { p { b { (words::inline(&refusal.message)) } } p { (words::inline(&refusal.hint)) } }
+                }
+                div.field { label for="n-title" { "Title" } input #n-title name="title" required maxlength="200" value=[typed("title")]; }
+                div.field {
+                    label for="n-description" { "Description" }
+                    textarea #n-description name="description" rows="4" { (typed("description").unwrap_or_default()) }
+                }
+                div.filters {
+                    div.field {
+                        label for="n-priority" { "Priority" }
+                        select #n-priority name="priority" { (priorities(typed("priority").or(Some("medium")))) }
+                    }
+                    div.field {
+                        label for="n-assignee" { "Assignee" }
+                        select #n-assignee name="assignee" { option value="" { "anybody" } (options(members, typed("assignee"))) }
+                    }
+                    div.field {
+                        label for="n-waits" { "Waits for (numbers)" }
+                        input #n-waits name="depends_on" placeholder="128, 119" value=[typed("depends_on")];
+                    }
+                }
+                div { button.btn.btn-primary { "Post task" } }
+            }
+        }
+    }
+}
+
+/// A task on the board.
+fn card(ask: &Ask<'_>, task: &Task) -> Markup {
+    html! {
+        li.task {
+            h3 { a href=(ask.at(&format!("/tasks/{}", task.id))) { (words::inline(&task.title)) } }
+            div.row {
+                span.meta.num { "#" (task.id) }
+                (marks(ask, task))
+            }
+            div.meta { @if task.assignee.is_empty() { "nobody yet" } @else { (words::name(&task.assignee)) } }
+        }
+    }
+}
+
+/// What a task's state means, in words.
+fn marks(ask: &Ask<'_>, task: &Task) -> Markup {
+    html! {
+        @match task.priority {
+            Priority::High => { span.badge.warn { "high" } }
+            Priority::Medium => { span.badge { "medium" } }
+            Priority::Low => { span.badge { "low" } }
+        }
+        @if task.status == Status::Blocked { span.badge.bad { "blocked" } }
+        @if task.is_stale(ask.now) { span.badge.warn { "stale" } }
+        @if task.status == Status::Pending && task.unmet > 0 {
+            span.badge { "waits for " (task.depends_on.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")) }
+        } @else if task.status == Status::Pending && task.assignee.is_empty() {
+            span.badge.accent { "ready" }
+        }
+    }
+}
+
+/// What a form wanted that had no effect.
+struct Kept {
+    refusal: Refusal,
+    form: Form,
+}
+
+/// One task.
+///
+/// # Errors
+/// Those of storage; `not_found`.
+pub(super) fn task(ask: &Ask<'_>) -> storage::Result<View> {
+    task_with(ask, None)
+}
+
+fn task_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
+    let id = ask.number()?;
+    let story = ask.tx.task_story(id)?.ok_or_else(|| {
+        Refusal::not_found(format!("there is no task {id}"), "the board shows the tasks there are")
+    })?;
+    let members = names(ask.tx)?;
+    let head = Region::new("state", task_head(ask, &story));
+    let talk = Region::new("story", task_body(ask, &story));
+    let may_change = may_change(ask.person, &story.task);
+    let body = html! {
+        (head.element())
+        @if let Some(kept) = kept {
+            div.notice.bad role="alert" {
+                p { b { (words::inline(&kept.refusal.message)) } }
+                p { "Nothing was changed; " (words::inline(&kept.refusal.hint)) "." }
+            }
+        }
+        div.two {
+            div.stack.stack-l {
+                (talk.element())
+                @if may_change {
+                    form.stack.stack-s.read method="post" action=(ask.at(&format!("/tasks/{id}/comment"))) {
+                        div.field {
+                            label for="c-text" { "Comment" }
+                            textarea #c-text name="text" rows="3" required { (kept.and_then(|kept| kept.form.get("text")).unwrap_or_default()) }
+                        }
+                        div { button.btn.btn-primary { "Add comment" } }
+                    }
+                }
+            }
+            @if may_change { (changes(ask, &story.task, &members, kept)) }
+        }
+    };
+    let title = format!("Task {id}");
+    Ok(View { nav: "/board", title, class: "", regions: vec![head, talk], body })
+}
+
+/// Whether a person may change a task: `acts.rs` says the same where it counts.
+fn may_change(person: &Person, task: &Task) -> bool {
+    person.role >= Role::Approver && (task.assignee.is_empty() || person.decides_for(&task.assignee))
+}
+
+fn task_head(ask: &Ask<'_>, story: &TaskStory) -> Markup {
+    let task = &story.task;
+    html! {
+        div.head { div.stack.stack-s {
+            nav.crumb aria-label="Breadcrumb" { a href=(ask.at("/board")) { "Board" } " / #" (task.id) }
+            h1 { (words::inline(&task.title)) }
+            p.row {
+                span.badge.accent { (status_words(task.status)) }
+                (marks(ask, task))
+                span.meta {
+                    "posted by " (words::name(&task.creator)) " " (words::when(task.created_at, ask.now))
+                    @if !task.assignee.is_empty() { ", assigned to " (words::name(&task.assignee)) }
+                    @if !task.reviewer.is_empty() { ", reviewed by " (words::name(&task.reviewer)) }
+                }
+            }
+        } }
+    }
+}
+
+fn task_body(ask: &Ask<'_>, story: &TaskStory) -> Markup {
+    let task = &story.task;
+    let related =
+        [("Waits for", &story.waits_for), ("Needed by", &story.needed_by), ("Parts", &story.children)];
+    html! {
+        div.stack.stack-l {
+            section.stack.stack-s.read aria-labelledby="h-description" {
+                h2 #h-description { "Description" }
+                @if task.description.is_empty() { p.meta { "None." } } @else { (words::paragraph(&task.description)) }
+            }
+            @if related.iter().any(|(_, tasks)| !tasks.is_empty()) || story.parent.is_some() || story.thread_id.is_some() {
+                section.stack.stack-s aria-labelledby="h-related" {
+                    h2 #h-related { "Related" }
+                    table.facts { tbody {
+                        @if let Some(parent) = &story.parent { tr { th scope="row" { "Part of" } td { (reference(ask, parent)) } } }
+                        @for (name, tasks) in related {
+                            @if !tasks.is_empty() {
+                                tr { th scope="row" { (name) } td { @for task in tasks { div { (reference(ask, task)) } } } }
+                            }
+                        }
+                        @if let Some(thread) = story.thread_id {
+                            tr { th scope="row" { "Messages" } td { a href=(ask.at(&format!("/threads/{thread}"))) { "Thread " (thread) } } }
+                        }
+                    } }
+                }
+            }
+            section.stack.stack-s.read aria-labelledby="h-result" {
+                h2 #h-result { "Result and comments" }
+                @if task.result.is_empty() { p.meta { "Nothing yet." } } @else { (words::paragraph(&task.result)) }
+            }
+            section.stack.stack-s aria-labelledby="h-history" {
+                h2 #h-history { "History" }
+                ol.history { @for change in &story.changes { (change_line(ask, change)) } }
+            }
+        }
+    }
+}
+
+fn reference(ask: &Ask<'_>, task: &TaskRef) -> Markup {
+    html! {
+        a href=(ask.at(&format!("/tasks/{}", task.id))) { "#" (task.id) " " (words::inline(&task.title)) }
+        " " span.badge { (status_words(task.status)) }
+    }
+}
+
+/// An audit row in a list of what happened.
+pub(super) fn change_line(ask: &Ask<'_>, change: &AuditRow) -> Markup {
+    let details: serde_json::Value = serde_json::from_str(&change.details).unwrap_or_default();
+    let moved = |name: &str| details.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    html! {
+        li {
+            span.meta { (words::when(change.at, ask.now)) }
+            span {
+                (words::name(&change.agent)) " " (change.action.replace('_', " "))
+                @if let (Some(from), Some(to)) = (moved("from"), moved("status")) {
+                    ": " (from.replace('_', " ")) " → " (to.replace('_', " "))
+                }
+                @if let Some(decision) = change.decision_id {
+                    " " a.meta href=(ask.at(&format!("/decisions/{decision}"))) { "decision " (decision) }
+                }
+            }
+        }
+    }
+}
+
+fn changes(ask: &Ask<'_>, task: &Task, members: &[String], kept: Option<&Kept>) -> Markup {
+    let id = task.id;
+    let next = task.status.next();
+    html! {
+        aside.stack aria-label="Change this task" {
+            @if !next.is_empty() {
+                form.card.stack method="post" action=(ask.at(&format!("/tasks/{id}/move"))) {
+                    h2 { "Move" }
+                    div.field {
+                        label for="m-status" { "New status" }
+                        select #m-status name="status" { @for status in next { option value=(status.as_str()) { (status_words(*status)) } } }
+                    }
+                    div.field {
+                        label for="m-reason" { "Why" }
+                        input #m-reason name="reason" autocomplete="off" value=[kept.and_then(|kept| kept.form.get("reason"))];
+                        p.hint { "Kept in the result, and told to those whom it concerns." }
+                    }
+                    div { button.btn { "Move" } }
+                }
+                form.card.stack method="post" action=(ask.at(&format!("/tasks/{id}/assign"))) {
+                    h2 { "Assign" }
+                    div.field {
+                        label for="a-assignee" { "Assignee" }
+                        select #a-assignee name="assignee" {
+                            option value="" { "anybody" }
+                            (options(members, Some(&task.assignee)))
+                        }
+                    }
+                    div { button.btn { "Assign" } }
+                }
+            }
+        }
+    }
+}
+
+/// `POST /tasks`: posts a task.
+pub(super) async fn create(
+    State(console): State<Console>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    body: Bytes,
+) -> Response {
+    let form = Form::from(body);
+    let refusal = match draft(&form) {
+        Ok(draft) => {
+            let actor = visitor.actor();
+            match console
+                .write(move |tx, now| tx.post_task_as(&actor, &draft, now))
+                .await
+                .map_err(PageError::into_refusal)
+            {
+                Ok(task) => return see(&console, &format!("/tasks/{}", task.id)),
+                Err(Ok(refusal)) => refusal,
+                Err(Err(error)) => return error.into_response(),
+            }
+        }
+        Err(refusal) => refusal,
+    };
+    let kept = (form, refusal);
+    frame::answer(&console, visitor, "/board", move |ask| {
+        let members = names(ask.tx)?;
+        let body = html! { div.stack { h1 { "New task" } (new_task(ask, &members, Some(&kept))) } };
+        Ok(View { nav: "/board", title: "New task".into(), class: "", regions: Vec::new(), body })
+    })
+    .await
+}
+
+fn draft(form: &Form) -> Result<TaskDraft, Refusal> {
+    let text = |name| form.get(name).unwrap_or_default().to_owned();
+    let numbers = form.get("depends_on").unwrap_or_default();
+    let depends_on = numbers
+        .split([',', ' ', '#'])
+        .filter(|part| !part.is_empty())
+        .map(str::parse)
+        .collect::<Result<Vec<i64>, _>>()
+        .map_err(|_| {
+            Refusal::invalid(
+                "what it waits for is not a list of numbers",
+                "write numbers with commas between them",
+            )
+        })?;
+    let draft = TaskDraft {
+        title: text("title"),
+        description: text("description"),
+        assignee: text("assignee"),
+        priority: Priority::parse(form.get("priority").unwrap_or("medium"))?,
+        depends_on,
+        parent_id: None,
+        reviewer: String::new(),
+        idempotency_key: None,
+    };
+    draft.check()?;
+    Ok(draft)
+}
+
+/// `POST /tasks/{id}/{what}`: moves, assigns or comments a task.
+pub(super) async fn change(
+    State(console): State<Console>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    Path((id, what)): Path<(i64, String)>,
+    body: Bytes,
+) -> Response {
+    let form = Form::from(body);
+    let (actor, sent) = (visitor.actor(), form.clone());
+    let changed = console.write(move |tx, now| change_now(tx, &actor, id, &what, &sent, now)).await;
+    let refusal = match changed.map_err(PageError::into_refusal) {
+        Ok(_) => return see(&console, &format!("/tasks/{id}")),
+        Err(Ok(refusal)) => refusal,
+        Err(Err(error)) => return error.into_response(),
+    };
+    let kept = Kept { refusal, form };
+    frame::answer(&console, visitor, &format!("/tasks/{id}"), move |ask| task_with(ask, Some(&kept))).await
+}
+
+fn change_now(
+    tx: &storage::WriteTx<'_>,
+    actor: &Actor,
+    id: i64,
+    what: &str,
+    form: &Form,
+    now: i64,
+) -> storage::Result<Task> {
+    let text = |name| form.get(name).unwrap_or_default();
+    match what {
+        "move" => tx.move_task_as(actor, id, Status::parse(text("status"))?, text("reason"), now),
+        "assign" => tx.assign_task_as(actor, id, text("assignee"), now),
+        "comment" => tx.comment_task_as(actor, id, text("text"), now),
+        _ => Err(Refusal::not_found("there is no such form", "go back to the task").into()),
+    }
+}
+
+/// The tasks in progress of a member, for the list of members.
+pub(super) fn links(ask: &Ask<'_>, tasks: &[(i64, String)]) -> Markup {
+    html! {
+        @if tasks.is_empty() { span.meta { "nothing" } }
+        @for (id, title) in tasks { div { a href=(ask.at(&format!("/tasks/{id}"))) { "#" (id) " " (words::inline(title)) } } }
+    }
+}
+
+/// The names of those at the table.
+///
+/// # Errors
+/// Those of storage.
+pub(super) fn names(tx: &ReadTx<'_>) -> storage::Result<Vec<String>> {
+    Ok(tx.members(false)?.into_iter().map(|member| member.name).collect())
+}
