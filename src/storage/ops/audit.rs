@@ -65,6 +65,8 @@ pub struct AuditFilter {
 pub struct PolicyChange {
     /// When.
     pub at: Millis,
+    /// Who: `operator` for the command line, a person, or `host` for a set that a process found in force.
+    pub by: String,
     /// `policy_` and the command, or `policy_set` for one that a process found in force: a file edited by hand, a rollback.
     pub action: String,
     /// The policy, or the policy directory for `policy_set`.
@@ -148,7 +150,7 @@ impl WriteTx<'_> {
         }
         self.audit(&Entry {
             at: change.at,
-            agent: if seen { "host" } else { "operator" },
+            agent: &change.by,
             action: &change.action,
             target: (if seen { "policy_set" } else { "policy" }, &change.policy),
             details: &details.to_string(),
