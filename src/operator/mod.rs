@@ -2,10 +2,11 @@
 //! asks no policy. Must not depend on printing, HTML, MCP.
 //!
 //! [`Policies`] is the handle: it changes the set (`policies`), with a module that a person brings (`candidate`), and answers
-//! what a change would have come to (`replay`, `shadow`, both over `walk`, in terms of `flips`) and how one decision came
-//! about (`explain`).
+//! what a change would have come to (`replay`, `shadow`, both over `walk`, in terms of `flips`), how one decision came about
+//! (`explain`), and who changed what (`changes`).
 
 mod candidate;
+mod changes;
 mod error;
 mod explain;
 mod flips;
@@ -15,6 +16,7 @@ mod shadow;
 mod walk;
 
 pub use candidate::{Candidate, Source};
+pub use changes::{PolicyStanding, RecordedChange, WhatWas};
 pub use error::OperatorError;
 pub use explain::{Again, Explanation, MadeAgain};
 pub use flips::{Flip, FlipKind};

@@ -12,7 +12,7 @@ use team_table::policy::{Loader, PolicyEntry, PolicyError, read_set};
 use team_table::storage::{AuditRow, Db, OpenOptions};
 
 use crate::guests::{guest, guest_with_case};
-use crate::harness::Home;
+use crate::harness::{Home, UNLIMITED};
 
 fn policies(home: &Home) -> Policies {
     let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
@@ -82,6 +82,48 @@ fn a_change_names_the_person_who_made_it_and_only_operators_make_one() {
     assert_eq!(details(&rows[0]).get("uid"), None);
     assert!(details(&rows[1])["uid"].is_u64());
     assert_eq!(details(&rows[1])["to"]["mode"], "off");
+}
+
+#[test]
+fn each_policy_of_the_set_names_who_installed_it_and_who_changed_it_last() {
+    let home = Home::unlimited();
+    let (policies, anna) = (policies(&home), person(Role::Operator));
+    policies.install(&upload(guest("abstains")), Mode::Enforce, &anna).unwrap();
+    let status = policies.disable("guest", &Actor::Operator).unwrap().status;
+    let off = policies.standing(&status).unwrap().into_iter().find(|it| it.status.name == "guest").unwrap();
+    assert_eq!(off.installed.map(|it| it.who), Some("person:anna".into()));
+    let status = policies.enable("guest", &Actor::Operator).unwrap().status;
+    let standing = policies.standing(&status).unwrap();
+    let of = |name: &str| standing.iter().find(|it| it.status.name == name).unwrap();
+    let (installed, changed) = (of("guest").installed.clone().unwrap(), of("guest").changed.clone().unwrap());
+    assert_eq!(
+        (installed.who.as_str(), installed.change.as_str(), installed.uid),
+        ("person:anna", "install", None)
+    );
+    assert_eq!((changed.who.as_str(), changed.change.as_str()), ("operator", "enable"));
+    assert_eq!((changed.from.mode.as_deref(), changed.to.mode.as_deref()), (Some("off"), Some("enforce")));
+    assert_eq!(changed.to.digest, of("guest").status.digest);
+    assert_eq!((of("guest").built_in, of("tool-authorization").built_in), (false, true));
+    assert_eq!((&of("tool-authorization").installed, &of("tool-authorization").changed), (&None, &None));
+
+    // Another module under that name, in a file written by hand: nobody is named for what they did not install.
+    let module = home.path().join("policies/guest-other.wasm");
+    fs::write(&module, guest("denies")).unwrap();
+    let set = format!("{UNLIMITED}\n[[policy]]\nname = \"guest\"\nmodule = \"guest-other.wasm\"\n");
+    fs::write(policies.dir().join("policy-set.toml"), set).unwrap();
+    let standing = policies.standing(&policies.status().unwrap()).unwrap();
+    let guest = standing.iter().find(|it| it.status.name == "guest").unwrap();
+    assert_eq!((guest.installed.as_ref(), guest.changed.as_ref()), (None, Some(&changed)));
+
+    // What is wrong with the last change stands beside the policy it is about.
+    fs::write(&module, b"text").unwrap();
+    let status = policies.status().unwrap();
+    let standing = policies.standing(&status).unwrap();
+    assert!(status.error.is_some_and(|error| error.contains("not WebAssembly")));
+    let guest = standing.iter().find(|it| it.status.name == "guest").unwrap();
+    assert!(guest.status.error.as_ref().is_some_and(|error| error.contains("not WebAssembly")), "{guest:?}");
+    let [newest, ..] = &policies.history("guest", 2).unwrap()[..] else { panic!("no history") };
+    assert_eq!(newest, &changed);
 }
 
 #[test]

@@ -216,6 +216,16 @@ impl ReadTx<'_> {
         )
     }
 
+    /// Changes to one policy that were asked for, newest first.
+    pub fn changes_of_policy(&self, policy: &str, limit: i64) -> Result<Vec<AuditRow>> {
+        self.all(
+            "SELECT * FROM audit WHERE target_type IN ('policy', 'policy_set') AND target_type = 'policy'
+                AND target_id = ?1 AND id > 0 ORDER BY +id DESC LIMIT ?2",
+            params![policy, limit],
+            read_row,
+        )
+    }
+
     /// Walks the whole chain from its first row.
     pub fn verify_audit(&self) -> Result<ChainReport> {
         let (mut sound, mut previous, mut expected, mut broken) = (0, GENESIS.to_vec(), 1, None);
