@@ -15,6 +15,7 @@ use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::judgement::Judge;
 use crate::mcp;
+use crate::operator::Policies;
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
 use crate::tools::{Table, TableOptions};
@@ -107,6 +108,25 @@ pub fn look_at_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
 /// When the engine cannot be made.
 pub fn policy_loader(config: &Config) -> Result<Loader, PolicyError> {
     Loader::new(has_table(config).then(|| config.policy_cache()).as_deref())
+}
+
+/// What a person does to the policies of a configuration. Makes the database where there is none: a change that cannot be
+/// recorded is not made.
+///
+/// # Errors
+/// When the database is not opened, or the engine cannot be made.
+pub fn policies(config: &Config) -> Result<Policies, AppError> {
+    let loader = Loader::new(Some(&config.policy_cache()))?;
+    Ok(Policies::new(config.policies.clone(), config.policy_state(), loader, open_db(config)?))
+}
+
+/// As [`policies`], for a command that looks at a table: where there is no table yet, nothing is made.
+///
+/// # Errors
+/// When there is no database, it is not opened, or the engine cannot be made.
+pub fn existing_policies(config: &Config) -> Result<Policies, AppError> {
+    let db = open_existing_db(config)?;
+    Ok(Policies::new(config.policies.clone(), config.policy_state(), policy_loader(config)?, db))
 }
 
 /// Whether a table was ever started here.
@@ -313,6 +333,7 @@ fn record_set(db: &Db, dir: &Path, status: &SetStatus) -> crate::storage::Result
         .collect();
     let change = PolicyChange {
         at: db.now(&Clock::System),
+        by: "host".into(),
         action: POLICY_SET.into(),
         policy: dir.display().to_string(),
         details: serde_json::json!({ "to": status.digest, "policies": modules }),

@@ -42,6 +42,7 @@ mod mcp_support;
 mod mcp_tls;
 mod model;
 mod office;
+mod operator;
 mod policies;
 mod policy_cli;
 mod remote;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::candidate::{ModuleArguments, Read, refused};
+use super::candidate::{ModuleArguments, refused};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
@@ -19,7 +19,7 @@ pub(crate) struct BenchArguments {
 
 pub(super) fn run(config: &Config, arguments: &BenchArguments) -> Result<(), CliError> {
     let loader = app::policy_loader(config)?;
-    let Read { bytes, limits } = arguments.module.read()?;
+    let (bytes, limits) = arguments.module.read()?;
     let costs =
         loader.bench(&bytes, limits, true).map_err(|error| refused(&arguments.module.file, &error))?;
     let mut built_in = Vec::with_capacity(BUILTINS.len());

@@ -6,6 +6,7 @@ use crate::app;
 use crate::cli::listing::Listing;
 use crate::cli::{CliError, audit, output};
 use crate::config::Config;
+use crate::operator::{RecordedChange, WhatWas};
 use crate::storage::AuditRow;
 
 pub(super) fn run(config: &Config, listing: &Listing) -> Result<(), CliError> {
@@ -26,28 +27,15 @@ pub(super) fn run(config: &Config, listing: &Listing) -> Result<(), CliError> {
 }
 
 fn row(row: &AuditRow) -> [String; 7] {
-    let details: Value = serde_json::from_str(&row.details).unwrap_or_default();
-    let state = |side: &str| {
-        let value = details.get(side);
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let Some(digest) = text(value).or_else(|| text(value.and_then(|it| it.get("module")))) else {
-            return "-".to_owned();
-        };
-        let mode = text(value.and_then(|it| it.get("mode"))).map(|mode| format!(" {mode}"));
+    let RecordedChange { audit, at, who, uid, change, policy, from, to } = RecordedChange::read(row);
+    let side = |side: WhatWas| {
+        let Some(digest) = side.digest else { return "-".to_owned() };
+        let mode = side.mode.map(|mode| format!(" {mode}"));
         format!("{}{}", digest.get(..12).unwrap_or(&digest), mode.unwrap_or_default())
     };
-    let who = match details.get("uid").and_then(Value::as_u64) {
-        Some(uid) => format!("{} (uid {uid})", row.agent),
-        None => row.agent.clone(),
+    let who = match uid {
+        Some(uid) => format!("{who} (uid {uid})"),
+        None => who,
     };
-    let change = row.action.strip_prefix("policy_").unwrap_or(&row.action).to_owned();
-    [
-        row.id.to_string(),
-        output::local_time(row.at),
-        who,
-        change,
-        row.target_id.clone(),
-        state("from"),
-        state("to"),
-    ]
+    [audit.to_string(), output::local_time(at), who, change, policy, side(from), side(to)]
 }

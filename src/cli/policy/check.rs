@@ -18,21 +18,21 @@ pub(crate) struct CheckArguments {
 
 pub(super) fn run(config: &Config, arguments: &CheckArguments) -> Result<(), CliError> {
     let loader = app::policy_loader(config)?;
-    let module = arguments.module.read()?;
-    let settings = Value::Object(arguments.module.settings()?);
+    let candidate = arguments.module.candidate(None)?;
+    let (bytes, limits) = candidate.read()?;
     let report = loader
-        .check(&module.bytes, &settings, module.limits)
+        .check(&bytes, &Value::Object(candidate.settings), limits)
         .map_err(|error| refused(&arguments.module.file, &error))?;
-    if output::is_json() {
-        output::json(&report)?;
-    } else {
-        print(&report)?;
-    }
+    show(&report)?;
     if report.passed() { Ok(()) } else { Err(CliError::Found) }
 }
 
-/// What `policy check` shows a person.
-pub(super) fn print(report: &CheckReport) -> Result<(), CliError> {
+/// What `policy check` answers.
+pub(super) fn show(report: &CheckReport) -> Result<(), CliError> {
+    if output::is_json() { Ok(output::json(report)?) } else { print(report) }
+}
+
+fn print(report: &CheckReport) -> Result<(), CliError> {
     let sdk = report.sdk.as_deref().unwrap_or("unknown");
     let head = format!("{} {} (SDK {sdk}): {}", report.name, report.version, report.summary);
     output::line(&output::visible(&head))?;

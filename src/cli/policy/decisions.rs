@@ -1,16 +1,15 @@
 //! `policy log` and `policy explain`: what was decided, and making it again.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{CliError, one_line, output};
 use crate::app;
 use crate::cli::listing::Listing;
 use crate::config::Config;
-use crate::domain::decision::{Answer, Outcome, Verdict};
-use crate::domain::refusal::Refusal;
-use crate::policy::{Policy, PolicyEntry, PolicySet, State, find_module};
-use crate::storage::{self, Db, DecisionFilter, DecisionRow};
+use crate::domain::decision::{Answer, Outcome};
+use crate::operator::{Again, MadeAgain};
+use crate::storage::{DecisionFilter, DecisionRow};
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArguments {
@@ -57,37 +56,14 @@ pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliErr
     Ok(output::table(["ID", "TIME", "AGENT", "ACTION", "OUTCOME", "WHY"], &[], rows, "no decisions")?)
 }
 
-/// One verdict made again.
-struct Again {
-    then: Verdict,
-    /// What the same module says now, or why it could not be asked.
-    now: Result<Answer, String>,
-}
-
 pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
-    let id = arguments.decision;
-    let row = db.read(|tx| tx.decision(id))?.ok_or_else(|| {
-        Refusal::not_found(
-            format!("there is no decision {id}"),
-            "`team-table policy log` lists those that are kept",
-        )
-    })?;
-    let verdicts = make_again(config, &db, &row)?;
-    let same = verdicts.iter().all(|verdict| verdict.now.as_ref() == Ok(&verdict.then.answer));
+    let explanation = app::existing_policies(config)?.explain(arguments.decision)?;
     if output::is_json() {
-        let verdicts: Vec<Value> = verdicts
-            .iter()
-            .map(|it| match &it.now {
-                Ok(now) => json!({ "then": it.then, "now": now, "same": *now == it.then.answer }),
-                Err(why) => json!({ "then": it.then, "not_made_again": why }),
-            })
-            .collect();
-        output::json(&json!({ "decision": row, "verdicts": verdicts, "same": same }))?;
+        output::json(&json!(explanation))?;
     } else {
-        print(&row, &verdicts)?;
+        print(&explanation.decision, &explanation.verdicts)?;
     }
-    if same { Ok(()) } else { Err(CliError::Found) }
+    if explanation.same { Ok(()) } else { Err(CliError::Found) }
 }
 
 fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
@@ -118,46 +94,21 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
             "arguments, facts and verdicts were not kept: the agent had too much refused that day"
         })?;
     }
-    for Again { then, now } in verdicts {
+    for Again { then, again } in verdicts {
         let module: String = then.module.chars().take(12).collect();
-        let again = match now {
-            Ok(now) if *now == then.answer => "again: the same".to_owned(),
-            Ok(_) => "again: DIFFERS".to_owned(),
-            Err(why) => format!("not made again: {}", output::visible(why)),
+        let outcome = match again {
+            MadeAgain::Made { same: true, .. } => "again: the same".to_owned(),
+            MadeAgain::Made { same: false, .. } => "again: DIFFERS".to_owned(),
+            MadeAgain::Not { not_made_again } => {
+                format!("not made again: {}", output::visible(not_made_again))
+            }
         };
-        output::line(&format!("policy  {} ({module}), {} µs; {again}", then.policy, then.micros))?;
+        output::line(&format!("policy  {} ({module}), {} µs; {outcome}", then.policy, then.micros))?;
         output::indented(&json!(then.answer))?;
-        if let Ok(now) = now
-            && *now != then.answer
-        {
+        if let MadeAgain::Made { now, same: false } = again {
             output::line("        now")?;
             output::indented(&json!(now))?;
         }
     }
     Ok(())
-}
-
-/// Asks the modules, settings and limits of then the question of then.
-fn make_again(config: &Config, db: &Db, row: &DecisionRow) -> Result<Vec<Again>, CliError> {
-    let loader = app::policy_loader(config)?;
-    let state = State::open(&config.policy_state())?;
-    let set: Vec<PolicyEntry> = match db.read(|tx| tx.policy_set(&row.set_digest))? {
-        Some(set) => serde_json::from_str(&set).map_err(storage::Error::from)?,
-        None => Vec::new(),
-    };
-    let ask = |verdict: &Verdict| -> Result<Answer, String> {
-        let entry = set.iter().find(|it| it.name == verdict.policy).ok_or("its set was not kept")?;
-        let bytes = find_module(&config.policies, &state, &entry.module)
-            .map_err(|error| error.to_string())?
-            .ok_or("its module is no longer kept")?;
-        let policy = Policy::load(&loader, entry, &bytes).map_err(|error| error.to_string())?;
-        let decision = PolicySet::new(&loader, vec![policy], 0).answer(&row.input, &row.facts);
-        decision
-            .verdicts
-            .into_iter()
-            .next()
-            .map(|verdict| verdict.answer)
-            .ok_or_else(|| "it was not asked".into())
-    };
-    Ok(row.verdicts.iter().map(|then| Again { now: ask(then), then: then.clone() }).collect())
 }

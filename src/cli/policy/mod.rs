@@ -1,6 +1,7 @@
 //! `policy`: what decides, and changing it; and the author's workbench, from an empty folder to what a candidate would have
 //! decided. An operator is never asked by a policy.
 
+mod bar;
 mod bench;
 mod build;
 mod candidate;
@@ -9,7 +10,6 @@ mod changes;
 mod check;
 mod decisions;
 mod flips;
-mod history;
 mod list;
 mod replay;
 mod scaffold;
@@ -26,6 +26,7 @@ use super::listing::Listing;
 use super::{CliError, output};
 use crate::config::Config;
 use crate::domain::decision::Hook;
+use crate::operator::OperatorError;
 
 /// Longest wait for a set to load: compiling the largest module allowed takes seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -117,6 +118,29 @@ impl From<HookArgument> for Hook {
             HookArgument::Authorization => Self::Authorization,
             HookArgument::Escalation => Self::Review,
             HookArgument::Wake => Self::Wake,
+        }
+    }
+}
+
+impl From<OperatorError> for CliError {
+    /// What was wrong with the arguments ends with status 2, as for clap's own errors, and names their flags.
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Refused(refusal) => Self::Refused(refusal),
+            OperatorError::Policy(error) => Self::Policy(error),
+            OperatorError::Storage(error) => Self::Storage(error),
+            OperatorError::Name(_) => Self::Usage(format!("{error} (--name)")),
+            OperatorError::Decides(name) => Self::Usage(format!(
+                "{name} decides; to try another version in its shadow give that a name of its own: --name {name}-next"
+            )),
+            OperatorError::Limits(problem) => Self::Usage(format!("--limit: {problem}")),
+            OperatorError::Module { .. }
+            | OperatorError::NoBuiltin(_)
+            | OperatorError::Unreadable { .. }
+            | OperatorError::Slow => Self::Usage(one_line(&error)),
+            OperatorError::Cases(_) | OperatorError::Stopped | OperatorError::Thread => {
+                Self::Broken(one_line(&error))
+            }
         }
     }
 }

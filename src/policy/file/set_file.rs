@@ -209,8 +209,11 @@ fn module_error(module: &str) -> Option<String> {
 }
 
 /// Reads the module that an entry names, once. Returns the record of the entry, with the digest of what was read in the place
-/// of the module, and the module's bytes.
-pub(crate) fn resolve(dir: &Path, entry: &PolicyEntry) -> Result<(PolicyEntry, Vec<u8>), PolicyError> {
+/// of the module and the limits that come with a built-in policy, and the module's bytes.
+///
+/// # Errors
+/// When it cannot be read, or is not the one that the entry pins.
+pub fn resolve(dir: &Path, entry: &PolicyEntry) -> Result<(PolicyEntry, Vec<u8>), PolicyError> {
     let mut limits = entry.limits;
     let bytes = match entry.module.strip_prefix(BUILTIN_PREFIX).and_then(builtin) {
         Some(builtin) => {

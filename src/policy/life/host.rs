@@ -102,7 +102,11 @@ impl PolicyHost {
         Self::start_with(config, loader)
     }
 
-    pub(in crate::policy) fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
+    /// As [`PolicyHost::start`], with an engine and a cache that are there already; `cache_dir` is not used.
+    ///
+    /// # Errors
+    /// When the loader's thread cannot be started.
+    pub fn start_with(config: HostConfig, loader: Loader) -> Result<Self, PolicyError> {
         let (commands, received) = mpsc::channel();
         let worker = commands.clone();
         // The receiver is gone only when the host is.

@@ -65,6 +65,8 @@ pub struct AuditFilter {
 pub struct PolicyChange {
     /// When.
     pub at: Millis,
+    /// Who: `operator` for the command line, a person, or `host` for a set that a process found in force.
+    pub by: String,
     /// `policy_` and the command, or `policy_set` for one that a process found in force: a file edited by hand, a rollback.
     pub action: String,
     /// The policy, or the policy directory for `policy_set`.
@@ -148,7 +150,7 @@ impl WriteTx<'_> {
         }
         self.audit(&Entry {
             at: change.at,
-            agent: if seen { "host" } else { "operator" },
+            agent: &change.by,
             action: &change.action,
             target: (if seen { "policy_set" } else { "policy" }, &change.policy),
             details: &details.to_string(),
@@ -210,6 +212,16 @@ impl ReadTx<'_> {
             "SELECT * FROM audit WHERE target_type IN ('policy', 'policy_set') AND id > 0 AND at >= ?1
               ORDER BY +id DESC LIMIT ?2",
             params![since.unwrap_or(0), limit],
+            read_row,
+        )
+    }
+
+    /// Changes to one policy that were asked for, newest first.
+    pub fn changes_of_policy(&self, policy: &str, limit: i64) -> Result<Vec<AuditRow>> {
+        self.all(
+            "SELECT * FROM audit WHERE target_type IN ('policy', 'policy_set') AND target_type = 'policy'
+                AND target_id = ?1 AND id > 0 ORDER BY +id DESC LIMIT ?2",
+            params![policy, limit],
             read_row,
         )
     }

@@ -1,0 +1,257 @@
+//! What a person does to the policies through the code that the command line and the console share: who may, what is recorded of
+//! whom, and what other settings come to.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Map, Value, json};
+use team_table::domain::decision::Mode;
+use team_table::domain::person::{Actor, Person, Role};
+use team_table::operator::{Candidate, Change, OperatorError, Policies, Progress, ReplayOptions, Source};
+use team_table::policy::{Loader, PolicyEntry, PolicyError, read_set};
+use team_table::storage::{AuditRow, Db, OpenOptions};
+
+use crate::guests::{guest, guest_with_case};
+use crate::harness::{Home, UNLIMITED};
+
+fn policies(home: &Home) -> Policies {
+    let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
+    let beside = |name: &str| home.path().join(name);
+    let loader = Loader::new(Some(&beside("table.db.policy-cache"))).unwrap();
+    Policies::new(beside("policies"), beside("table.db.policy-state"), loader, db)
+}
+
+fn person(role: Role) -> Actor {
+    let name = "anna".to_owned();
+    Actor::Person(Person { id: 1, name, role, agents: Vec::new(), created_at: 0, removed_at: None })
+}
+
+fn upload(bytes: Vec<u8>) -> Candidate {
+    Candidate::new(Source::Upload { name: "guest.wasm".to_owned(), bytes })
+}
+
+fn settings(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn entry(policies: &Policies, name: &str) -> Option<PolicyEntry> {
+    read_set(policies.dir()).unwrap().into_iter().find(|entry| entry.name == name)
+}
+
+/// The rows about changes that were asked for, oldest first.
+fn changes(home: &Home) -> Vec<AuditRow> {
+    let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
+    let mut rows = db.read(|tx| tx.policy_changes(None, 100)).unwrap();
+    rows.reverse();
+    rows
+}
+
+#[test]
+fn a_change_names_the_person_who_made_it_and_only_operators_make_one() {
+    let home = Home::unlimited();
+    let policies = policies(&home);
+    let before = fs::read_to_string(policies.dir().join("policy-set.toml")).unwrap();
+    for role in [Role::Viewer, Role::Approver] {
+        let by = person(role);
+        for refused in [
+            policies.install(&upload(guest("abstains")), Mode::Enforce, &by),
+            policies.set_settings("rate-limit", Map::new(), Mode::Enforce, &by),
+            policies.promote("rate-limit", None, &by),
+            policies.enable("rate-limit", &by),
+            policies.disable("rate-limit", &by),
+            policies.remove("rate-limit", &by),
+            policies.rollback("rate-limit", &by),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(&error, OperatorError::Refused(_)), "{error}");
+            assert!(error.to_string().contains("needs the role operator"), "{error}");
+        }
+    }
+    assert_eq!(fs::read_to_string(policies.dir().join("policy-set.toml")).unwrap(), before);
+    assert!(changes(&home).is_empty());
+
+    let by = person(Role::Operator);
+    let installed = policies.install(&upload(guest("abstains")), Mode::Enforce, &by).unwrap();
+    assert!(installed.done().starts_with("guest 1.0.0 (") && installed.status.error.is_none());
+    policies.disable("guest", &Actor::Operator).unwrap();
+    let rows = changes(&home);
+    let who: Vec<_> = rows.iter().map(|row| (row.agent.as_str(), row.action.as_str())).collect();
+    assert_eq!(who, [("person:anna", "policy_install"), ("operator", "policy_disable")]);
+    let details = |row: &AuditRow| serde_json::from_str::<Value>(&row.details).unwrap();
+    // The user of a server says nothing of the person in the browser.
+    assert_eq!(details(&rows[0]).get("uid"), None);
+    assert!(details(&rows[1])["uid"].is_u64());
+    assert_eq!(details(&rows[1])["to"]["mode"], "off");
+}
+
+#[test]
+fn each_policy_of_the_set_names_who_installed_it_and_who_changed_it_last() {
+    let home = Home::unlimited();
+    let (policies, anna) = (policies(&home), person(Role::Operator));
+    policies.install(&upload(guest("abstains")), Mode::Enforce, &anna).unwrap();
+    let status = policies.disable("guest", &Actor::Operator).unwrap().status;
+    let off = policies.standing(&status).unwrap().into_iter().find(|it| it.status.name == "guest").unwrap();
+    assert_eq!(off.installed.map(|it| it.who), Some("person:anna".into()));
+    let status = policies.enable("guest", &Actor::Operator).unwrap().status;
+    let standing = policies.standing(&status).unwrap();
+    let of = |name: &str| standing.iter().find(|it| it.status.name == name).unwrap();
+    let (installed, changed) = (of("guest").installed.clone().unwrap(), of("guest").changed.clone().unwrap());
+    assert_eq!(
+        (installed.who.as_str(), installed.change.as_str(), installed.uid),
+        ("person:anna", "install", None)
+    );
+    assert_eq!((changed.who.as_str(), changed.change.as_str()), ("operator", "enable"));
+    assert_eq!((changed.from.mode.as_deref(), changed.to.mode.as_deref()), (Some("off"), Some("enforce")));
+    assert_eq!(changed.to.digest, of("guest").status.digest);
+    assert_eq!((of("guest").built_in, of("tool-authorization").built_in), (false, true));
+    assert_eq!((&of("tool-authorization").installed, &of("tool-authorization").changed), (&None, &None));
+
+    // Another module under that name, in a file written by hand: nobody is named for what they did not install.
+    let module = home.path().join("policies/guest-other.wasm");
+    fs::write(&module, guest("denies")).unwrap();
+    let set = format!("{UNLIMITED}\n[[policy]]\nname = \"guest\"\nmodule = \"guest-other.wasm\"\n");
+    fs::write(policies.dir().join("policy-set.toml"), set).unwrap();
+    let standing = policies.standing(&policies.status().unwrap()).unwrap();
+    let guest = standing.iter().find(|it| it.status.name == "guest").unwrap();
+    assert_eq!((guest.installed.as_ref(), guest.changed.as_ref()), (None, Some(&changed)));
+
+    // What is wrong with the last change stands beside the policy it is about.
+    fs::write(&module, b"text").unwrap();
+    let status = policies.status().unwrap();
+    let standing = policies.standing(&status).unwrap();
+    assert!(status.error.is_some_and(|error| error.contains("not WebAssembly")));
+    let guest = standing.iter().find(|it| it.status.name == "guest").unwrap();
+    assert!(guest.status.error.as_ref().is_some_and(|error| error.contains("not WebAssembly")), "{guest:?}");
+    let [newest, ..] = &policies.history("guest", 2).unwrap()[..] else { panic!("no history") };
+    assert_eq!(newest, &changed);
+}
+
+#[test]
+fn a_module_whose_cases_fail_comes_with_its_report_and_not_into_the_set() {
+    let home = Home::unlimited();
+    let policies = policies(&home);
+    let named = Candidate { name: Some("guest".into()), ..upload(guest_with_case("denies")) };
+    let failed = policies.install(&named, Mode::Enforce, &Actor::Operator);
+    let Err(OperatorError::Cases(report)) = failed else { panic!("{failed:?}") };
+    assert_eq!((report.cases.len(), report.passed()), (1, false));
+    let refused = policies.install(&upload(b"text".to_vec()), Mode::Enforce, &Actor::Operator).unwrap_err();
+    assert!(refused.to_string().starts_with("guest.wasm is refused: not WebAssembly"), "{refused}");
+    assert!(changes(&home).is_empty() && entry(&policies, "guest").is_none());
+}
+
+#[test]
+fn settings_are_replaced_live_or_tried_in_a_copy_beside_the_policy() {
+    let home = Home::new();
+    let (policies, by) = (policies(&home), person(Role::Operator));
+    // A built-in policy that no file names: the copy must not push it out of the set.
+    let tried =
+        policies.set_settings("rate-limit", settings(json!({ "max_messages": 3 })), Mode::Shadow, &by);
+    let tried = tried.unwrap();
+    assert_eq!(
+        (tried.policy.as_str(), &tried.change),
+        ("rate-limit-next", &Change::Settings { mode: Mode::Shadow })
+    );
+    assert_eq!(tried.done(), "rate-limit-next is asked beside the live set with these settings");
+    assert_eq!((tried.status.error, tried.status.not_deciding), (None, Vec::<&str>::new()));
+    assert_eq!(entry(&policies, "rate-limit").unwrap().mode, Mode::Enforce);
+    let copy = entry(&policies, "rate-limit-next").unwrap();
+    assert_eq!((copy.mode, &copy.settings["max_messages"]), (Mode::Shadow, &json!(3)));
+
+    // The copy is in the shadow itself: its settings are replaced, and what is not given any more is gone.
+    let again =
+        policies.set_settings("rate-limit-next", settings(json!({ "max_changes": 9 })), Mode::Shadow, &by);
+    assert_eq!(again.unwrap().policy, "rate-limit-next");
+    let copy = entry(&policies, "rate-limit-next").unwrap();
+    assert_eq!(Value::Object(copy.settings), json!({ "max_changes": 9 }));
+    assert_eq!(read_set(policies.dir()).unwrap().len(), 6);
+
+    let file = || fs::read_to_string(policies.dir().join("policy-set.toml")).unwrap();
+    let before = file();
+    for (name, wrong, why) in [
+        (
+            "rate-limit",
+            json!({ "max_messages": 0 }),
+            "rate-limit is refused: settings refused: max_messages is 0",
+        ),
+        ("rate-limit", json!({ "max_mesages": 3 }), "unknown field `max_mesages`"),
+        ("no-such", json!({}), "no policy `no-such` in the set"),
+    ] {
+        let error = policies.set_settings(name, settings(wrong), Mode::Enforce, &by).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(file(), before);
+
+    // Live, in the policy's own place; what the file does not say of limits is not written into it.
+    let live = policies.set_settings(
+        "question-detection",
+        settings(json!({ "opinion": false })),
+        Mode::Enforce,
+        &by,
+    );
+    assert_eq!(live.unwrap().done(), "question-detection decides with these settings");
+    assert!(file().contains("opinion = false") && !file().contains("fuel"), "{}", file());
+
+    policies.promote("rate-limit-next", Some("rate-limit"), &by).unwrap();
+    let error = policies.set_settings("rate-limit-next", Map::new(), Mode::Shadow, &by);
+    assert_eq!(error.unwrap().policy, "rate-limit-next-next");
+    let actions: Vec<_> = changes(&home).into_iter().map(|row| (row.action, row.target_id)).collect();
+    let settings_of = |name: &str| ("policy_settings".to_owned(), name.to_owned());
+    assert_eq!(actions[0], settings_of("rate-limit-next"));
+    assert_eq!(actions[2], settings_of("question-detection"));
+    assert_eq!(actions.len(), 5);
+}
+
+#[test]
+fn a_copy_that_decides_already_is_not_put_back_into_the_shadow() {
+    let home = Home::unlimited();
+    let policies = policies(&home);
+    let next = Candidate { name: Some("guest-next".into()), ..upload(guest("abstains")) };
+    policies.install(&upload(guest("abstains")), Mode::Enforce, &Actor::Operator).unwrap();
+    policies.install(&next, Mode::Enforce, &Actor::Operator).unwrap();
+    let error = policies.set_settings("guest", Map::new(), Mode::Shadow, &Actor::Operator).unwrap_err();
+    assert!(matches!(&error, OperatorError::Decides(name) if name == "guest-next"), "{error}");
+    let error = policies.rollback("guest", &Actor::Operator).unwrap_err();
+    assert!(matches!(error, OperatorError::Policy(PolicyError::NothingToRollBack(_))), "{error}");
+}
+
+#[test]
+fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
+    let home = Home::unlimited();
+    let mut stdio = home.start();
+    let token = stdio.join("alice");
+    for _ in 0..4 {
+        let message = json!({ "sender": "alice", "token": token, "recipient": "alice", "content": "note" });
+        stdio.call("send_message", message).ok();
+    }
+    drop(stdio);
+    let set = "[[policy]]\nname = \"rate-limit\"\nmodule = \"builtin:rate-limit\"\n";
+    fs::write(home.path().join("policies/policy-set.toml"), set).unwrap();
+    let policies = policies(&home);
+    let candidate = Candidate::with_settings(
+        "tool-authorization",
+        settings(json!({
+            "roles": { "*": { "deny": ["send_message"] } }
+        })),
+    );
+    let (seen, total, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let tell = |done, all| {
+        seen.fetch_max(done, Ordering::Relaxed);
+        total.store(all, Ordering::Relaxed);
+    };
+    let options = ReplayOptions { since: 0, hook: None, examples: 2 };
+    let replay = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop }).unwrap();
+    assert_eq!((replay.policy.as_str(), replay.flipped), ("tool-authorization", 4));
+    let [kind] = &replay.flips[..] else { panic!("{replay:?}") };
+    assert_eq!(
+        (kind.from.as_str(), kind.to.as_str(), kind.count, kind.examples.len()),
+        ("allow", "deny", 4, 2)
+    );
+    assert_eq!(seen.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+    assert!(replay.replayed >= 5 && replay.replayed <= total.load(Ordering::Relaxed));
+    // Nothing was changed.
+    assert!(changes(&home).iter().all(|row| row.agent == "host"));
+
+    stop.store(true, Ordering::Relaxed);
+    let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop });
+    assert!(matches!(stopped, Err(OperatorError::Stopped)));
+}
