@@ -9,6 +9,7 @@
 mod agents;
 mod audit;
 mod context;
+mod decision_counts;
 mod decisions;
 mod escalations;
 mod events;
@@ -28,6 +29,7 @@ mod tasks;
 pub use agents::{Claim, Registration};
 pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use context::ContextWrite;
+pub use decision_counts::{DecisionCount, DecisionCounts, MAX_BUCKETS};
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
 pub use escalations::{Answer, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
