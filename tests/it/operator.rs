@@ -9,7 +9,7 @@ use team_table::domain::decision::Mode;
 use team_table::domain::person::{Actor, Person, Role};
 use team_table::operator::{Candidate, Change, OperatorError, Policies, Progress, ReplayOptions, Source};
 use team_table::policy::{Loader, PolicyEntry, PolicyError, read_set};
-use team_table::storage::{AuditRow, Db, OpenOptions};
+use team_table::storage::{AuditRow, Db, DecisionFilter, OpenOptions};
 
 use crate::guests::{guest, guest_with_case};
 use crate::harness::{Home, UNLIMITED};
@@ -254,4 +254,57 @@ fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
     stop.store(true, Ordering::Relaxed);
     let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop });
     assert!(matches!(stopped, Err(OperatorError::Stopped)));
+}
+
+#[test]
+fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
+    let home = Home::with_set(Some(
+        "[[policy]]\nname = \"tool-authorization\"\nmodule = \"builtin:tool-authorization\"\n\
+         [policy.settings.roles.\"*\"]\ndeny = [\"share_context\"]\n",
+    ));
+    let mut stdio = home.start();
+    for name in ["alice", "bob"] {
+        let token = stdio.join(name);
+        for _ in 0..3 {
+            stdio.call("heartbeat", json!({ "name": name, "token": token })).ok();
+        }
+        let share = json!({ "agent_name": name, "token": token, "key": "k", "value": "v" });
+        stdio.call("share_context", share).refused("permission_denied");
+    }
+    drop(stdio);
+    let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
+    let ids = |filter: DecisionFilter| -> Vec<i64> {
+        let rows = db.read(move |tx| tx.decisions(&DecisionFilter { limit: 100, ..filter.clone() })).unwrap();
+        rows.into_iter().map(|row| row.id).collect()
+    };
+    let text = |word: &str| Some(word.to_owned());
+    let all = || DecisionFilter::default();
+    let refused = ids(DecisionFilter { policy: text("tool-authorization"), ..all() });
+    assert_eq!((refused.len(), ids(DecisionFilter { outcome: text("deny"), ..all() })), (2, refused.clone()));
+    assert_eq!(ids(DecisionFilter { action: text("share_context"), ..all() }), refused);
+    let of_alice = |filter: DecisionFilter| ids(DecisionFilter { agent: text("alice"), ..filter });
+    assert_eq!(of_alice(DecisionFilter { policy: text("tool-authorization"), ..all() }), refused[1..]);
+    assert_eq!(of_alice(DecisionFilter { action: text("heartbeat"), ..all() }).len(), 3);
+    assert_eq!(
+        of_alice(DecisionFilter { action: text("heartbeat"), outcome: text("deny"), ..all() }),
+        [0i64; 0]
+    );
+    assert_eq!(ids(DecisionFilter { policy: text("rate-limit"), ..all() }), [0i64; 0]);
+    let older = ids(DecisionFilter { action: text("share_context"), before_id: Some(refused[0]), ..all() });
+    assert_eq!(older, refused[1..]);
+
+    // An hour is one stretch or two.
+    let counts = db.read(|tx| tx.decision_counts(0, 3_600_000)).unwrap();
+    let sum = |outcome: &str| -> u64 {
+        counts.counts.iter().filter(|it| it.outcome == outcome).map(|it| it.count).sum()
+    };
+    assert_eq!((sum("deny"), sum("allow") + 2), (2, ids(all()).len() as u64));
+    assert!(
+        counts
+            .counts
+            .iter()
+            .all(|it| (it.outcome == "deny") == (it.policy.as_deref() == Some("tool-authorization")))
+    );
+    let later = db.read(|tx| tx.decision_counts(i64::MAX, 1_000)).unwrap();
+    assert_eq!((later.since, later.counts), (i64::MAX, vec![]));
 }

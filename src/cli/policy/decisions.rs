@@ -34,8 +34,8 @@ pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliErr
         agent: arguments.agent,
         outcome: arguments.outcome,
         since: arguments.listing.from.since,
-        before_id: None,
         limit: arguments.listing.limit.into(),
+        ..DecisionFilter::default()
     };
     let rows = app::open_existing_db(config)?.read(|tx| tx.decisions(&filter))?;
     if output::is_json() {

@@ -93,6 +93,10 @@ pub struct DecisionFilter {
     pub agent: Option<String>,
     /// Only with this outcome.
     pub outcome: Option<String>,
+    /// Only this action: a tool, or `review`.
+    pub action: Option<String>,
+    /// Only those whose outcome this policy determined.
+    pub policy: Option<String>,
     /// Only from then on.
     pub since: Option<Millis>,
     /// Only with a smaller number.
@@ -329,23 +333,25 @@ impl ReadTx<'_> {
     pub fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<DecisionRow>> {
         let since = filter.since.unwrap_or(0);
         let before = filter.before_id.unwrap_or(i64::MAX);
-        let outcome = &filter.outcome;
+        let DecisionFilter { outcome, action, policy, .. } = filter;
         let rows = match &filter.agent {
             Some(agent) => self.all(
                 "SELECT d.*, coalesce(d.input, b.content) AS whole_input
                    FROM (SELECT id FROM decisions WHERE agent_id IN (SELECT id FROM members WHERE name = ?1) AND at >= ?2 AND id < ?3
-                            AND (?4 IS NULL OR outcome = ?4) ORDER BY id DESC LIMIT ?5) picked
+                            AND (?4 IS NULL OR outcome = ?4) AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR policy = ?7)
+                          ORDER BY id DESC LIMIT ?5) picked
                    CROSS JOIN decisions d ON d.id = picked.id LEFT JOIN blobs b ON b.digest = d.input_blob
                   ORDER BY d.id DESC",
-                params![agent, since, before, outcome, filter.limit],
+                params![agent, since, before, outcome, filter.limit, action, policy],
                 read_raw,
             )?,
             None => self.all(
                 "SELECT d.*, coalesce(d.input, b.content) AS whole_input
                    FROM decisions d LEFT JOIN blobs b ON b.digest = d.input_blob
                   WHERE d.id < ?1 AND d.at >= ?2 AND (?3 IS NULL OR d.outcome = ?3)
+                    AND (?5 IS NULL OR d.action = ?5) AND (?6 IS NULL OR d.policy = ?6)
                   ORDER BY d.id DESC LIMIT ?4",
-                params![before, since, outcome, filter.limit],
+                params![before, since, outcome, filter.limit, action, policy],
                 read_raw,
             )?,
         };

@@ -11,6 +11,7 @@ mod agents;
 mod audit;
 mod browse;
 mod context;
+mod decision_counts;
 mod decisions;
 mod escalations;
 mod events;
@@ -36,6 +37,7 @@ pub use browse::{
     ThreadQuery, ThreadRow, WALK,
 };
 pub use context::ContextWrite;
+pub use decision_counts::{DecisionCount, DecisionCounts, MAX_BUCKETS};
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
 pub use escalations::{Answer, Approval, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
