@@ -17,7 +17,7 @@ use crate::judgement::Judge;
 use crate::mcp;
 use crate::operator::Policies;
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
-use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange};
+use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange, ProcessRow};
 use crate::tools::{Table, TableOptions};
 use crate::wake::{self, Process, Ringing};
 
@@ -172,6 +172,14 @@ async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Res
     let table = table(&config)?;
     let ringing = Ringing::start(table.db().clone(), table.shared_policies(), Clock::System);
     let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
+    let this = ThisProcess::begin(
+        table.db(),
+        match (&console, config.transport) {
+            (Some(_), _) => "console",
+            (None, Transport::Stdio) => "stdio",
+            (None, Transport::Network) => "server",
+        },
+    );
     let served = match (console, config.transport) {
         (Some(listener), _) => serve_console_alone(&table, listener).await,
         (None, Transport::Stdio) => {
@@ -181,10 +189,53 @@ async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Res
     };
     background.abort();
     ringing.stop().await;
+    this.end(table.db());
     let closing = table.clone();
     // Waits for the writer thread: not for an async thread.
     tokio::task::spawn_blocking(move || closing.close()).await.map_err(std::io::Error::other)?;
     served
+}
+
+/// A process of those that the console lists.
+#[derive(Debug, Clone, Copy)]
+pub struct ThisProcess(Option<Process>);
+
+impl ThisProcess {
+    /// Notes with the next commit that this process uses the database; `kind` is one of [`ProcessRow`]'s. Those that were killed
+    /// are taken off the list.
+    pub fn begin(db: &Db, kind: &'static str) -> Self {
+        let this = Process::find(std::process::id());
+        if let Some(Process { pid, started }) = this {
+            let now = db.now(&Clock::System);
+            db.write_later(move |tx| {
+                let is_gone = |row: &ProcessRow| {
+                    u32::try_from(row.pid).is_ok_and(|pid| !Process { pid, started: row.started }.is_alive())
+                };
+                let gone: Vec<_> = tx
+                    .processes()?
+                    .iter()
+                    .filter(|row| is_gone(row))
+                    .map(|row| (row.pid, row.started))
+                    .collect();
+                let row = ProcessRow {
+                    pid: pid.into(),
+                    started,
+                    kind: kind.into(),
+                    version: env!("CARGO_PKG_VERSION").into(),
+                    created_at: now,
+                };
+                tx.note_process(&row, &gone)
+            });
+        }
+        Self(this)
+    }
+
+    /// Notes that it ends.
+    pub fn end(self, db: &Db) {
+        if let Some(Process { pid, started }) = self.0 {
+            db.write_later(move |tx| tx.forget_process(pid.into(), started));
+        }
+    }
 }
 
 /// What this process shares with the hooks of the client that started it.
@@ -261,7 +312,7 @@ async fn serve_console_alone(table: &Table, listener: std::net::TcpListener) -> 
 
 fn console(table: &Table, base: String, secure: bool, shutdown: &CancellationToken) -> axum::Router {
     let options = ConsoleOptions { base, secure, clock: Clock::System, closing: shutdown.clone() };
-    console::router(table.db().clone(), table.hub(), options)
+    console::router(table, options)
 }
 
 /// Is cancelled when a signal says to stop.
@@ -307,6 +358,8 @@ async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut 
             }
             _ = prune.tick() => {
                 let (db, set) = (table.db().clone(), table.policies().try_current());
+                let now = Clock::System.now();
+                db.write_later(move |tx| tx.note_size(now));
                 let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db, set.as_deref())).await;
                 if let Ok(Err(error)) = pruned {
                     tracing::warn!(%error, "the decision log was not pruned");

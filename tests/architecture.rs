@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("daemon", &["auth", "domain", "events", "judgement", "policy", "storage"]),
     ("mcp", &["auth", "domain", "events", "tools"]),
     ("operator", &["auth", "domain", "policy", "storage"]),
-    ("console", &["auth", "domain", "events", "operator", "policy", "storage", "wake"]),
+    ("console", &["auth", "domain", "events", "operator", "policy", "storage", "tools", "wake"]),
     ("config", &["storage"]),
     (
         "cli",

@@ -9,7 +9,7 @@ use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
 use crate::domain::clock::{self, Clock};
-use crate::storage::{ChainReport, CopyReport, inspect_copy, known_schema, restore as put_back};
+use crate::storage::{ChainReport, CopyReport, Upkeep, inspect_copy, known_schema, restore as put_back};
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArguments {
@@ -44,9 +44,12 @@ fn sound(copy: &Path, report: &CopyReport) -> Result<u64, CliError> {
 
 pub(super) fn backup(config: &Config, arguments: &BackupArguments) -> Result<(), CliError> {
     let file = &arguments.file;
-    app::open_existing_db(config)?.back_up(file)?;
+    let db = app::open_existing_db(config)?;
+    db.back_up(file)?;
     let report = inspect_copy(file)?;
     let rows = sound(file, &report)?;
+    let (details, now) = (file.display().to_string(), db.now(&Clock::System));
+    db.write_later(move |tx| tx.note_done(Upkeep::Backup, &details, now));
     let manifest = json!({
         "database": config.db,
         "at": clock::format(Clock::System.now()),

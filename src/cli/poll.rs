@@ -131,6 +131,8 @@ async fn poll(
         let attempt = match db.take().map_or_else(|| reopen(config), Ok) {
             Ok(open) => {
                 let hub = Hub::start(open.clone());
+                let this = app::ThisProcess::begin(&open, "poll");
+                let listed = open.clone();
                 let ringing = Ringing::start(open.clone(), Arc::clone(&policies), Clock::System);
                 let troubled = Arc::clone(&troubled);
                 let tell_all = move |note: &Note| {
@@ -145,6 +147,7 @@ async fn poll(
                 let ended = daemon.run(&hub, stop).await;
                 // It would keep a database open that is given up here.
                 ringing.stop().await;
+                this.end(&listed);
                 ended
             }
             Err(problem) => Err(problem),

@@ -341,6 +341,18 @@ fn reference(ask: &Ask<'_>, task: &TaskRef) -> Markup {
     }
 }
 
+/// An action of the audit log as what somebody did.
+fn did(action: &str) -> String {
+    match action {
+        "create_task" => "posted it".into(),
+        "claim_task" => "claimed it".into(),
+        "update_task" => "moved it".into(),
+        "assign_task" => "assigned it".into(),
+        "comment_task" => "commented".into(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// An audit row in a list of what happened.
 pub(super) fn change_line(ask: &Ask<'_>, change: &AuditRow) -> Markup {
     let details: serde_json::Value = serde_json::from_str(&change.details).unwrap_or_default();
@@ -349,7 +361,7 @@ pub(super) fn change_line(ask: &Ask<'_>, change: &AuditRow) -> Markup {
         li {
             span.meta { (words::when(change.at, ask.now)) }
             span {
-                (words::name(&change.agent)) " " (change.action.replace('_', " "))
+                (words::name(&change.agent)) " " (did(&change.action))
                 @if let (Some(from), Some(to)) = (moved("from"), moved("status")) {
                     ": " (from.replace('_', " ")) " → " (to.replace('_', " "))
                 }

@@ -14,6 +14,7 @@ use crate::domain::clock::Millis;
 use crate::domain::person::Person;
 use crate::domain::refusal::{Code, Refusal};
 use crate::storage::{self, ReadTx};
+use crate::tools::SlowCall;
 
 use super::form::Form;
 
@@ -24,10 +25,21 @@ pub(super) struct Ask<'a> {
     pub(super) person: &'a Person,
     /// What stands before every address of the console.
     pub(super) base: &'a str,
+    /// What this process knows of itself.
+    pub(super) vitals: Vitals,
     /// The parts of the address below the console.
     pub(super) path: Vec<&'a str>,
     /// What stands behind its `?`.
     pub(super) query: Form,
+}
+
+/// What a process knows of itself.
+pub(super) struct Vitals {
+    /// Members with a stream or a waiting call.
+    pub(super) waiting: usize,
+    /// Open pages.
+    pub(super) pages: usize,
+    pub(super) slowest: Vec<SlowCall>,
 }
 
 impl Ask<'_> {
@@ -167,7 +179,8 @@ pub(super) async fn answer(
     let job = move |tx: &ReadTx<'_>, now| {
         let base = &console_there.options.base;
         let path = address.split('/').filter(|part| !part.is_empty()).collect();
-        let ask = Ask { tx, now, person: &visitor.person, base, path, query: Form::default() };
+        let vitals = console_there.vitals();
+        let ask = Ask { tx, now, person: &visitor.person, base, vitals, path, query: Form::default() };
         let open = needs::open(&ask)?;
         let mut view = view(&ask)?;
         view.regions.push(Region::new("count", count(open)));

@@ -109,7 +109,7 @@ fn render(
     let view = find(&path)
         .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
     let query = Form::parse(query.as_bytes());
-    let ask = Ask { tx, now, person, base: &console.options.base, path, query };
+    let ask = Ask { tx, now, person, base: &console.options.base, vitals: console.vitals(), path, query };
     let open = needs::open(&ask)?;
     let mut view = view(&ask)?;
     view.regions.push(Region::new("count", frame::count(open)));
@@ -140,10 +140,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// How many different views are open, and on how many pages.
-    pub(super) fn pages(&self) -> (usize, usize) {
-        let channels = self.channels.lock();
-        (channels.len(), channels.values().map(watch::Sender::receiver_count).sum())
+    /// How many pages are open.
+    pub(super) fn pages(&self) -> usize {
+        self.channels.lock().values().map(watch::Sender::receiver_count).sum()
     }
 }
 

@@ -15,7 +15,7 @@ use super::visitor::{Visitor, see};
 use super::words;
 use crate::domain::decision::{Fact, Hook};
 use crate::domain::facts::CATALOGUE;
-use crate::domain::message::{Message, Origin};
+use crate::domain::message::{Message, Origin, Receipt};
 use crate::domain::person::{Person, Role};
 use crate::domain::refusal::Refusal;
 use crate::storage::{self, Answer, Approval, EscalationRow, ReadTx};
@@ -26,6 +26,8 @@ const LISTED: i64 = 200;
 const THREAD: i64 = 20;
 /// Characters of a question in the list.
 const LINE: usize = 110;
+/// Characters of an argument that the list shows.
+const SHORT: usize = 60;
 /// Items that one form decides at most.
 const AT_ONCE: usize = 200;
 
@@ -230,11 +232,13 @@ fn summary(row: &EscalationRow) -> Markup {
         }
         Kind::Wake => html! { "messages wait to wake " (words::name(&row.agent)) },
         Kind::Held => {
+            // What is short says best what the call is about; the rest is with the item.
+            let is_short = |value: &Value| value.to_string().chars().count() <= SHORT;
             let shown: Vec<String> = arguments
                 .as_object()
                 .into_iter()
                 .flatten()
-                .filter(|(_, value)| value.as_str() != Some(row.asker.as_str()))
+                .filter(|(_, value)| value.as_str() != Some(row.asker.as_str()) && is_short(value))
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             html! { b { (row.action) } " " (words::first_line(&shown.join(" "), LINE)) }
@@ -348,14 +352,14 @@ impl Item {
                     }
                 }
                 ol.talk {
-                    @for message in &self.thread { (said(ask, message, Some(message.id) == asked)) }
+                    @for message in &self.thread { (said(ask, message, None, Some(message.id) == asked)) }
                 }
                 @let elsewhere: Vec<_> =
                     self.waiting.iter().filter(|message| Some(message.thread_id) != self.row.thread_id).collect();
                 @if !elsewhere.is_empty() {
                     details.fold {
                         summary { (words::count(elsewhere.len(), "message waits", "messages wait")) " until this is decided" }
-                        ol.talk { @for message in elsewhere { (said(ask, message, false)) } }
+                        ol.talk { @for message in elsewhere { (said(ask, message, None, false)) } }
                     }
                 }
             }
@@ -431,7 +435,7 @@ impl Item {
 }
 
 /// One message of a conversation.
-pub(super) fn said(ask: &Ask<'_>, message: &Message, is_asked: bool) -> Markup {
+pub(super) fn said(ask: &Ask<'_>, message: &Message, receipt: Option<&Receipt>, is_asked: bool) -> Markup {
     let class = if is_asked {
         "msg msg-asked"
     } else if message.origin == Origin::Person {
@@ -451,7 +455,14 @@ pub(super) fn said(ask: &Ask<'_>, message: &Message, is_asked: bool) -> Markup {
                     Origin::Agent => {}
                 }
                 @if is_asked { span.badge.warn { "waits for an answer" } }
-                span.meta { (words::when(message.created_at, ask.now)) }
+                span.meta {
+                    (words::when(message.created_at, ask.now))
+                    @if let Some(receipt) = receipt {
+                        @if receipt.read_at.is_some() { ", read" }
+                        @else if receipt.announced_at.is_some() { ", announced, not read yet" }
+                        @else { ", not read yet" }
+                    }
+                }
             }
             (words::paragraph(&message.content))
         }

@@ -14,13 +14,14 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::PageError;
+use super::frame::{PageError, Vitals};
 use super::live::{self, Live};
-use super::{assets, board, needs, people, threads, visitor};
+use super::{assets, board, health, needs, people, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
 use crate::storage::{self, Db, ReadTx, WriteTx};
+use crate::tools::Table;
 
 /// What a page may load, and who may frame it: only our own files, nobody. There is no inline script or style.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -48,6 +49,7 @@ pub(super) struct Console {
 pub(super) struct Inner {
     pub(super) db: Db,
     pub(super) hub: Hub,
+    pub(super) table: Table,
     pub(super) options: ConsoleOptions,
     /// The name of the session's cookie: cookies are kept by host and not by port, and two tables may be served on one.
     pub(super) cookie: String,
@@ -66,6 +68,11 @@ impl Console {
     /// The address of something below the console.
     pub(super) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.options.base)
+    }
+
+    /// What this process knows of itself.
+    pub(super) fn vitals(&self) -> Vitals {
+        Vitals { waiting: self.hub.waiting(), pages: self.live.pages(), slowest: self.table.slowest() }
     }
 
     /// Reads at one moment, on a thread that may block.
@@ -94,11 +101,13 @@ impl Console {
 
 /// The console of one table, to be served at `options.base`.
 #[must_use]
-pub fn router(db: Db, hub: Hub, options: ConsoleOptions) -> Router {
+pub fn router(table: &Table, options: ConsoleOptions) -> Router {
+    let (table, db, hub) = (table.clone(), table.db().clone(), table.hub());
     let place = std::path::absolute(db.path()).unwrap_or_else(|_| db.path().to_owned());
     let digest = blake3::hash(place.as_os_str().as_encoded_bytes()).to_hex();
     let cookie = format!("tt-{}", digest.chars().take(8).collect::<String>());
-    let console = Console { inner: Arc::new(Inner { live: Live::default(), db, hub, options, cookie }) };
+    let console =
+        Console { inner: Arc::new(Inner { live: Live::default(), db, hub, table, options, cookie }) };
     let signed_in = Router::new()
         .route("/", get(live::page))
         .route("/needs/{id}", get(live::page).post(needs::decide))
@@ -106,6 +115,7 @@ pub fn router(db: Db, hub: Hub, options: ConsoleOptions) -> Router {
         .route("/tasks", post(board::create))
         .route("/tasks/{id}/{what}", post(board::change))
         .route("/messages", post(threads::write))
+        .route("/health/verify", post(health::verify))
         .route("/people/sessions/{id}/revoke", post(people::revoke))
         .route("/sign-out", post(visitor::sign_out))
         .route("/live", get(live::stream))

@@ -139,7 +139,7 @@ fn thread_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     let title = ask.tx.message(id)?.map(|message| message.content).unwrap_or_default();
     let talk = html! {
         @if first.id != id { p { a.btn.btn-small href=(ask.with(&[("before", &first.id.to_string())])) { "Older messages" } } }
-        ol.talk { @for (message, receipt) in &messages { (said(ask, message, false)) @if let Some(receipt) = receipt { (read(ask, receipt)) } } }
+        ol.talk { @for (message, receipt) in &messages { (said(ask, message, receipt.as_ref(), false)) } }
     };
     let talk = Region::new("talk", talk);
     let body = html! {
@@ -153,17 +153,6 @@ fn thread_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
         }
     };
     Ok(View { nav: "/threads", title: format!("Thread {id}"), class: "", regions: vec![talk], body })
-}
-
-/// What became of a direct message.
-fn read(ask: &Ask<'_>, receipt: &Receipt) -> Markup {
-    html! {
-        li.meta {
-            @if let Some(at) = receipt.read_at { "read " (words::when(at, ask.now)) }
-            @else if let Some(at) = receipt.announced_at { "announced " (words::when(at, ask.now)) ", not read yet" }
-            @else { "not read yet" }
-        }
-    }
 }
 
 /// Those of the conversation that the person may write to, the last one who wrote first.

@@ -2,6 +2,7 @@
 //! policies and the process are looked at when somebody asks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::clock::{Clock, Millis};
+use crate::domain::clock::{Clock, HOUR, Millis};
 use crate::events::Hub;
 use crate::policy::{LATENCY_BOUNDS, PolicyCounts, PolicyHost};
 use crate::storage::Db;
@@ -35,8 +36,52 @@ struct ToolLabels {
 /// Upper bounds of the latency histogram in seconds: from a read in memory to a wait for a lock.
 const BUCKETS: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 1.0, 10.0];
 
+/// A call that took long.
+#[derive(Debug, Clone)]
+pub struct SlowCall {
+    /// The tool.
+    pub tool: &'static str,
+    /// The canonical code of its answer.
+    pub code: String,
+    /// How long it took, waiting for messages excluded.
+    pub took: Duration,
+    /// When it was answered.
+    pub at: Millis,
+}
+
+/// How many slow calls are remembered, and for how long.
+const SLOW: usize = 10;
+const SLOW_FOR: Millis = HOUR;
+
+/// The slowest calls of the last hour.
+#[derive(Default)]
+struct Slowest {
+    /// Microseconds that a call must take to be among them; most calls look no further.
+    bar: AtomicU64,
+    calls: Mutex<Vec<SlowCall>>,
+}
+
+impl Slowest {
+    fn note(&self, call: impl FnOnce() -> SlowCall, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if micros < self.bar.load(Ordering::Relaxed) {
+            return;
+        }
+        let call = call();
+        let mut calls = self.calls.lock();
+        calls.retain(|known| known.at > call.at - SLOW_FOR);
+        calls.push(call);
+        calls.sort_by_key(|call| std::cmp::Reverse(call.took));
+        calls.truncate(SLOW);
+        let least = calls.last().filter(|_| calls.len() == SLOW).map_or(Duration::ZERO, |call| call.took);
+        self.bar.store(u64::try_from(least.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Metrics {
     registry: Mutex<Registry>,
+    slowest: Slowest,
+    clock: Clock,
     calls: Family<CallLabels, Counter>,
     seconds: Family<ToolLabels, Histogram>,
 }
@@ -53,8 +98,8 @@ impl Metrics {
         ours.register_with_unit("tool_call", help, Unit::Seconds, seconds.clone());
         let build = [("version", env!("CARGO_PKG_VERSION")), ("arch", std::env::consts::ARCH)];
         ours.register("build", "The program", Info::new(build.to_vec()));
-        ours.register_collector(Box::new(Seen { db, policies, hub, clock }));
-        Self { registry: Mutex::new(registry), calls, seconds }
+        ours.register_collector(Box::new(Seen { db, policies, hub, clock: clock.clone() }));
+        Self { registry: Mutex::new(registry), slowest: Slowest::default(), clock, calls, seconds }
     }
 
     /// Lets another part of the program show its own numbers.
@@ -65,6 +110,17 @@ impl Metrics {
     pub(super) fn called(&self, tool: &'static str, code: &str, elapsed: Duration) {
         self.calls.get_or_create(&CallLabels { tool, code: code.to_owned() }).inc();
         self.seconds.get_or_create(&ToolLabels { tool }).observe(elapsed.as_secs_f64());
+        // A call that waits for messages is slow because it was asked to be.
+        if tool != WAITS {
+            let call = || SlowCall { tool, code: code.to_owned(), took: elapsed, at: self.clock.now() };
+            self.slowest.note(call, elapsed);
+        }
+    }
+
+    /// The slowest calls of the last hour, the slowest first.
+    pub(super) fn slowest(&self) -> Vec<SlowCall> {
+        let since = self.clock.now() - SLOW_FOR;
+        self.slowest.calls.lock().iter().filter(|call| call.at > since).cloned().collect()
     }
 
     /// The text of a scrape. Reads the database: not for async threads.
@@ -75,6 +131,9 @@ impl Metrics {
         text
     }
 }
+
+/// The tool whose calls may wait.
+const WAITS: &str = "get_messages";
 
 const PREFIX: &str = "team_table";
 

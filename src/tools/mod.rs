@@ -27,6 +27,7 @@ mod update_task;
 
 pub use call::Body;
 pub use delivery::Delivery;
+pub use metrics::SlowCall;
 pub use registry::{ToolSpec, registry};
 pub use reply::{Reply, Request, Transport};
 pub use table::{AccessError, Table, TableOptions, UnknownToolError};

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, SlowCall};
 use crate::auth::{self, Caller, Credential};
 use crate::domain::clock::Clock;
 use crate::domain::refusal::{Code, Refusal};
@@ -187,6 +187,12 @@ impl Table {
     #[must_use]
     pub fn metrics(&self) -> String {
         self.inner.metrics.text()
+    }
+
+    /// The slowest calls of this process in the last hour, the slowest first; at most ten.
+    #[must_use]
+    pub fn slowest(&self) -> Vec<SlowCall> {
+        self.inner.metrics.slowest()
     }
 
     /// Lets a transport show numbers of its own among those of [`Self::metrics`], under the same prefix.

@@ -92,6 +92,20 @@ pub enum ChainReport {
     },
 }
 
+impl std::fmt::Display for ChainReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Intact { rows } => write!(f, "intact: {rows} rows"),
+            Self::Broken { id, sound } => {
+                write!(
+                    f,
+                    "broken at row {id}: it was changed, or rows before it are missing; {sound} sound before it"
+                )
+            }
+        }
+    }
+}
+
 /// The action of a row about a set that a process found in force.
 pub const POLICY_SET: &str = "policy_set";
 

@@ -27,6 +27,7 @@ mod seats;
 mod size;
 mod steady;
 mod tasks;
+mod upkeep;
 mod voice;
 
 pub use acts::Recipient;
@@ -48,6 +49,7 @@ pub use seats::{DueWake, NewSeat, WakeScope};
 pub use size::Size;
 pub use steady::CLOCK_TOLERANCE;
 pub use tasks::TaskQuery;
+pub use upkeep::{LastDone, ProcessRow, Upkeep};
 
 pub(super) use audit::Entry as AuditEntry;
 pub(super) use steady::Steady;

@@ -97,3 +97,14 @@ CREATE TABLE sizes (
     day   INTEGER NOT NULL PRIMARY KEY,
     bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Processes that use this database, each until it ends; one that was killed is told by its number and the time it started.
+CREATE TABLE processes (
+    pid        INTEGER NOT NULL,
+    started    INTEGER NOT NULL,
+    -- 'stdio', 'server', 'console' or 'poll'.
+    kind       TEXT    NOT NULL,
+    version    TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (pid, started)
+) STRICT, WITHOUT ROWID;
