@@ -47,6 +47,7 @@ mod policies;
 mod policy_cli;
 mod remote;
 mod schemas;
+mod search;
 mod security;
 mod security_files;
 mod setup;

@@ -3,6 +3,7 @@
 
 mod backup;
 mod checkpoint;
+mod excerpt;
 mod file;
 mod legacy;
 mod open;
@@ -29,6 +30,7 @@ use watch::FileWatch;
 use writer::{Turns, Writer};
 
 pub use backup::{CopyReport, RestoreError, inspect_copy, known_schema, restore};
+pub(super) use excerpt::Matcher;
 pub use open::BUSY_TIMEOUT;
 pub(super) use open::rewrite_version;
 pub(super) use row::{Row, each, execute, one};

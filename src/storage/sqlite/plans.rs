@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 /// Tables that grow with use. Members, counters and context of one team stay small.
-const BIG: [&str; 10] = [
+const BIG: [&str; 11] = [
     "messages",
     "inbox",
     "tasks",
@@ -17,6 +17,7 @@ const BIG: [&str; 10] = [
     "tokens",
     "escalations",
     "announcements",
+    "search_documents",
 ];
 
 /// The string literals of a source file that are SQL statements. SQL is never put together at run time, so the
@@ -67,9 +68,12 @@ fn every_statement_uses_an_index_on_the_big_tables() {
         while let Some(row) = rows.next().unwrap() {
             let step: String = row.get(3).unwrap();
             let words: Vec<&str> = step.split_whitespace().collect();
-            // "SCAN m", "SCAN messages": an alias is its table's initial. A scan that an index bounds is a SEARCH.
-            if words[0] == "SCAN" && BIG.iter().any(|table| words[1] == *table || table.starts_with(words[1]))
-            {
+            // "SCAN m", "SCAN messages": an alias is its table's initial, of a table that the statement or its view names. A
+            // scan that an index bounds is a SEARCH; with the full-text index it is a SCAN that names what it looks up.
+            let looks_up = step.contains("VIRTUAL TABLE INDEX") && !step.ends_with(':');
+            let named = |table: &str| sql.contains(table) || sql.contains("task_rows");
+            let is = |table: &str| words[1] == table || (table.starts_with(words[1]) && named(table));
+            if words[0] == "SCAN" && !looks_up && BIG.iter().any(|table| is(table)) {
                 scans.push(format!("{file}: {step}: {sql}"));
             }
         }

@@ -67,7 +67,8 @@ ALTER TABLE messages ADD COLUMN person TEXT;
 CREATE INDEX tasks_by_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 
 -- Full-text search for persons. The index is brought up to date by whoever searches, so that agents' calls pay nothing.
--- `search` keeps no text: `search_documents` says where it is.
+-- `search` keeps no text: `search_documents` says where it is. The number of a document is the time of what it holds, in
+-- milliseconds since 1970, times 4096, and more to tell those of one millisecond apart: the highest are the newest.
 CREATE TABLE search_documents (
     id   INTEGER PRIMARY KEY,
     -- 'message', 'task' or 'context'.
@@ -77,13 +78,16 @@ CREATE TABLE search_documents (
     UNIQUE (kind, ref)
 ) STRICT;
 CREATE VIRTUAL TABLE search USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
--- How far the index goes: every message up to `message`; tasks and context up to the event `event`. NULL: nothing yet.
+-- How far the index goes: every message and task up to these numbers, and of what was there when the index was begun, context
+-- up to this key (NULL: all); of what changed since, all up to the event `event` (NULL: the index is not begun).
 CREATE TABLE search_position (
     id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     message INTEGER NOT NULL,
+    task    INTEGER NOT NULL,
+    context TEXT,
     event   INTEGER
 ) STRICT;
-INSERT INTO search_position VALUES (1, 0, NULL);
+INSERT INTO search_position VALUES (1, 0, 0, '', NULL);
 
 -- When something was last looked at or done: 'audit' (the chain was verified), 'backup'.
 CREATE TABLE checks (
