@@ -11,6 +11,7 @@
               transaction is not general enough where clippy would have it instead of a closure"
 )]
 
+mod approvals;
 mod backup;
 mod cli;
 mod cli_first_steps;

@@ -31,7 +31,7 @@ pub use audit::{AuditFilter, AuditRow, ChainReport, POLICY_SET, PolicyChange};
 pub use context::ContextWrite;
 pub use decision_counts::{DecisionCount, DecisionCounts, MAX_BUCKETS};
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
-pub use escalations::{Answer, EscalationRow, NewEscalation};
+pub use escalations::{Answer, Approval, EscalationRow, NewEscalation, Vote};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use listing::REMAINING_CAP;
