@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::daemon::payload::{Escalation, escalation, status};
+use crate::daemon::payload::{Escalation, approvals, escalation, status, votes};
 use crate::domain::clock::Clock;
 use crate::domain::message::Message;
 use crate::domain::person::Actor;
 use crate::domain::refusal::Refusal;
-use crate::storage::{Answer, Db, EscalationRow};
+use crate::storage::{self, Answer, Db, EscalationRow, Vote};
 
 /// How often `watch` looks.
 const WATCH: Duration = Duration::from_millis(500);
@@ -85,19 +85,24 @@ pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), Cli
 fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
     let rows = db.read(|tx| {
         let rows = tx.escalations(agent, all, 500)?;
-        rows.into_iter().map(|row| Ok((tx.waiting_with(&row)?, row))).collect::<Result<Vec<_>, _>>()
+        let more = |row: EscalationRow| Ok((tx.waiting_with(&row)?, votes(tx, &row)?, row));
+        rows.into_iter().map(more).collect::<Result<Vec<_>, storage::Error>>()
     })?;
     if output::is_json() {
-        let rows: Vec<Value> = rows.iter().map(|(waiting, row)| listed(row, waiting)).collect();
+        let rows: Vec<Value> = rows.iter().map(|(waiting, votes, row)| listed(row, waiting, votes)).collect();
         return Ok(output::json(&json!({ "escalations": rows }))?);
     }
-    let rows = rows.iter().map(|(waiting, row)| {
+    let rows = rows.iter().map(|(waiting, votes, row)| {
         let what = match row.hook.as_str() {
             "escalation" => format!("{} asks: {}", row.asker, question(row)),
             "wake" => format!("messages of {} wait to wake {}", row.asker, row.agent),
             _ => format!("{} wants to call {}", row.asker, row.action),
         };
         let what = if waiting.is_empty() { what } else { format!("{what} (+{} waiting)", waiting.len()) };
+        let what = match approvals(row, votes) {
+            Some(approvals) => format!("{what} ({approvals})"),
+            None => what,
+        };
         let (time, why) = (output::local_time(row.created_at), format!("{} ({})", row.message, row.policy));
         [row.id.to_string(), status(row).to_owned(), time, row.agent.clone(), what, why]
     });
@@ -106,8 +111,8 @@ fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
 }
 
 /// The escalation, and the numbers of the messages that wait with it.
-fn listed(row: &EscalationRow, waiting: &[Message]) -> Value {
-    let mut value = escalation(row);
+fn listed(row: &EscalationRow, waiting: &[Message], votes: &[Vote]) -> Value {
+    let mut value = escalation(row, votes);
     if let Some(fields) = value.as_object_mut() {
         let waiting: Vec<_> = waiting.iter().map(|message| message.id).collect();
         fields.insert("waiting".into(), json!(waiting));
@@ -139,7 +144,7 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
     if output::is_json() {
         return Ok(output::json(&escalation.payload())?);
     }
-    let Escalation { row, thread, waiting } = escalation;
+    let Escalation { row, thread, waiting, votes } = escalation;
     output::line(&format!(
         "escalation {} for {}: {}, since {}",
         row.id,
@@ -173,6 +178,9 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
         }
         output::line(&format!("answer with: team-table escalation resolve {} --reply \"…\"", row.id))?;
     } else {
+        if let Some(approvals) = approvals(&row, &votes) {
+            output::line(&approvals)?;
+        }
         output::line(&format!("call     {}", row.action))?;
         output::indented(&serde_json::from_str::<Value>(&row.arguments).unwrap_or_default())?;
         output::line(&format!(
@@ -280,14 +288,19 @@ pub(super) fn ask(question: &str) -> std::io::Result<Option<String>> {
 fn watch(db: &Db, agent: Option<&str>) -> Result<(), CliError> {
     let mut known = BTreeSet::new();
     loop {
-        let mut rows = db.read(|tx| tx.escalations(agent, false, 500))?;
+        let mut rows = db.read(|tx| {
+            let rows = tx.escalations(agent, false, 500)?;
+            rows.into_iter()
+                .map(|row| Ok((votes(tx, &row)?, row)))
+                .collect::<Result<Vec<_>, storage::Error>>()
+        })?;
         rows.reverse();
-        for row in rows {
+        for (votes, row) in rows {
             if !known.insert((row.id, row.reminders)) {
                 continue;
             }
             if output::is_json() {
-                output::json_line(&escalation(&row))?;
+                output::json_line(&escalation(&row, &votes))?;
             } else {
                 let reminder =
                     if row.reminders > 0 { format!(" (reminder {})", row.reminders) } else { String::new() };

@@ -18,7 +18,7 @@ use crate::domain::facts::CATALOGUE;
 use crate::domain::message::{Message, Origin, Receipt};
 use crate::domain::person::{Person, Role};
 use crate::domain::refusal::Refusal;
-use crate::storage::{self, Answer, Approval, EscalationRow, ReadTx};
+use crate::storage::{self, Answer, EscalationRow, ReadTx, Vote};
 
 /// Items of one list. More than a person decides one by one.
 const LISTED: i64 = 200;
@@ -251,14 +251,14 @@ struct Item {
     row: EscalationRow,
     thread: Vec<Message>,
     waiting: Vec<Message>,
-    approvals: Vec<Approval>,
+    approvals: Vec<Vote>,
 }
 
 impl Item {
     fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
         let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
         let waiting = tx.waiting_with(&row)?;
-        let approvals = tx.approvals(row.id)?;
+        let approvals = tx.votes(row.id)?;
         Ok(Self { row, thread, waiting, approvals })
     }
 

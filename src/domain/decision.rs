@@ -338,6 +338,9 @@ pub struct Decision {
     pub reason: Option<Reason>,
     /// The text of a `Reply`.
     pub reply: Option<String>,
+    /// How many persons must approve what is held, from 1 on: the most that a policy which wants a person to decide asks for
+    /// in the set file.
+    pub approvals: i64,
     /// Every policy's answer, shadow ones included, sorted by policy name.
     pub verdicts: Vec<Verdict>,
 }
@@ -345,7 +348,7 @@ pub struct Decision {
 /// A policy set as the database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetRecord {
-    /// Digest (hex blake3) over names, modes, modules, settings and limits.
+    /// Digest (hex blake3) over names, modes, modules, settings, limits and approvals.
     pub digest: String,
     /// What the digest is over, as JSON.
     pub policies: String,

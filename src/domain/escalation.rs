@@ -5,6 +5,9 @@ use super::clock::{HOUR, Millis};
 /// How long an approval lets the same call pass, once.
 pub const APPROVAL_LASTS: Millis = HOUR;
 
+/// The most persons that a policy's entry in the set file can want to approve a call that the policy holds.
+pub const MAX_APPROVALS: i64 = 5;
+
 /// How often an open escalation is announced again before it counts as overdue.
 pub const MAX_REMINDERS: i64 = 3;
 

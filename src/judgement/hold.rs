@@ -1,7 +1,7 @@
 //! What a policy wants a person to see becomes an escalation.
 
 use super::{Case, Ruling};
-use crate::domain::decision::Outcome;
+use crate::domain::decision::{Hook, Outcome};
 use crate::storage::NewEscalation;
 
 /// What of a held case the person is shown.
@@ -46,7 +46,8 @@ impl Ruling {
             code: if failed { "policy_error".into() } else { reason.code },
             message: if failed { "a policy could not judge this".into() } else { reason.message },
             facts: serde_json::to_string(&self.facts).unwrap_or_default(),
-            approvals: 1,
+            // Only a held call has persons who agree: a question is answered by one, and so is a wake.
+            approvals: if case.input().hook() == Hook::Authorization { self.decision.approvals } else { 1 },
             decision_id: 0,
         }
     }

@@ -60,6 +60,7 @@ impl Case for WakeCase {
             policy: None,
             reason,
             reply: None,
+            approvals: 1,
             verdicts: Vec::new(),
         }
     }

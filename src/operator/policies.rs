@@ -327,11 +327,15 @@ impl<'a> Record<'a> {
         let after = read_set(dir)?;
         let one = |entries: &[PolicyEntry]| {
             let entry = entries.iter().find(|entry| entry.name == policy);
-            json!({
+            let mut one = json!({
                 "module": named_digest(dir, entries, policy),
                 "mode": entry.map(|entry| entry.mode),
                 "settings": entry.map(|entry| &entry.settings),
-            })
+            });
+            if let (Some(fields), Some(many)) = (one.as_object_mut(), entry.filter(|it| it.approvals != 1)) {
+                fields.insert("approvals".into(), many.approvals.into());
+            }
+            one
         };
         let mut details = json!({ "directory": dir, "from": one(&before), "to": one(&after) });
         // Of a person it would be the user of the server.

@@ -12,6 +12,7 @@
 )]
 
 mod acts;
+mod approvals;
 mod backup;
 mod browse;
 mod cli;

@@ -37,7 +37,10 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
 fn table(policies: Vec<PolicyStatus>, none: &str) -> Result<(), CliError> {
     let row = |policy: PolicyStatus| {
         let state = policy.error.or(policy.rolled_back).unwrap_or_else(|| policy.summary.unwrap_or_default());
-        let mode = policy.mode.as_str().to_owned();
+        let mode = match policy.approvals {
+            1 => policy.mode.as_str().to_owned(),
+            persons => format!("{}, {persons} persons", policy.mode.as_str()),
+        };
         [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
     };
     let columns = ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"];

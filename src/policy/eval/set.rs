@@ -27,6 +27,8 @@ pub struct Policy {
     pub name: String,
     /// Whether its answers count.
     pub mode: Mode,
+    /// How many persons must approve a call that it holds.
+    pub approvals: i64,
     /// What is asked.
     pub module: Arc<Module>,
     counters: Option<Arc<Counters>>,
@@ -35,10 +37,22 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy of which nothing is counted yet.
+    /// A policy of which nothing is counted yet; one person approves what it holds.
     #[must_use]
     pub fn new(name: &str, mode: Mode, module: Arc<Module>) -> Self {
-        Self { name: name.to_owned(), mode, module, counters: None, answered: AtomicBool::new(false) }
+        Self {
+            name: name.to_owned(),
+            mode,
+            approvals: 1,
+            module,
+            counters: None,
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// A policy as its entry has it, with this module.
+    pub(in crate::policy) fn of(entry: &PolicyEntry, module: Arc<Module>) -> Self {
+        Self { approvals: entry.approvals, ..Self::new(&entry.name, entry.mode, module) }
     }
 
     /// Loads the module of an entry from its bytes.
@@ -47,13 +61,14 @@ impl Policy {
     /// What keeps the module from deciding.
     pub fn load(loader: &Loader, entry: &PolicyEntry, bytes: &[u8]) -> Result<Self, PolicyError> {
         let module = loader.load(bytes, &Value::Object(entry.settings.clone()), entry.limits)?;
-        Ok(Self::new(&entry.name, entry.mode, Arc::new(module)))
+        Ok(Self::of(entry, Arc::new(module)))
     }
 
     /// What is recorded of it: its entry, with the module's digest in the place of the module.
     pub(in crate::policy) fn record(&self) -> PolicyEntry {
         PolicyEntry {
             mode: self.mode,
+            approvals: self.approvals,
             settings: self.module.settings.as_object().cloned().unwrap_or_default(),
             limits: self.module.limits,
             ..PolicyEntry::new(&self.name, &self.module.digest)
@@ -105,7 +120,8 @@ impl PolicySet {
         policies.sort_by(|a, b| a.name.cmp(&b.name));
         let digest = digest(policies.iter().map(|policy| {
             let Module { digest, settings_digest, limits, .. } = &*policy.module;
-            (policy.name.as_str(), policy.mode, digest.as_str(), settings_digest.as_str(), *limits)
+            let held = (policy.mode, policy.approvals);
+            (policy.name.as_str(), held, digest.as_str(), settings_digest.as_str(), *limits)
         }));
         let requests = [Hook::Authorization, Hook::Review, Hook::Wake].map(|hook| {
             let asking = policies.iter().filter(|policy| policy.module.hooks.contains(&hook));
@@ -122,7 +138,7 @@ impl PolicySet {
         Self { digest, generation, loader, policies, requests, monitor, unavailable }
     }
 
-    /// Digest (hex blake3) over names, modes, modules, settings and limits.
+    /// Digest (hex blake3) over names, modes, modules, settings, limits and approvals.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
@@ -221,11 +237,24 @@ impl PolicySet {
             .collect();
         let Combined { outcome, policy, reason, reply } = combine(hook, &verdicts);
         let (set, generation) = (self.digest.clone(), self.generation);
-        Decision { hook, set, generation, outcome, policy, reason, reply, verdicts }
+        let approvals = self.approvals(&verdicts);
+        Decision { hook, set, generation, outcome, policy, reason, reply, approvals, verdicts }
+    }
+
+    /// How many persons must approve what the policies hold: the most that one of those asks for that want a person to decide.
+    fn approvals(&self, verdicts: &[Verdict]) -> i64 {
+        let wants = |policy: &&Policy| {
+            verdicts.iter().any(|verdict| {
+                verdict.policy == policy.name
+                    && verdict.mode == Mode::Enforce
+                    && matches!(verdict.answer, Answer::Escalate(_))
+            })
+        };
+        self.policies.iter().filter(wants).map(|policy| policy.approvals).max().unwrap_or(1)
     }
 
     fn ask(&self, policy: &Policy, question: Question<'_>, texts: &[(&FactRequest, String)]) -> Verdict {
-        let Policy { name, mode, module, counters, answered } = policy;
+        let Policy { name, mode, module, counters, answered, .. } = policy;
         let value_of = |request: &FactRequest| {
             texts.iter().find(|(given, _)| *given == request).map(|(_, text)| text.as_str())
         };
@@ -274,16 +303,19 @@ impl PolicySet {
             policy: None,
             reason: None,
             reply: None,
+            approvals: 1,
             verdicts: vec![verdict],
         }
     }
 }
 
 /// The digest of a set; its policies sorted by name.
-fn digest<'a>(policies: impl Iterator<Item = (&'a str, Mode, &'a str, &'a str, Limits)>) -> String {
+fn digest<'a>(policies: impl Iterator<Item = (&'a str, (Mode, i64), &'a str, &'a str, Limits)>) -> String {
     let list: Vec<Value> = policies
-        .map(|(name, mode, module, settings, limits)| {
-            serde_json::json!([name, mode, module, settings, limits])
+        .map(|(name, (mode, approvals), module, settings, limits)| match approvals {
+            // As it was before a set file could say so: a set keeps its digest.
+            1 => serde_json::json!([name, mode, module, settings, limits]),
+            _ => serde_json::json!([name, mode, module, settings, limits, approvals]),
         })
         .collect();
     blake3::hash(canonical_json(&Value::Array(list)).as_bytes()).to_hex().to_string()

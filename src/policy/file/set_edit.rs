@@ -89,6 +89,7 @@ impl SetEditor {
         set(table, "name", Some(entry.name.as_str().into()));
         set(table, "module", Some(entry.module.as_str().into()));
         set(table, "mode", Some(entry.mode.as_str().into()));
+        set(table, "approvals", (entry.approvals != 1).then(|| entry.approvals.into()));
         set(table, "digest", entry.digest.as_deref().map(Into::into));
         set_table(table, "settings", settings.as_table().clone());
         let mut limits = Table::new();
@@ -105,8 +106,11 @@ impl SetEditor {
         }
         set_table(table, "limits", limits);
         let written = self.entries()?.into_iter().find(|written| written.name == entry.name);
-        if written.is_some_and(|written| written.settings == entry.settings && written.limits == entry.limits)
-        {
+        let same = |written: PolicyEntry| {
+            (&written.settings, written.limits, written.approvals)
+                == (&entry.settings, entry.limits, entry.approvals)
+        };
+        if written.is_some_and(same) {
             return Ok(());
         }
         Err(PolicyError::SetFile {
@@ -305,10 +309,30 @@ module = "builtin:reply-cap"
     }
 
     #[test]
+    fn approvals_of_one_person_are_not_written_down() {
+        let put = |before: &str, approvals| {
+            after(before, |editor| {
+                let entry = editor.entries().unwrap().remove(0);
+                editor.put(&PolicyEntry { approvals, ..entry }).unwrap();
+            })
+        };
+        let two = put(TEXT, 2);
+        assert_eq!(parse_set(&two).unwrap()[0].approvals, 2);
+        assert_eq!(
+            after(&two, |editor| editor.set_mode("rate-limit", Mode::Off).unwrap())
+                .matches("approvals = 2")
+                .count(),
+            1
+        );
+        assert_eq!(put(&two, 1), TEXT);
+    }
+
+    #[test]
     fn edits_round_trip() {
         let settings = serde_json::json!({ "deny": ["a", "b"], "roles": { "ops": { "all": true } } });
         let entry = PolicyEntry {
             mode: Mode::Shadow,
+            approvals: 3,
             digest: Some("0".repeat(64)),
             settings: settings.as_object().unwrap().clone(),
             limits: Limits { fuel: 5, ..Limits::default() },

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use toml_edit::{Document, Item};
 
 use crate::domain::decision::Mode;
+use crate::domain::escalation::MAX_APPROVALS;
 
 use super::builtin::{BUILTIN_PREFIX, BUILTINS, builtin};
 use crate::policy::PolicyError;
@@ -32,6 +33,9 @@ pub struct PolicyEntry {
     /// Whether its answers count.
     #[serde(default)]
     pub mode: Mode,
+    /// How many persons must approve a tool call that it holds: 1 to [`MAX_APPROVALS`].
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub approvals: i64,
     /// The digest the module must have; none in a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -51,11 +55,21 @@ impl PolicyEntry {
             name: name.to_owned(),
             module: module.to_owned(),
             mode: Mode::default(),
+            approvals: 1,
             digest: None,
             settings: Map::new(),
             limits: Limits::default(),
         }
     }
+}
+
+const fn one() -> i64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_one(approvals: &i64) -> bool {
+    *approvals == 1
 }
 
 /// What becomes of the built-in policies that a set file does not name.
@@ -156,6 +170,13 @@ pub fn parse_set(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
         }
         if let Some(message) = module_error(&entry.module) {
             return Err(wrong(span("module"), message));
+        }
+        if !(1..=MAX_APPROVALS).contains(&entry.approvals) {
+            let message = format!(
+                "approvals is {}, allowed are 1 to {MAX_APPROVALS}: so many persons must approve a call that the policy holds",
+                entry.approvals
+            );
+            return Err(wrong(span("approvals"), message));
         }
         if let Some(message) = entry.limits.validation_error() {
             return Err(wrong(span("limits"), message));
@@ -260,6 +281,7 @@ mod tests {
             name = "rate-limit"
             module = "builtin:rate-limit"
             mode = "shadow"
+            approvals = 2
             [policy.settings]
             max_messages = 30
             [policy.limits]
@@ -272,6 +294,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(entries[0].mode, Mode::Shadow);
+        assert_eq!((entries[0].approvals, entries[1].approvals), (2, 1));
         assert_eq!(entries[0].settings["max_messages"], 30);
         assert_eq!(entries[0].limits, Limits { memory_mib: 32, ..Limits::default() });
         assert_eq!(entries[1], PolicyEntry::new("ours", "ours.wasm"));
@@ -297,6 +320,26 @@ mod tests {
         }
         let wrong = parse_set(&format!("builtins = \"none\"\n{one}")).unwrap_err().to_string();
         assert!(wrong.contains("line 1") && wrong.contains("`all` or `named`"), "{wrong}");
+    }
+
+    #[test]
+    fn approvals_that_no_call_could_have_are_refused_with_their_place() {
+        let with = |approvals: &str| {
+            parse_set(&format!(
+                "[[policy]]\nname = \"a\"\nmodule = \"builtin:tool-authorization\"\napprovals = {approvals}\n"
+            ))
+        };
+        for (wrong, why) in [
+            ("0", "line 4, column 13: approvals is 0, allowed are 1 to 5"),
+            ("6", "approvals is 6, allowed are 1 to 5"),
+            ("-1", "approvals is -1"),
+            ("\"two\"", "line 4, column 13: invalid type: string \"two\""),
+            ("1.5", "invalid type: floating point"),
+        ] {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+        assert_eq!(with("5").unwrap()[0].approvals, 5);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct PolicyStatus {
     pub name: String,
     /// Its mode.
     pub mode: Mode,
+    /// How many persons must approve a tool call that it holds.
+    pub approvals: i64,
     /// What the set file calls its module.
     pub module: String,
     /// The digest of the module, if it could be read.
@@ -110,7 +112,8 @@ pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, Poli
     let (current, _) = file::resolve(dir, &entry)?;
     let before = state.fallback(policy, &current.module)?;
     let (mut record, bytes) = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
-    record.mode = entry.mode;
+    // Which module decides is one thing; how many persons must agree with it is the operator's word.
+    (record.mode, record.approvals) = (entry.mode, entry.approvals);
     let (module, pin) = match BUILTINS.iter().find(|builtin| builtin.bytes == bytes) {
         Some(builtin) => (format!("{BUILTIN_PREFIX}{}", builtin.name), None),
         None => (editor.add_module(policy, &bytes)?, Some(record.module.clone())),
@@ -197,7 +200,7 @@ impl Sources<'_> {
         {
             status.rolled_back = Some(format!("{} is out of force: {reason}", record.module));
             (record, bytes) = fallback;
-            record.mode = entry.mode;
+            (record.mode, record.approvals) = (entry.mode, entry.approvals);
         }
         let is_same = |known: &&Policy| {
             let Module { digest, settings, limits, .. } = &*known.module;
@@ -206,7 +209,7 @@ impl Sources<'_> {
         };
         let known = self.active.into_iter().flat_map(PolicySet::policies).find(is_same);
         let policy = match known {
-            Some(known) => Policy::new(&record.name, record.mode, Arc::clone(&known.module)),
+            Some(known) => Policy::of(&record, Arc::clone(&known.module)),
             None => Policy::load(self.loader, &record, &bytes)?,
         };
         Ok(Some((policy, bytes)))
@@ -232,6 +235,7 @@ impl PolicyStatus {
         Self {
             name: entry.name.clone(),
             mode: entry.mode,
+            approvals: entry.approvals,
             module: entry.module.clone(),
             digest: None,
             settings_digest: settings_digest(&Value::Object(entry.settings.clone())),
@@ -246,8 +250,7 @@ impl PolicyStatus {
 
     /// A policy that decides, whatever the set file says by now.
     pub(super) fn of_policy(policy: &Policy) -> Self {
-        let mut status =
-            Self::of(&PolicyEntry { mode: policy.mode, ..PolicyEntry::new(&policy.name, KEPT_COPY) });
+        let mut status = Self::of(&PolicyEntry { module: KEPT_COPY.to_owned(), ..policy.record() });
         status.loaded(&policy.module);
         status
     }

@@ -55,6 +55,26 @@ pub struct NewEscalation {
     pub decision_id: i64,
 }
 
+/// What lets a held call pass once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// The escalation's number.
+    pub id: i64,
+    /// How many persons gave it.
+    pub persons: i64,
+}
+
+/// That one of several persons has approved a held call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vote {
+    /// Who.
+    pub person: String,
+    /// When, in milliseconds since 1970.
+    pub at: Millis,
+    /// For the record.
+    pub note: Option<String>,
+}
+
 /// A person's answer to an escalation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -66,17 +86,6 @@ pub enum Answer {
     Approve,
     /// A held call may not pass.
     Deny,
-}
-
-/// One person's approval of a held call that needs several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Approval {
-    /// Who.
-    pub person: String,
-    /// When.
-    pub at: Millis,
-    /// What they wrote beside it.
-    pub note: Option<String>,
 }
 
 /// Messages that came after the one in question and wait with it: at most so many are listed.
@@ -227,15 +236,6 @@ impl ReadTx<'_> {
         self.number("SELECT count(*) FROM escalations WHERE agent_id = ?1 AND status = 'open'", [agent_id])
     }
 
-    /// Who has approved a held call so far, the first one first.
-    pub fn approvals(&self, id: i64) -> Result<Vec<Approval>> {
-        self.all(
-            "SELECT person, at, note FROM approvals WHERE escalation_id = ?1 ORDER BY at, person",
-            [id],
-            |row| Ok(Approval { person: row.get("person")?, at: row.get("at")?, note: row.get("note")? }),
-        )
-    }
-
     /// What came after the message in question and is not answered while the escalation is open, oldest first: messages of its
     /// thread, or of the whole inbox if it holds that.
     pub fn waiting_with(&self, row: &EscalationRow) -> Result<Vec<Message>> {
@@ -251,13 +251,27 @@ impl ReadTx<'_> {
         Ok(waiting)
     }
 
-    /// The approval that would let this call pass now, if a person gave one and it was not used.
-    pub fn approval(&self, agent_id: Option<i64>, subject: &[u8; 32], now: Millis) -> Result<Option<i64>> {
+    /// The approval that would let this call pass now, if one was given and not used: that of the most persons.
+    pub fn approval(
+        &self,
+        agent_id: Option<i64>,
+        subject: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<Approval>> {
         self.one(
-            "SELECT id FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'approved'
-                AND used_at IS NULL AND resolved_at > ?3 ORDER BY id LIMIT 1",
+            "SELECT id, approvals FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'approved'
+                AND used_at IS NULL AND resolved_at > ?3 ORDER BY approvals DESC, id LIMIT 1",
             params![agent_id, subject, now - APPROVAL_LASTS],
-            |row| row.get(0),
+            |row| Ok(Approval { id: row.get("id")?, persons: row.get("approvals")? }),
+        )
+    }
+
+    /// Who has approved a call that several persons must approve, in the order in which they did.
+    pub fn votes(&self, escalation: i64) -> Result<Vec<Vote>> {
+        self.all(
+            "SELECT person, at, note FROM approvals WHERE escalation_id = ?1 ORDER BY at, person",
+            [escalation],
+            |row| Ok(Vote { person: row.get("person")?, at: row.get("at")?, note: row.get("note")? }),
         )
     }
 }
@@ -272,6 +286,11 @@ impl WriteTx<'_> {
         )?;
         if let Some(id) = open {
             self.repeat_escalation(id)?;
+            // A set that wants more persons by now is asked for more.
+            self.execute(
+                "UPDATE escalations SET approvals = max(approvals, ?2) WHERE id = ?1",
+                [id, new.approvals],
+            )?;
             return Ok(id);
         }
         let id = self.insert(

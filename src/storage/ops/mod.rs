@@ -42,7 +42,7 @@ pub use browse::{
 pub use context::ContextWrite;
 pub use decision_counts::{DecisionCount, DecisionCounts, MAX_BUCKETS};
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
-pub use escalations::{Answer, Approval, EscalationRow, NewEscalation};
+pub use escalations::{Answer, Approval, EscalationRow, NewEscalation, Vote};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use listing::REMAINING_CAP;

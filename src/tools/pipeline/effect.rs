@@ -13,7 +13,7 @@ use super::{Attempt, too_fast};
 use crate::domain::decision::Outcome;
 use crate::judgement::{CommitResult, Ruling};
 use crate::policy::PolicySet;
-use crate::storage;
+use crate::storage::{self, Approval};
 
 impl Table {
     /// Does what the policies allow; they are asked again while the facts move, for a target that was left out after another
@@ -43,14 +43,14 @@ impl Table {
         let done = |reply: Option<Reply>| reply.map(Attempt::Done);
         let approval = match ruling.decision.outcome {
             Outcome::Allow => None,
-            Outcome::Escalate => match self.approval(case)? {
+            Outcome::Escalate => match self.approval(case, &ruling.decision)? {
                 Some(approval) => Some(approval),
                 None => return self.hold(case, set, ruling).map(done),
             },
             _ => return self.refuse(case, set, ruling).map(done),
         };
-        let approved = approval.is_some();
-        let recipients = match self.allowed_recipients(case, set, approved)? {
+        let persons = approval.map_or(0, |approval| approval.persons);
+        let recipients = match self.allowed_recipients(case, set, persons)? {
             Recipients::All => None,
             Recipients::Some(names) => Some(names),
             Recipients::None(decision) => {
@@ -61,7 +61,7 @@ impl Table {
                 };
             }
         };
-        let carried_out = self.look(case, set, ruling, approved).and_then(|looked| match looked {
+        let carried_out = self.look(case, set, ruling, persons).and_then(|looked| match looked {
             Some(attempt) => Ok(Some(attempt)),
             None => self.carry_out(case, set, ruling, approval, recipients),
         });
@@ -77,7 +77,7 @@ impl Table {
         case: &CallCase,
         set: &PolicySet,
         ruling: &Ruling,
-        approved: bool,
+        persons: i64,
     ) -> storage::Result<Option<Attempt>> {
         if !case.row.looks {
             return Ok(None);
@@ -89,8 +89,8 @@ impl Table {
         })?;
         match look {
             // An approval is used up, and a counted call counted, in the transaction of the answer.
-            Preview::Answer(body) if !approved && !case.is_counted(set) => {
-                let body = self.readable(case, set, approved, body)?;
+            Preview::Answer(body) if persons == 0 && !case.is_counted(set) => {
+                let body = self.readable(case, set, persons, body)?;
                 self.inner.judge.record_later(case, ruling, true, case.context.now);
                 Ok(Some(Attempt::Done(finish(case, body, &unread.unwrap_or_default()))))
             }
@@ -107,11 +107,11 @@ impl Table {
         case: &CallCase,
         set: &Arc<PolicySet>,
         ruling: &Ruling,
-        approval: Option<i64>,
+        approval: Option<Approval>,
         recipients: Option<Vec<String>>,
     ) -> storage::Result<Option<Attempt>> {
         let mut of_tx = case.clone();
-        of_tx.approval = approval;
+        of_tx.approval = approval.map(|approval| approval.id);
         of_tx.context.recipients = recipients;
         let committed = self.inner.judge.commit_if_unchanged(of_tx, set, ruling, true, |tx, case, _| {
             let context = &case.context;
@@ -122,7 +122,7 @@ impl Table {
             Ok((body, unread.unwrap_or_default()))
         })?;
         let CommitResult::Done(_, (body, unread)) = committed else { return Ok(None) };
-        let body = self.readable(case, set, approval.is_some(), body)?;
+        let body = self.readable(case, set, approval.map_or(0, |approval| approval.persons), body)?;
         // From here on it is dropped wherever the caller is gone.
         let delivery = case.context.caller_id().and_then(|member| {
             let ids = case.call.handed_out(&body);

@@ -138,12 +138,16 @@ impl Table {
             }
             CommitResult::Done(decision_id, Some(id)) => {
                 let reason = decision.reason.clone().unwrap_or_default();
+                let (persons, ask) = match decision.approvals {
+                    1 => ("a person".to_owned(), "your person to run".to_owned()),
+                    many => (format!("{many} persons"), format!("{many} persons to approve it, each with")),
+                };
                 let refusal = Refusal::new(
                     Code::ApprovalRequired,
-                    format!("{} (escalation {id} waits for a person)", reason.message),
+                    format!("{} (escalation {id} waits for {persons})", reason.message),
                     format!(
-                        "ask your person to run `team-table escalation resolve {id} --approve`; then repeat the \
-                         same call within an hour"
+                        "ask {ask} `team-table escalation resolve {id} --approve`; then repeat the same call \
+                         within an hour"
                     ),
                 );
                 let mut reply = Reply::judged(&refusal, decision, Some(decision_id));

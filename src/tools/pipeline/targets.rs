@@ -13,7 +13,7 @@ use super::case::CallCase;
 use crate::domain::decision::{Decision, Hook, Outcome};
 use crate::judgement::{Case, KnownFacts, Ruling};
 use crate::policy::PolicySet;
-use crate::storage;
+use crate::storage::{self, Approval};
 
 /// The fact of which a policy that looks at listed tasks asks for.
 const TARGET_TASK: &str = "target.task";
@@ -26,11 +26,12 @@ pub(super) enum Recipients {
     None(Decision),
 }
 
-/// Whether one of the many targets of a call passes. What a person has approved as a whole needs no approval of its parts.
-fn passes(decision: &Decision, approved: bool) -> bool {
+/// Whether one of the many targets of a call passes. What so many persons have approved as a whole needs no approval of its
+/// parts, unless those need more persons.
+fn passes(decision: &Decision, persons: i64) -> bool {
     match decision.outcome {
         Outcome::Allow => true,
-        Outcome::Escalate => approved,
+        Outcome::Escalate => persons >= decision.approvals,
         _ => false,
     }
 }
@@ -62,15 +63,16 @@ impl Table {
     fn is_allowed(&self, case: &CallCase, ruling: &Ruling) -> storage::Result<bool> {
         match ruling.decision.outcome {
             Outcome::Allow => Ok(true),
-            Outcome::Escalate => Ok(self.approval(case)?.is_some()),
+            Outcome::Escalate => Ok(self.approval(case, &ruling.decision)?.is_some()),
             _ => Ok(false),
         }
     }
 
-    /// The approval that lets a held call pass, if a person gave one.
-    pub(super) fn approval(&self, case: &CallCase) -> storage::Result<Option<i64>> {
+    /// The approval that lets a held call pass, if as many persons gave one as are needed by now.
+    pub(super) fn approval(&self, case: &CallCase, decision: &Decision) -> storage::Result<Option<Approval>> {
         let (caller, subject) = (case.context.caller_id(), case.subject());
-        self.inner.db.read_hot(|tx| tx.approval(caller, &subject, case.context.now))
+        let given = self.inner.db.read_hot(|tx| tx.approval(caller, &subject, case.context.now))?;
+        Ok(given.filter(|given| given.persons >= decision.approvals))
     }
 
     /// The answer of a call that lists targets, without those that the caller may not have.
@@ -78,7 +80,7 @@ impl Table {
         &self,
         case: &CallCase,
         set: &PolicySet,
-        approved: bool,
+        persons: i64,
         body: Body,
     ) -> storage::Result<Body> {
         let Some((target, list, id)) = case.call.lists() else { return Ok(body) };
@@ -92,7 +94,7 @@ impl Table {
             let ids: Vec<Value> =
                 items.iter().map(|item| item.get(id).cloned().unwrap_or_default()).collect();
             let mut allowed = self.judge_each(case, set, target, &ids)?.into_iter();
-            items.retain(|_| allowed.next().is_some_and(|decision| passes(&decision, approved)));
+            items.retain(|_| allowed.next().is_some_and(|decision| passes(&decision, persons)));
         }
         Ok(body)
     }
@@ -102,19 +104,21 @@ impl Table {
         &self,
         case: &CallCase,
         set: &PolicySet,
-        approved: bool,
+        persons: i64,
     ) -> storage::Result<Recipients> {
         let Some(names) = self.inner.db.read_hot(|tx| case.call.recipients(tx, &case.context))? else {
             return Ok(Recipients::All);
         };
         let ids: Vec<Value> = names.iter().map(|name| name.as_str().into()).collect();
         let decisions = self.judge_each(case, set, Target::Member, &ids)?;
-        let refused = decisions.iter().find(|decision| !passes(decision, approved)).cloned();
-        let Some(refused) = refused else { return Ok(Recipients::All) };
+        let refused = decisions.iter().find(|decision| !passes(decision, persons)).cloned();
+        let Some(mut refused) = refused else { return Ok(Recipients::All) };
+        // Whoever approves the call approves all of its parts.
+        refused.approvals = decisions.iter().map(|decision| decision.approvals).max().unwrap_or(1);
         let allowed: Vec<String> = names
             .into_iter()
             .zip(&decisions)
-            .filter(|(_, decision)| passes(decision, approved))
+            .filter(|(_, decision)| passes(decision, persons))
             .map(|(name, _)| name)
             .collect();
         Ok(if allowed.is_empty() { Recipients::None(refused) } else { Recipients::Some(allowed) })
