@@ -7,9 +7,11 @@ use axum::body::Bytes;
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads `name=value&…`; what is no such pair is a name with an empty value.
+    /// Reads `name=value&…`; what is no such pair is a name with an empty value. Browsers send line breaks as CR LF, agents write
+    /// LF.
     pub(super) fn parse(bytes: &[u8]) -> Self {
-        Self(form_urlencoded::parse(bytes).into_owned().collect())
+        let pairs = form_urlencoded::parse(bytes).into_owned();
+        Self(pairs.map(|(name, value)| (name, value.replace("\r\n", "\n"))).collect())
     }
 
     /// The first value of a name, without the white space around it; `None` where it is empty.

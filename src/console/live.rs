@@ -50,14 +50,22 @@ pub(super) struct Region {
     html: Arc<str>,
     /// The beginning of its digest.
     digest: String,
+    /// Where the page gets what changes, if that is not at its own address.
+    followed_at: Option<String>,
 }
 
 impl Region {
     /// A part with its HTML.
     pub(super) fn new(name: &'static str, content: Markup) -> Self {
         let html = content.into_string();
-        let digest = blake3::hash(html.as_bytes()).to_hex().chars().take(12).collect();
-        Self { name, html: html.into(), digest }
+        // The name, too: a page may have other parts later, and two of the same content are not the same part.
+        let digest = blake3::hash(format!("{name}\n{html}").as_bytes()).to_hex().chars().take(12).collect();
+        Self { name, html: html.into(), digest, followed_at: None }
+    }
+
+    /// The same part, on a page that follows another address (below the console) than its own.
+    pub(super) fn followed_at(self, address: String) -> Self {
+        Self { followed_at: Some(address), ..self }
     }
 
     /// The part in its element, as a page has it at first. No other element may have this name as its id.
@@ -73,6 +81,7 @@ fn digests(regions: &[Region]) -> String {
 
 /// Where a page gets what changes on it.
 pub(super) fn stream_address(base: &str, address: &str, regions: &[Region]) -> String {
+    let address = regions.iter().find_map(|region| region.followed_at.as_deref()).unwrap_or(address);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("view", address).append_pair("have", &digests(regions));
     format!("{base}/live?{}", query.finish())

@@ -119,7 +119,10 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
                 )
             })?)
         }
-        None => rows.first().cloned(),
+        None => match ask.query.number("item") {
+            Some(id) => ask.tx.escalation(id)?.filter(|row| concerns(ask.person, row)),
+            None => rows.first().cloned(),
+        },
     };
     let list = Region::new("list", list(ask, &rows, (questions, calls), shown.as_ref().map(|row| row.id)));
     let Some(row) = shown else {
@@ -128,6 +131,8 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     };
     let item = Item::read(ask.tx, row)?;
     let state = Region::new("state", item.state(ask));
+    // Beside the list, the item stays the one that the page was loaded with, whatever comes into the list.
+    let state = if chosen.is_some() { state } else { state.followed_at(beside_list(ask, item.row.id)) };
     let body = html! {
         section.pane aria-labelledby="h-list" { (list.element()) }
         article.pane aria-labelledby="h-item" { (item.pane(ask, &state, kept)) }
@@ -135,6 +140,13 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     let class = if chosen.is_some() { "split split-item" } else { "split split-list" };
     let title = if chosen.is_some() { format!("Item {}", item.row.id) } else { "Needs you".into() };
     Ok(View { nav: "/", title, class, regions: vec![list, state], body })
+}
+
+/// The address below the console of the list with an item beside it.
+fn beside_list(ask: &Ask<'_>, id: i64) -> String {
+    let show = ask.query.get("show").unwrap_or_default();
+    let address = ask.with(&[("show", show), ("item", &id.to_string())]);
+    address.strip_prefix(ask.base).unwrap_or(&address).to_owned()
 }
 
 /// The list, with the bar that decides several at once.
@@ -153,8 +165,8 @@ fn list(
     let decides = rows.iter().any(|row| row.status == "open" && ask.person.decides_for(&row.agent));
     html! {
         div.head {
-            // The title of the page where no item has one.
-            @if shown.is_none() { h1.title #h-list { "Needs you" } } @else { h2.title #h-list { "Needs you" } }
+            // Where the item has an address of its own, its title is the page's; on a narrow screen only one of both shows.
+            @if ask.path.is_empty() { h1.title #h-list { "Needs you" } } @else { h2.title #h-list { "Needs you" } }
             @if let Some(oldest) = rows.last().filter(|row| row.status == "open") {
                 " " span.meta { "oldest waits " (words::ago(oldest.created_at, ask.now)) }
             }
@@ -314,7 +326,7 @@ impl Item {
                             @if row.reminders > 0 { ", reminded " (row.reminders) " times" }
                         }
                     }
-                    h1.title #h-item { (summary(row)) }
+                    @if ask.path.is_empty() { h2.title #h-item { (summary(row)) } } @else { h1.title #h-item { (summary(row)) } }
                 }
                 @if let Some(kept) = kept {
                     div.notice.bad.stack.stack-s role="alert" {
