@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::assets;
 use super::live::{self, Region};
 use super::needs;
+use super::passkeys;
 use super::server::Console;
 use super::visitor::Visitor;
 use super::words;
@@ -27,6 +28,8 @@ pub(super) struct Ask<'a> {
     pub(super) base: &'a str,
     /// What this process knows of itself.
     pub(super) vitals: Vitals,
+    /// Whether passkeys can be used.
+    pub(super) has_passkeys: bool,
     /// The parts of the address below the console.
     pub(super) path: Vec<&'a str>,
     /// What stands behind its `?`.
@@ -107,7 +110,7 @@ const LOGO: PreEscaped<&str> = PreEscaped(
 /// htmx without what the content policy forbids, and without what these pages do not need.
 const HTMX_CONFIG: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyEnabled":false}"#;
 
-fn head(base: &str, title: &str, is_live: bool) -> Markup {
+fn head(base: &str, title: &str, is_live: bool, has_passkeys: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -122,6 +125,7 @@ fn head(base: &str, title: &str, is_live: bool) -> Markup {
                     script defer src={ (base) (script.path()) } {}
                 }
             }
+            @if has_passkeys { script defer src={ (base) (assets::PASSKEYS.path()) } {} }
         }
     }
 }
@@ -139,7 +143,7 @@ pub(super) fn page(base: &str, visitor: &Visitor, address: &str, open: i64, view
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(base, &title, true))
+            (head(base, &title, true, view.nav == "/people"))
             body hx-ext="sse" sse-connect=(stream) data-base=(base) {
                 a.skip href="#main" { "Skip to content" }
                 header.side {
@@ -180,7 +184,9 @@ pub(super) async fn answer(
         let base = &console_there.options.base;
         let path = address.split('/').filter(|part| !part.is_empty()).collect();
         let vitals = console_there.vitals();
-        let ask = Ask { tx, now, person: &visitor.person, base, vitals, path, query: Form::default() };
+        let has_passkeys = passkeys::can_be_used(&console_there);
+        let query = Form::default();
+        let ask = Ask { tx, now, person: &visitor.person, base, vitals, has_passkeys, path, query };
         let open = needs::open(&ask)?;
         let mut view = view(&ask)?;
         view.regions.push(Region::new("count", count(open)));
@@ -189,12 +195,15 @@ pub(super) async fn answer(
     console.read(job).await.map(|page| (StatusCode::CONFLICT, page)).into_response()
 }
 
+/// The title of the page for those who are not signed in.
+pub(super) const SIGN_IN: &str = "Sign in";
+
 /// A page with one card, for those who are not signed in.
 pub(super) fn card(base: &str, title: &str, body: &Markup) -> Html<String> {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(base, title, false))
+            (head(base, title, false, title == SIGN_IN))
             body {
                 main #main .center { div.card.stack { p.brand { (LOGO) " Team Table" } (body) } }
             }
@@ -221,6 +230,11 @@ impl PageError {
         tracing::error!(%error, "the console failed");
         let refusal = Refusal::new(Code::Internal, "this failed in the server", "the server's log says why");
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, refusal }
+    }
+
+    /// The status and the refusal, for those who answer otherwise than by a page.
+    pub(super) fn parts(self) -> (StatusCode, Refusal) {
+        (self.status, self.refusal)
     }
 
     /// The code, for those who answer one in their own way.

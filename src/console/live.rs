@@ -29,7 +29,7 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, health, members, needs, people, threads};
+use super::{board, context, health, members, needs, passkeys, people, search, threads};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -99,6 +99,7 @@ fn find(path: &[&str]) -> Option<Render> {
         ["threads"] => threads::view,
         ["threads", _] => threads::thread,
         ["context"] => context::view,
+        ["search"] => search::view,
         ["health"] => health::view,
         ["people"] => people::view,
         _ => return None,
@@ -118,7 +119,9 @@ fn render(
     let view = find(&path)
         .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
     let query = Form::parse(query.as_bytes());
-    let ask = Ask { tx, now, person, base: &console.options.base, vitals: console.vitals(), path, query };
+    let (base, vitals) = (console.options.base.as_str(), console.vitals());
+    let has_passkeys = passkeys::can_be_used(console);
+    let ask = Ask { tx, now, person, base, vitals, has_passkeys, path, query };
     let open = needs::open(&ask)?;
     let mut view = view(&ask)?;
     view.regions.push(Region::new("count", frame::count(open)));

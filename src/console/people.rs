@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::frame::{Ask, View};
 use super::live::Region;
+use super::passkeys;
 use super::server::Console;
 use super::visitor::{Visitor, see};
 use super::words;
@@ -20,8 +21,11 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
     let is_operator = ask.person.role == Role::Operator;
     let whose = (!is_operator).then_some(ask.person.name.as_str());
     let (sessions, persons) = (ask.tx.sessions(whose, ask.now)?, ask.tx.persons()?);
-    let list = Region::new("list", html! { (sessions_table(ask, &sessions)) (persons_table(ask, &persons)) });
-    let body = html! { div.stack.stack-l { div.head { h1 { "People" } } (list.element()) } };
+    let list = Region::new(
+        "list",
+        html! { div.stack.stack-l { (sessions_table(ask, &sessions)) (persons_table(ask, &persons)) } },
+    );
+    let body = html! { div.stack.stack-l { div.head { h1 { "People" } } (list.element()) (passkeys::section(ask)?) } };
     Ok(View { nav: "/people", title: "People".into(), class: "", regions: vec![list], body })
 }
 

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{PageError, Vitals};
 use super::live::{self, Live};
-use super::{assets, board, health, needs, people, threads, visitor};
+use super::passkeys::{self, Challenges};
+use super::{assets, board, health, needs, people, search, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
@@ -54,6 +55,8 @@ pub(super) struct Inner {
     /// The name of the session's cookie: cookies are kept by host and not by port, and two tables may be served on one.
     pub(super) cookie: String,
     pub(super) live: Live,
+    /// Challenges to authenticators that wait for an answer.
+    pub(super) challenges: Challenges,
 }
 
 impl std::ops::Deref for Console {
@@ -106,8 +109,17 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
     let place = std::path::absolute(db.path()).unwrap_or_else(|_| db.path().to_owned());
     let digest = blake3::hash(place.as_os_str().as_encoded_bytes()).to_hex();
     let cookie = format!("tt-{}", digest.chars().take(8).collect::<String>());
-    let console =
-        Console { inner: Arc::new(Inner { live: Live::default(), db, hub, table, options, cookie }) };
+    let console = Console {
+        inner: Arc::new(Inner {
+            live: Live::default(),
+            challenges: Challenges::default(),
+            db,
+            hub,
+            table,
+            options,
+            cookie,
+        }),
+    };
     let signed_in = Router::new()
         .route("/", get(live::page))
         .route("/needs/{id}", get(live::page).post(needs::decide))
@@ -116,6 +128,10 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         .route("/tasks/{id}/{what}", post(board::change))
         .route("/messages", post(threads::write))
         .route("/health/verify", post(health::verify))
+        .route("/search", get(search::page))
+        .route("/passkeys/begin", post(passkeys::begin))
+        .route("/passkeys/finish", post(passkeys::finish))
+        .route("/passkeys/{id}/remove", post(passkeys::remove))
         .route("/people/sessions/{id}/revoke", post(people::revoke))
         .route("/sign-out", post(visitor::sign_out))
         .route("/live", get(live::stream))
@@ -124,6 +140,8 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
     let open = Router::new()
         .route("/join/{code}", get(visitor::invited))
         .route("/join", post(visitor::join))
+        .route("/sign-in/begin", post(passkeys::begin_sign_in))
+        .route("/sign-in/finish", post(passkeys::finish_sign_in))
         .route("/assets/{digest}/{name}", get(assets::asset));
     open.merge(signed_in)
         .layer(DefaultBodyLimit::max(1 << 20))

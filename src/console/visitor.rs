@@ -17,6 +17,7 @@ use maud::html;
 
 use super::form::Form;
 use super::frame::{self, PageError};
+use super::passkeys;
 use super::server::Console;
 use super::words;
 use crate::auth::{Secret, secret_hash};
@@ -127,6 +128,7 @@ fn signed_out(console: &Console) -> Response {
         "Sign in",
         &html! {
             h1 { "Sign in" }
+            (passkeys::sign_in_form(console))
             p { "You need a link that works once. On the machine of the table, this command opens one:" }
             pre.code { "team-table console" }
             p { "Elsewhere, an operator of the table makes one for you:" }
@@ -189,20 +191,29 @@ pub(super) async fn join(State(console): State<Console>, headers: HeaderMap, bod
         Err(error) if error.code() == Some(Code::Unauthenticated) => return no_such_link(&console),
         Err(error) => return error.into_response(),
     }
-    // The browser's session of before, if it had one, is over: its cookie is about to be replaced.
-    if let Ok(Some((before, _))) = look_up(&console, &headers).await {
+    end_session_of_before(&console, &headers).await;
+    let cookie = session_cookie(&console, &headers, &secret.reveal());
+    redirect(&console.at("/"), cookie)
+}
+
+/// Ends the browser's session of before, if it has one: its cookie is about to be replaced.
+pub(super) async fn end_session_of_before(console: &Console, headers: &HeaderMap) {
+    if let Ok(Some((before, _))) = look_up(console, headers).await {
         let ended =
             console.write(move |tx, now| tx.revoke_session(&before.actor(), before.session, now)).await;
         if let Err(error) = ended {
             tracing::warn!(?error, "the session of before was not ended");
         }
     }
-    let cookie = cookie(&console, is_secure(&console, &headers), &secret.reveal(), COOKIE_AGE);
-    redirect(&console.at("/"), cookie)
+}
+
+/// The cookie of a session that has begun.
+pub(super) fn session_cookie(console: &Console, headers: &HeaderMap, secret: &str) -> Option<HeaderValue> {
+    cookie(console, is_secure(console, headers), secret, COOKIE_AGE)
 }
 
 /// What a browser calls itself, for the list of sessions.
-fn device(headers: &HeaderMap) -> String {
+pub(super) fn device(headers: &HeaderMap) -> String {
     headers.get(USER_AGENT).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned()).unwrap_or_default()
 }
 

@@ -89,6 +89,12 @@ impl Bind for Cow<'_, str> {
     }
 }
 
+impl Bind for [u8] {
+    fn value(&self) -> Value<'_> {
+        Value::Bytes(self)
+    }
+}
+
 impl Bind for [u8; 32] {
     fn value(&self) -> Value<'_> {
         Value::Bytes(self)

@@ -321,7 +321,7 @@ impl WriteTx<'_> {
     }
 
     /// The audit row, and the event on which open pages look whether their session is still there.
-    fn person_changed(
+    pub(super) fn person_changed(
         &self,
         by: &str,
         action: &str,
