@@ -202,6 +202,8 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("DOMContentLoaded", () => {
   for (const hint of document.querySelectorAll(".keys")) hint.hidden = false;
+  // On a narrow screen the menu is a line that scrolls.
+  document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   times();
   notices();
 });
