@@ -250,9 +250,10 @@ async fn challenge(console: &Console, headers: &HeaderMap, body: &Bytes) -> Resu
     let Some((keys, person)) = found else {
         // What a person with one key gets: who asks does not learn which names there are.
         let id = console.challenges.keep(Challenge::Nobody)?;
+        // A person is found in whatever case the name is written.
         let key = blake3::derive_key(
             "team-table 2026 nobody's passkey",
-            format!("{} {name}", console.cookie).as_bytes(),
+            format!("{} {}", console.cookie, name.to_ascii_lowercase()).as_bytes(),
         );
         let challenge = Secret::mint()?.hash();
         let options = json!({ "publicKey": {
