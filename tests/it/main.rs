@@ -19,6 +19,7 @@ mod cli;
 mod cli_first_steps;
 mod clock;
 mod concurrency;
+mod console;
 mod contract;
 mod daemon;
 mod delivery;
