@@ -14,6 +14,7 @@
 mod acts;
 mod backup;
 mod browse;
+mod browse_cli;
 mod cli;
 mod cli_first_steps;
 mod clock;
