@@ -15,6 +15,7 @@ mod acts;
 mod approvals;
 mod backup;
 mod browse;
+mod browse_cli;
 mod cli;
 mod cli_first_steps;
 mod clock;
