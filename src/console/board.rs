@@ -214,7 +214,9 @@ fn marks(ask: &Ask<'_>, task: &Task) -> Markup {
         @if task.status == Status::Blocked { span.badge.bad { "blocked" } }
         @if task.is_stale(ask.now) { span.badge.warn { "stale" } }
         @if task.status == Status::Pending && task.unmet > 0 {
-            span.badge { "waits for " (task.depends_on.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")) }
+            // Without a look at which are done, all that it depends on.
+            @let unmet = ask.tx.unmet_dependencies(task.id).unwrap_or_else(|_| task.depends_on.clone());
+            span.badge { "waits for " (unmet.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")) }
         } @else if task.status == Status::Pending && task.assignee.is_empty() {
             span.badge.accent { "ready" }
         }

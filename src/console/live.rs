@@ -29,7 +29,7 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, health, members, needs, passkeys, people, search, threads};
+use super::{board, context, decisions, health, members, needs, passkeys, people, search, threads};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -100,6 +100,8 @@ fn find(path: &[&str]) -> Option<Render> {
         ["threads", _] => threads::thread,
         ["context"] => context::view,
         ["search"] => search::view,
+        ["decisions"] => decisions::view,
+        ["decisions", _] => decisions::decision,
         ["health"] => health::view,
         ["people"] => people::view,
         _ => return None,

@@ -16,6 +16,7 @@
 mod assets;
 mod board;
 mod context;
+mod decisions;
 mod form;
 mod frame;
 mod health;
