@@ -1,7 +1,7 @@
 // lib.mjs: what the themes of this folder share: checks, a table with its real server, agents that call it over MCP, and
 // persons in Debian's Chromium. The environment names BINARY, NODE_CLIENTS (where playwright-core is), CHROMIUM and SCRATCH.
 import { spawn, execFile } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { createRequire } from "node:module";
@@ -139,12 +139,22 @@ export class Table {
     writeFileSync(join(this.home, "policies", "policy-set.toml"), toml);
   }
 
-  async start(more = {}) {
+  /** Has the server speak https, with a certificate that nobody vouches for. */
+  async certify() {
+    const [key, certificate] = ["key.pem", "cert.pem"].map((file) => join(this.home, file));
+    const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    await promisify(execFile)("openssl", ["req", "-x509", ...kind, "-keyout", key, "-out", certificate, ...names]);
+    chmodSync(key, 0o600);
+    this.environment.TEAM_TABLE_TLS_CERT = certificate;
+    this.environment.TEAM_TABLE_TLS_KEY = key;
+  }
+
+  async start() {
     this.port ??= await freePort();
-    const scheme = more.TEAM_TABLE_TLS_CERT ? "https" : "http";
-    this.url = `${scheme}://127.0.0.1:${this.port}`;
-    const environment = { ...this.environment, TEAM_TABLE_PORT: String(this.port), ...more };
-    this.server = spawn(binary, { env: environment, stdio: ["ignore", "ignore", openSync(this.log, "a")] });
+    const [scheme, host] = this.environment.TEAM_TABLE_TLS_CERT ? ["https", "localhost"] : ["http", "127.0.0.1"];
+    this.url = `${scheme}://${host}:${this.port}`;
+    this.server = spawn(binary, { env: { ...this.environment, TEAM_TABLE_PORT: String(this.port) }, stdio: ["ignore", "ignore", openSync(this.log, "a")] });
     const { server } = this;
     await eventually("the server comes up", async () => {
       if (server.exitCode !== null) throw new Error(`the server ended: ${readFileSync(this.log, "utf8").slice(-600)}`);
@@ -277,8 +287,8 @@ export class Agent {
 
 // ---- Persons ----
 
-export async function browser() {
-  const it = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+export async function browser(...more) {
+  const it = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", ...more] });
   browsers.push(it);
   return it;
 }

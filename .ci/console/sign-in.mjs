@@ -1,9 +1,7 @@
 // sign-in.mjs: how a session begins and ends, and what pages of other sites can do: nothing.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import http from "node:http";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { APPROVAL } from "./seed.mjs";
 import { browser, check, eventually, finish, freePort, live, person, profile, request, signIn, Table, troubles } from "./lib.mjs";
@@ -138,12 +136,9 @@ await check("a session of somebody else's that was planted does not become the p
 });
 
 await check("over TLS the cookie is Secure and bound to this host", async () => {
-  const [key, certificate] = ["key.pem", "cert.pem"].map((file) => join(table.home, file));
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", key, "-out", certificate, ...subject], { stdio: "ignore" });
-  execFileSync("chmod", ["600", key]);
   const safe = new Table("tls");
-  await safe.start({ TEAM_TABLE_TLS_CERT: certificate, TEAM_TABLE_TLS_KEY: key });
+  await safe.certify();
+  await safe.start();
   const code = codeOf(await safe.invite("anna", "operator"));
   const set = cookie(await request(`${safe.url}/console/join`, { body: { code }, headers: { origin: safe.url } }));
   assert.match(set.name, /^__Host-tt-[0-9a-f]{8}$/);

@@ -147,13 +147,23 @@ pub(super) async fn page(
     console.read(job).await.into_response()
 }
 
+/// A view: its address below the console, and who looks.
+type Key = (String, Person);
+
 /// The views that are open somewhere.
 #[derive(Default)]
 pub(super) struct Live {
-    channels: Mutex<HashMap<(String, Person), watch::Sender<Arc<Vec<Region>>>>>,
+    channels: Mutex<HashMap<Key, watch::Sender<Arc<Vec<Region>>>>>,
+    /// Tells of what the console wrote: not all of it moves the durable log.
+    wrote: watch::Sender<()>,
 }
 
 impl Live {
+    /// Has every open view made anew.
+    pub(super) fn wrote(&self) {
+        self.wrote.send_replace(());
+    }
+
     /// How many pages are open.
     pub(super) fn pages(&self) -> usize {
         self.channels.lock().values().map(watch::Sender::receiver_count).sum()
@@ -161,43 +171,51 @@ impl Live {
 }
 
 /// The channel of a view, which is begun when it is the first of its kind.
-fn subscribe(console: &Console, address: String, person: Person) -> watch::Receiver<Arc<Vec<Region>>> {
+fn subscribe(console: &Console, key: &Key) -> watch::Receiver<Arc<Vec<Region>>> {
     let mut channels = console.live.channels.lock();
-    let key = (address, person);
-    if let Some(channel) = channels.get(&key) {
+    if let Some(channel) = channels.get(key) {
         return channel.subscribe();
     }
     let (sender, receiver) = watch::channel(Arc::default());
     channels.insert(key.clone(), sender);
     drop(channels);
-    tokio::spawn(follow(console.clone(), key));
+    tokio::spawn(follow(console.clone(), key.clone()));
     receiver
 }
 
-/// Renders a view whenever something was committed, for as long as a page shows it.
-async fn follow(console: Console, key: (String, Person)) {
-    let mut log = console.hub.watch_log();
+/// Makes a view anew, for all pages that show it. False when there are none any more.
+async fn renew(console: &Console, key: &Key) -> bool {
+    let job = {
+        let (console, (address, person)) = (console.clone(), key.clone());
+        move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
+    };
+    match console.read(job).await {
+        Ok(regions) => {
+            let channels = console.live.channels.lock();
+            let Some(channel) = channels.get(key) else { return false };
+            channel.send_if_modified(|known| {
+                let differs = digests(known) != digests(&regions);
+                *known = Arc::new(regions);
+                differs
+            });
+        }
+        Err(error) => tracing::debug!(?error, "a view is not made anew"),
+    }
+    true
+}
+
+/// Makes a view anew whenever something was committed, for as long as a page shows it.
+async fn follow(console: Console, key: Key) {
+    let (mut log, mut wrote) = (console.hub.watch_log(), console.live.wrote.subscribe());
     loop {
         let began = Instant::now();
-        let job = {
-            let (console, (address, person)) = (console.clone(), key.clone());
-            move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
-        };
-        match console.read(job).await {
-            Ok(regions) => {
-                let channels = console.live.channels.lock();
-                let Some(channel) = channels.get(&key) else { return };
-                channel.send_if_modified(|known| {
-                    let differs = digests(known) != digests(&regions);
-                    *known = Arc::new(regions);
-                    differs
-                });
-            }
-            Err(error) => tracing::debug!(?error, "a view is not made anew"),
+        if !renew(&console, &key).await {
+            return;
         }
         tokio::time::sleep(PAUSE.max(began.elapsed() * SHARE)).await;
         tokio::select! {
             _ = log.changed() => {}
+            _ = wrote.changed() => {}
             () = tokio::time::sleep(REFRESH) => {}
         }
         let mut channels = console.live.channels.lock();
@@ -236,7 +254,10 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let have = last.or(query.get("have")).unwrap_or_default();
     let have = have.split('.').map(str::to_owned).collect();
-    let receiver = subscribe(&console, address, visitor.person.clone());
+    let key = (address, visitor.person.clone());
+    let receiver = subscribe(&console, &key);
+    // What the channel has may be older than the page.
+    renew(&console, &key).await;
     let pages = Pages { console, visitor, receiver, have, over: false };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;

@@ -98,7 +98,10 @@ impl Console {
             let now = console.db.now(&console.options.clock);
             console.db.write(move |tx| job(tx, now))
         };
-        Ok(tokio::task::spawn_blocking(write).await.map_err(|error| PageError::broken(&error))??)
+        let written =
+            tokio::task::spawn_blocking(write).await.map_err(|error| PageError::broken(&error))??;
+        self.live.wrote();
+        Ok(written)
     }
 }
 
