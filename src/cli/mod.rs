@@ -4,8 +4,8 @@
 mod agent;
 mod audit;
 mod backup;
-mod console;
 mod board;
+mod console;
 mod context;
 mod demo;
 mod doctor;

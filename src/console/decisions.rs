@@ -51,7 +51,8 @@ pub(super) fn chip(outcome: &str) -> Markup {
 pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
     let query = &ask.query;
     let chosen = query.get("since").unwrap_or("1d");
-    let (_, _, length, stretch) = TIMES.into_iter().find(|(word, ..)| *word == chosen).unwrap_or(("", "", DAY, 30 * MINUTE));
+    let (_, _, length, stretch) =
+        TIMES.into_iter().find(|(word, ..)| *word == chosen).unwrap_or(("", "", DAY, 30 * MINUTE));
     let text = |name| query.get(name).map(str::to_owned);
     let filter = DecisionFilter {
         agent: text("agent"),
@@ -96,7 +97,10 @@ fn with(ask: &Ask<'_>, other: &[(&str, &str)]) -> String {
     let kept = ["agent", "outcome", "action", "policy", "since", "pause"];
     let mut fields: Vec<(&str, &str)> = Vec::new();
     for name in kept {
-        let value = other.iter().find(|(key, _)| *key == name).map_or_else(|| ask.query.get(name).unwrap_or_default(), |(_, value)| value);
+        let value = other
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map_or_else(|| ask.query.get(name).unwrap_or_default(), |(_, value)| value);
         fields.push((name, value));
     }
     fields.extend(other.iter().filter(|(name, _)| !kept.contains(name)));

@@ -36,8 +36,8 @@ use crate::storage;
 
 /// The least time between two renderings of one view: a tenth of a second, so that the page follows within two.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Of the time that a rendering takes, so many times are waited before the next: it takes a tenth of a core at most.
-const SHARE: u32 = 10;
+/// Of the time that a rendering takes, so many times are waited before the next one of any view.
+const SHARE: u32 = 4;
 /// How often a view is made anew although nothing was committed: presence ends by itself.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Between comments on an idle stream, and between looks whether its session is still there.
@@ -150,10 +150,21 @@ pub(super) async fn page(
 /// A view: its address below the console, and who looks.
 type Key = (String, Person);
 
+/// What two pages must have in common to show the same: of a person only the rights count, save where names are shown.
+fn key_of(address: String, person: &Person) -> Key {
+    let shows_names = address.starts_with("/people");
+    let Person { role, agents, .. } = person.clone();
+    let rights = || Person { id: 0, name: String::new(), role, agents, created_at: 0, removed_at: None };
+    let person = if shows_names { person.clone() } else { rights() };
+    (address, person)
+}
+
 /// The views that are open somewhere.
 #[derive(Default)]
 pub(super) struct Live {
     channels: Mutex<HashMap<Key, watch::Sender<Arc<Vec<Region>>>>>,
+    /// Views are made one after the other: all together take a fifth of a core at most.
+    turn: tokio::sync::Mutex<()>,
     /// Tells of what the console wrote: not all of it moves the durable log.
     wrote: watch::Sender<()>,
 }
@@ -185,6 +196,8 @@ fn subscribe(console: &Console, key: &Key) -> watch::Receiver<Arc<Vec<Region>>> 
 
 /// Makes a view anew, for all pages that show it. False when there are none any more.
 async fn renew(console: &Console, key: &Key) -> bool {
+    let turn = console.live.turn.lock().await;
+    let began = Instant::now();
     let job = {
         let (console, (address, person)) = (console.clone(), key.clone());
         move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
@@ -201,6 +214,8 @@ async fn renew(console: &Console, key: &Key) -> bool {
         }
         Err(error) => tracing::debug!(?error, "a view is not made anew"),
     }
+    tokio::time::sleep(began.elapsed() * SHARE).await;
+    drop(turn);
     true
 }
 
@@ -208,11 +223,10 @@ async fn renew(console: &Console, key: &Key) -> bool {
 async fn follow(console: Console, key: Key) {
     let (mut log, mut wrote) = (console.hub.watch_log(), console.live.wrote.subscribe());
     loop {
-        let began = Instant::now();
         if !renew(&console, &key).await {
             return;
         }
-        tokio::time::sleep(PAUSE.max(began.elapsed() * SHARE)).await;
+        tokio::time::sleep(PAUSE).await;
         tokio::select! {
             _ = log.changed() => {}
             _ = wrote.changed() => {}
@@ -233,6 +247,8 @@ struct Pages {
     receiver: watch::Receiver<Arc<Vec<Region>>>,
     /// The digests of the parts that the page has.
     have: Vec<String>,
+    /// [`Hub::persons`](crate::events::Hub::persons) when the session was last looked up.
+    persons: Option<u64>,
     over: bool,
 }
 
@@ -254,11 +270,11 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let have = last.or(query.get("have")).unwrap_or_default();
     let have = have.split('.').map(str::to_owned).collect();
-    let key = (address, visitor.person.clone());
+    let key = key_of(address, &visitor.person);
     let receiver = subscribe(&console, &key);
     // What the channel has may be older than the page.
     renew(&console, &key).await;
-    let pages = Pages { console, visitor, receiver, have, over: false };
+    let pages = Pages { console, visitor, receiver, have, persons: None, over: false };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;
         Some((Ok::<_, Infallible>(chunk), (pages, false)))
@@ -279,7 +295,10 @@ impl Pages {
         } else {
             tokio::select! {
                 changed = self.receiver.changed() => changed.is_ok(),
-                () = tokio::time::sleep(KEEP_ALIVE) => false,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    self.persons = None;
+                    false
+                }
                 () = closing.cancelled() => return None,
             }
         };
@@ -322,7 +341,13 @@ impl Pages {
     }
 
     /// Whether the session is still there, and its person what they were.
-    async fn is_signed_in(&self) -> bool {
+    async fn is_signed_in(&mut self) -> bool {
+        // Whatever ends a session writes an event of its own.
+        let persons = Some(self.console.hub.persons());
+        if self.persons == persons {
+            return true;
+        }
+        self.persons = persons;
         let secret = self.visitor.secret;
         let found = self.console.read(move |tx, now| tx.person_by_session(&secret, now)).await;
         // A database that cannot be read now ends nothing.

@@ -64,12 +64,12 @@ impl Challenges {
         let id = Secret::mint()?.reveal();
         let mut waiting = self.0.lock();
         waiting.retain(|_, (since, _)| since.elapsed() < LASTS);
-        if waiting.len() >= WAITING {
-            return Err(Refusal::new(
-                Code::ResourceExhausted,
-                "too many sign in at once",
-                "try again in some minutes",
-            ));
+        // Anybody may ask for one: the oldest makes way, so that nobody keeps the others out.
+        if waiting.len() >= WAITING
+            && let Some(oldest) =
+                waiting.iter().min_by_key(|(_, (since, _))| *since).map(|(id, _)| id.clone())
+        {
+            waiting.remove(&oldest);
         }
         waiting.insert(id.clone(), (Instant::now(), challenge));
         Ok(id)

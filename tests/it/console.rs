@@ -30,7 +30,8 @@ impl Desk {
 
     async fn with(closing: CancellationToken) -> Self {
         let table = table().await;
-        let options = ConsoleOptions { base: "/console".into(), secure: false, clock: Clock::System, closing };
+        let options =
+            ConsoleOptions { base: "/console".into(), secure: false, clock: Clock::System, closing };
         let console = Some(console::router(&table, options));
         let options = HttpOptions { console, ..HttpOptions::default() };
         let server = Server::on(table.clone(), "127.0.0.1:0".parse().unwrap(), options).await;
@@ -167,7 +168,14 @@ async fn without_a_session_nothing_is_shown_and_nothing_happens() {
     let desk = Desk::start().await;
     let token = desk.server.register("alice").await;
     let held = desk.hold("alice", "{}");
-    for path in ["/console/", "/console/members", "/console/board", "/console/tasks/1", "/console/live?view=/", "/console/nothing"] {
+    for path in [
+        "/console/",
+        "/console/members",
+        "/console/board",
+        "/console/tasks/1",
+        "/console/live?view=/",
+        "/console/nothing",
+    ] {
         let page = desk.get(path, "").await;
         assert!(page.status == 401 && !page.body.contains("alice"), "{path}: {}", page.body);
         // An agent's token is no session.
@@ -210,7 +218,9 @@ async fn forms_of_other_pages_are_refused() {
 async fn every_response_forbids_frames_inline_code_and_keeping() {
     let desk = Desk::start().await;
     let cookie = desk.person("anna", Role::Viewer, &[]).await;
-    for path in ["/console/", "/console/nothing", "/console/join/x", "/console/health", "/console/live?view=/none"] {
+    for path in
+        ["/console/", "/console/nothing", "/console/join/x", "/console/health", "/console/live?view=/none"]
+    {
         let page = desk.get(path, &cookie).await;
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}");
@@ -253,7 +263,8 @@ async fn a_role_ends_where_it_ends_and_the_record_names_the_person() {
         .table
         .db()
         .read(|tx| {
-            let filter = AuditFilter { agent: Some("person:anna".into()), limit: 20, ..AuditFilter::default() };
+            let filter =
+                AuditFilter { agent: Some("person:anna".into()), limit: 20, ..AuditFilter::default() };
             tx.audit_rows(&filter)
         })
         .unwrap();
@@ -288,7 +299,10 @@ async fn of_two_persons_one_wins_and_the_other_keeps_what_was_typed() {
 /// Reads events until one has this name.
 async fn event(stream: &mut Client, name: &str) -> String {
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(20), stream.event()).await.expect("no event came").unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(20), stream.event())
+            .await
+            .expect("no event came")
+            .unwrap();
         if event.event == name {
             return event.data;
         }
@@ -374,16 +388,28 @@ async fn what_agents_write_is_text() {
     assert!(created.get("error").is_none(), "{created}");
     for (tool, arguments) in [
         ("broadcast", serde_json::json!({ "sender": "alice", "content": hostile, "token": token })),
-        ("share_context", serde_json::json!({ "agent_name": "alice", "key": "alice/k", "value": hostile, "token": token })),
+        (
+            "share_context",
+            serde_json::json!({ "agent_name": "alice", "key": "alice/k", "value": hostile, "token": token }),
+        ),
     ] {
         desk.server.call(tool, arguments).await;
     }
     desk.hold("alice", &format!("{{\"title\":{hostile_json}}}"));
     let cookie = desk.person("anna", Role::Operator, &[]).await;
     for path in [
-        "/console/", "/console/needs/1", "/console/board", "/console/tasks/1", "/console/threads", "/console/threads/1",
-        "/console/context", "/console/context?key=alice/k", "/console/search?q=evil", "/console/members",
-        "/console/search?q=%3Cscript%3E", "/console/board?assignee=%22%3E%3Cscript%3E",
+        "/console/",
+        "/console/needs/1",
+        "/console/board",
+        "/console/tasks/1",
+        "/console/threads",
+        "/console/threads/1",
+        "/console/context",
+        "/console/context?key=alice/k",
+        "/console/search?q=evil",
+        "/console/members",
+        "/console/search?q=%3Cscript%3E",
+        "/console/board?assignee=%22%3E%3Cscript%3E",
     ] {
         let page = desk.get(path, &cookie).await;
         assert_eq!(page.status, 200, "{path}: {}", page.body);
