@@ -29,7 +29,7 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, decisions, health, members, needs, passkeys, people, search, threads};
+use super::{board, context, decisions, health, members, needs, passkeys, people, policies, search, threads};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -100,6 +100,9 @@ fn find(path: &[&str]) -> Option<Render> {
         ["threads", _] => threads::thread,
         ["context"] => context::view,
         ["search"] => search::view,
+        ["policies"] => policies::view,
+        ["policies", _] => policies::policy,
+        ["trials", _] => policies::trial,
         ["decisions"] => decisions::view,
         ["decisions", _] => decisions::decision,
         ["health"] => health::view,
@@ -123,7 +126,7 @@ fn render(
     let query = Form::parse(query.as_bytes());
     let (base, vitals) = (console.options.base.as_str(), console.vitals());
     let has_passkeys = passkeys::can_be_used(console);
-    let ask = Ask { tx, now, person, base, vitals, has_passkeys, path, query };
+    let ask = Ask { tx, now, console, person, base, vitals, has_passkeys, path, query };
     let open = needs::open(&ask)?;
     let mut view = view(&ask)?;
     view.regions.push(Region::new("count", frame::count(open)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use team_table::auth::Secret;
-use team_table::console::{self, ConsoleOptions};
+use team_table::console::{self, ConsoleOptions, PolicyFiles};
 use team_table::domain::clock::Clock;
 use team_table::domain::decision::Hook;
 use team_table::domain::person::{Actor, Role};
