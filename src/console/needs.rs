@@ -484,8 +484,12 @@ pub(super) fn said(ask: &Ask<'_>, message: &Message, receipt: Option<&Receipt>, 
 /// A fact in words.
 pub(super) fn fact_row(fact: &Fact) -> Markup {
     let known = CATALOGUE.iter().find(|spec| spec.name == fact.request.name);
-    let parameters: Vec<String> =
-        fact.request.params.iter().map(|(name, value)| format!("{}: {value}", name.replace('_', " "))).collect();
+    let parameters: Vec<String> = fact
+        .request
+        .params
+        .iter()
+        .map(|(name, value)| format!("{}: {value}", name.replace('_', " ")))
+        .collect();
     let count = fact.value.get("count").and_then(Value::as_i64);
     let oldest = fact.value.get("oldest").and_then(Value::as_i64);
     html! {
