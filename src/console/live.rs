@@ -29,7 +29,9 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, decisions, health, members, needs, passkeys, people, policies, search, threads};
+use super::{
+    board, context, decisions, health, members, needs, passkeys, people, policies, search, tasks, threads,
+};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -95,7 +97,7 @@ fn find(path: &[&str]) -> Option<Render> {
         [] | ["needs", _] => needs::view,
         ["members"] => members::view,
         ["board"] => board::view,
-        ["tasks", _] => board::task,
+        ["tasks", _] => tasks::task,
         ["threads"] => threads::view,
         ["threads", _] => threads::thread,
         ["context"] => context::view,
