@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What .ci/run, .ci/clients and .ci/interop/run share. Everything they install or write lies under target/ci.
+# What .ci/run, .ci/clients, .ci/interop/run and .ci/console/run share. Everything they install or write lies under target/ci.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$root/target/ci
 mkdir -p "$work"
@@ -35,9 +35,9 @@ python_env() {
   cp "$pins" "$env/pins.txt"
 }
 
-# node_env NAME: what .ci/interop/NAME/package-lock.json pins, at $work/NAME; its own Node.js is among it.
+# node_env FOLDER: what .ci/FOLDER/package-lock.json pins, at $work under the folder's last name; its own Node.js is among it.
 node_env() {
-  local pins=$root/.ci/interop/$1 env=$work/$1
+  local pins=$root/.ci/$1 env=$work/${1##*/}
   if cmp -s "$pins/package-lock.json" "$env/node_modules/pins.json"; then return; fi
   debian npm npm
   mkdir -p "$env"

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
-use crate::console::{self, ConsoleOptions};
+use crate::console::{self, ConsoleOptions, PolicyFiles};
 use crate::domain::clock::Clock;
 use crate::events::Hub;
 use crate::judgement::Judge;
@@ -181,7 +181,7 @@ async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Res
         },
     );
     let served = match (console, config.transport) {
-        (Some(listener), _) => serve_console_alone(&table, listener).await,
+        (Some(listener), _) => serve_console_alone(&table, &config, listener).await,
         (None, Transport::Stdio) => {
             mcp::serve_stdio(table.clone(), config.token, session_keys()).await.map_err(AppError::from)
         }
@@ -287,7 +287,7 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
     }
     let shutdown = stop_signal()?;
     let base = format!("{}/console", config.path_prefix);
-    let console = config.console.then(|| console(table, base, tls.is_some(), &shutdown));
+    let console = config.console.then(|| console(table, config, base, tls.is_some(), &shutdown));
     let options = mcp::HttpOptions {
         allowed_origins: config.allowed_origins.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
@@ -300,18 +300,33 @@ async fn serve_network(table: &Table, config: &Config, tls: Option<Arc<mcp::Tls>
     Ok(())
 }
 
-async fn serve_console_alone(table: &Table, listener: std::net::TcpListener) -> Result<(), AppError> {
+async fn serve_console_alone(
+    table: &Table,
+    config: &Config,
+    listener: std::net::TcpListener,
+) -> Result<(), AppError> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let shutdown = stop_signal()?;
-    let console = Some(console(table, "/console".into(), false, &shutdown));
+    let console = Some(console(table, config, "/console".into(), false, &shutdown));
     let options = mcp::HttpOptions { console, only_console: true, ..mcp::HttpOptions::default() };
     mcp::serve_http(table.clone(), listener, options, shutdown).await?;
     Ok(())
 }
 
-fn console(table: &Table, base: String, secure: bool, shutdown: &CancellationToken) -> axum::Router {
-    let options = ConsoleOptions { base, secure, clock: Clock::System, closing: shutdown.clone() };
+fn console(
+    table: &Table,
+    config: &Config,
+    base: String,
+    secure: bool,
+    shutdown: &CancellationToken,
+) -> axum::Router {
+    let policies = PolicyFiles {
+        dir: config.policies.clone(),
+        cache: config.policy_cache(),
+        state: config.policy_state(),
+    };
+    let options = ConsoleOptions { base, secure, clock: Clock::System, policies, closing: shutdown.clone() };
     console::router(table, options)
 }
 

@@ -61,6 +61,7 @@
 //!   it sleeps for up to 100 ms and tries again, and a swarm of processes waits for seconds.
 //! - **A name is not an identity.** Every holder of a name has a row; inboxes, tokens and streams belong to
 //!   the row.
+//! - **The search index is kept by who searches**, in short steps: agents' calls write nothing for it.
 //! - **`remaining` stops counting at 10,000**, so that no list costs more the longer it is.
 //! - **A policy's clock is its own running time.** Fuel decides; the deadline behind it counts the time the
 //!   policy ran, so that a busy machine causes no refusals.

@@ -123,10 +123,7 @@ fn listed(row: &EscalationRow, waiting: &[Message], votes: &[Vote]) -> Value {
 /// The first line of a question, or as much of it as fits into a list.
 fn question(row: &EscalationRow) -> String {
     let asked: Value = serde_json::from_str(&row.arguments).unwrap_or_default();
-    let text = asked.get("content").and_then(Value::as_str).unwrap_or_default();
-    let line = text.trim().lines().next().unwrap_or_default();
-    let short: String = line.chars().take(LINE).collect();
-    if short.len() < text.trim().len() { format!("{short}…") } else { short }
+    output::first_line(asked.get("content").and_then(Value::as_str).unwrap_or_default(), LINE)
 }
 
 fn find(db: &Db, number: i64) -> Result<EscalationRow, CliError> {

@@ -4,12 +4,15 @@
 mod agent;
 mod audit;
 mod backup;
+mod board;
 mod console;
+mod context;
 mod demo;
 mod doctor;
 mod escalation;
 mod hook;
 mod listing;
+mod message;
 mod output;
 mod owner;
 mod person;
@@ -17,8 +20,10 @@ mod policy;
 mod poll;
 mod processes;
 mod remote;
+mod search;
 mod serve;
 mod setup;
+mod task;
 mod wait;
 
 use std::process::ExitCode;
@@ -35,6 +40,7 @@ Examples:
   team-table --transport sse --tls-cert cert.pem --tls-key key.pem   the same over https, for the whole network
   team-table console                            the page on which you see the table and decide
   team-table agent grant alice lead             make alice a lead
+  team-table board                              what is worked on, and what holds it up
   team-table audit list --agent alice --since 2h
   team-table policy install my-rule.wasm        every running process follows within a second
   team-table doctor                             say what is wrong, and how to mend it
@@ -85,6 +91,19 @@ enum Command {
     /// Persons: who decides in the console, with which role and for which agents
     #[command(subcommand)]
     Person(person::PersonCommand),
+    /// The board: tasks by state, with what holds them up
+    Board(board::BoardArguments),
+    /// Tasks: list them, show one with all that belongs to it
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Messages: list the threads, read one
+    #[command(subcommand)]
+    Message(message::MessageCommand),
+    /// Shared context: list the entries, show one and who wrote it
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Find words in messages, tasks and shared context
+    Search(search::SearchArguments),
     /// Play the whole story in a temporary folder: two agents, a server, a daemon, a policy swapped in the middle
     Demo,
     /// Copy the database into a file, consistent while everything runs; `cp` of a live file is no backup
@@ -272,6 +291,11 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Escalation(command) => escalation::run(&config, command),
         Command::Console(arguments) => console::run(config, &arguments, has_port),
         Command::Person(command) => person::run(&config, command),
+        Command::Board(arguments) => board::run(&config, &arguments),
+        Command::Task(command) => task::run(&config, command),
+        Command::Message(command) => message::run(&config, command),
+        Command::Context(command) => context::run(&config, command),
+        Command::Search(arguments) => search::run(&config, arguments),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
         // Answered above.

@@ -56,6 +56,24 @@ pub(super) fn line(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{}", harmless(text))
 }
 
+/// Prints text from others on lines of its own: each is indented, so that none passes for a line of ours.
+pub(super) fn quote(text: &str) -> std::io::Result<()> {
+    text.lines().try_for_each(|part| line(&format!("    {}", visible(part))))
+}
+
+/// The first line of text from others, or as much of it as fits into so many characters.
+pub(super) fn first_line(text: &str, most: usize) -> String {
+    let text = text.trim();
+    let line = text.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(most).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+/// Says how to see what a list has left out.
+pub(super) fn more(next: Option<i64>) -> std::io::Result<()> {
+    next.map_or(Ok(()), |next| line(&format!("there is more: add --before {next}")))
+}
+
 /// Prints a script of ours byte for byte.
 pub(super) fn script(bytes: &[u8]) -> std::io::Result<()> {
     std::io::stdout().lock().write_all(bytes)

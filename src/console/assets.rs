@@ -70,7 +70,9 @@ mod tests {
     fn vendored_files_are_the_released_ones() {
         // The sha-256 digests of `dist/htmx.min.js` in htmx.org 2.0.11 and `dist/sse.min.js` in htmx-ext-sse 2.2.4 at registry.npmjs.org.
         use sha2::{Digest, Sha256};
-        let digest = |asset: &Asset| format!("{:x}", Sha256::digest(asset.content.as_bytes()));
+        let hex = |byte: &u8| format!("{byte:02x}");
+        let digest =
+            |asset: &Asset| -> String { Sha256::digest(asset.content.as_bytes()).iter().map(hex).collect() };
         assert_eq!(digest(&HTMX), "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717");
         assert_eq!(digest(&HTMX_SSE), "98a46496de0c3605fbffdce9167ba427bdd9553184f83f149c261891a92c0136");
     }

@@ -214,7 +214,9 @@ fn marks(ask: &Ask<'_>, task: &Task) -> Markup {
         @if task.status == Status::Blocked { span.badge.bad { "blocked" } }
         @if task.is_stale(ask.now) { span.badge.warn { "stale" } }
         @if task.status == Status::Pending && task.unmet > 0 {
-            span.badge { "waits for " (task.depends_on.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")) }
+            // Without a look at which are done, all that it depends on.
+            @let unmet = ask.tx.unmet_dependencies(task.id).unwrap_or_else(|_| task.depends_on.clone());
+            span.badge { "waits for " (unmet.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")) }
         } @else if task.status == Status::Pending && task.assignee.is_empty() {
             span.badge.accent { "ready" }
         }
@@ -250,6 +252,10 @@ fn task_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
             div.notice.bad role="alert" {
                 p { b { (words::inline(&kept.refusal.message)) } }
                 p { "Nothing was changed; " (words::inline(&kept.refusal.hint)) "." }
+                @if let Some(text) = written(kept, &story.task, may_change) {
+                    p { "What you wrote, to be copied:" }
+                    (words::paragraph(text))
+                }
             }
         }
         div.two {
@@ -270,6 +276,15 @@ fn task_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     };
     let title = format!("Task {id}");
     Ok(View { nav: "/board", title, class: "", regions: vec![head, talk], body })
+}
+
+/// What was typed into a form that the page does not show any more.
+fn written<'a>(kept: &'a Kept, task: &Task, may_change: bool) -> Option<&'a str> {
+    match (kept.form.get("text"), kept.form.get("reason")) {
+        (Some(comment), _) if !may_change => Some(comment),
+        (_, Some(reason)) if !may_change || task.status.next().is_empty() => Some(reason),
+        _ => None,
+    }
 }
 
 /// Whether a person may change a task: `acts.rs` says the same where it counts.

@@ -23,6 +23,7 @@ use super::form::Form;
 pub(super) struct Ask<'a> {
     pub(super) tx: &'a ReadTx<'a>,
     pub(super) now: Millis,
+    pub(super) console: &'a Console,
     pub(super) person: &'a Person,
     /// What stands before every address of the console.
     pub(super) base: &'a str,
@@ -186,7 +187,8 @@ pub(super) async fn answer(
         let vitals = console_there.vitals();
         let has_passkeys = passkeys::can_be_used(&console_there);
         let query = Form::default();
-        let ask = Ask { tx, now, person: &visitor.person, base, vitals, has_passkeys, path, query };
+        let console = &console_there;
+        let ask = Ask { tx, now, console, person: &visitor.person, base, vitals, has_passkeys, path, query };
         let open = needs::open(&ask)?;
         let mut view = view(&ask)?;
         view.regions.push(Region::new("count", count(open)));

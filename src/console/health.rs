@@ -159,7 +159,7 @@ fn process_table(ask: &Ask<'_>, processes: &[ProcessRow]) -> Markup {
             caption.sr { "Processes" }
             thead { tr { th scope="col" { "Process" } th scope="col" { "What" } th scope="col" { "Version" } th scope="col" { "Since" } } }
             tbody { @for process in processes { tr {
-                th.num scope="row" { (process.pid) }
+                th scope="row" { (process.pid) }
                 td data-label="What" { (process.kind) }
                 td data-label="Version" { (process.version) }
                 td data-label="Since" { (words::ago(process.created_at, ask.now)) }

@@ -29,15 +29,15 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, health, members, needs, passkeys, people, search, threads};
+use super::{board, context, decisions, health, members, needs, passkeys, people, policies, search, threads};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
 
 /// The least time between two renderings of one view: a tenth of a second, so that the page follows within two.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Of the time that a rendering takes, so many times are waited before the next: it takes a tenth of a core at most.
-const SHARE: u32 = 10;
+/// Of the time that a rendering takes, so many times are waited before the next one of any view.
+const SHARE: u32 = 4;
 /// How often a view is made anew although nothing was committed: presence ends by itself.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Between comments on an idle stream, and between looks whether its session is still there.
@@ -100,6 +100,11 @@ fn find(path: &[&str]) -> Option<Render> {
         ["threads", _] => threads::thread,
         ["context"] => context::view,
         ["search"] => search::view,
+        ["policies"] => policies::view,
+        ["policies", _] => policies::policy,
+        ["trials", _] => policies::trial,
+        ["decisions"] => decisions::view,
+        ["decisions", _] => decisions::decision,
         ["health"] => health::view,
         ["people"] => people::view,
         _ => return None,
@@ -121,7 +126,7 @@ fn render(
     let query = Form::parse(query.as_bytes());
     let (base, vitals) = (console.options.base.as_str(), console.vitals());
     let has_passkeys = passkeys::can_be_used(console);
-    let ask = Ask { tx, now, person, base, vitals, has_passkeys, path, query };
+    let ask = Ask { tx, now, console, person, base, vitals, has_passkeys, path, query };
     let open = needs::open(&ask)?;
     let mut view = view(&ask)?;
     view.regions.push(Region::new("count", frame::count(open)));
@@ -145,13 +150,34 @@ pub(super) async fn page(
     console.read(job).await.into_response()
 }
 
+/// A view: its address below the console, and who looks.
+type Key = (String, Person);
+
+/// What two pages must have in common to show the same: of a person only the rights count, save where names are shown.
+fn key_of(address: String, person: &Person) -> Key {
+    let shows_names = address.starts_with("/people");
+    let Person { role, agents, .. } = person.clone();
+    let rights = || Person { id: 0, name: String::new(), role, agents, created_at: 0, removed_at: None };
+    let person = if shows_names { person.clone() } else { rights() };
+    (address, person)
+}
+
 /// The views that are open somewhere.
 #[derive(Default)]
 pub(super) struct Live {
-    channels: Mutex<HashMap<(String, Person), watch::Sender<Arc<Vec<Region>>>>>,
+    channels: Mutex<HashMap<Key, watch::Sender<Arc<Vec<Region>>>>>,
+    /// Views are made one after the other: all together take a fifth of a core at most.
+    turn: tokio::sync::Mutex<()>,
+    /// Tells of what the console wrote: not all of it moves the durable log.
+    wrote: watch::Sender<()>,
 }
 
 impl Live {
+    /// Has every open view made anew.
+    pub(super) fn wrote(&self) {
+        self.wrote.send_replace(());
+    }
+
     /// How many pages are open.
     pub(super) fn pages(&self) -> usize {
         self.channels.lock().values().map(watch::Sender::receiver_count).sum()
@@ -159,43 +185,54 @@ impl Live {
 }
 
 /// The channel of a view, which is begun when it is the first of its kind.
-fn subscribe(console: &Console, address: String, person: Person) -> watch::Receiver<Arc<Vec<Region>>> {
+fn subscribe(console: &Console, key: &Key) -> watch::Receiver<Arc<Vec<Region>>> {
     let mut channels = console.live.channels.lock();
-    let key = (address, person);
-    if let Some(channel) = channels.get(&key) {
+    if let Some(channel) = channels.get(key) {
         return channel.subscribe();
     }
     let (sender, receiver) = watch::channel(Arc::default());
     channels.insert(key.clone(), sender);
     drop(channels);
-    tokio::spawn(follow(console.clone(), key));
+    tokio::spawn(follow(console.clone(), key.clone()));
     receiver
 }
 
-/// Renders a view whenever something was committed, for as long as a page shows it.
-async fn follow(console: Console, key: (String, Person)) {
-    let mut log = console.hub.watch_log();
-    loop {
-        let began = Instant::now();
-        let job = {
-            let (console, (address, person)) = (console.clone(), key.clone());
-            move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
-        };
-        match console.read(job).await {
-            Ok(regions) => {
-                let channels = console.live.channels.lock();
-                let Some(channel) = channels.get(&key) else { return };
-                channel.send_if_modified(|known| {
-                    let differs = digests(known) != digests(&regions);
-                    *known = Arc::new(regions);
-                    differs
-                });
-            }
-            Err(error) => tracing::debug!(?error, "a view is not made anew"),
+/// Makes a view anew, for all pages that show it. False when there are none any more.
+async fn renew(console: &Console, key: &Key) -> bool {
+    let turn = console.live.turn.lock().await;
+    let began = Instant::now();
+    let job = {
+        let (console, (address, person)) = (console.clone(), key.clone());
+        move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
+    };
+    match console.read(job).await {
+        Ok(regions) => {
+            let channels = console.live.channels.lock();
+            let Some(channel) = channels.get(key) else { return false };
+            channel.send_if_modified(|known| {
+                let differs = digests(known) != digests(&regions);
+                *known = Arc::new(regions);
+                differs
+            });
         }
-        tokio::time::sleep(PAUSE.max(began.elapsed() * SHARE)).await;
+        Err(error) => tracing::debug!(?error, "a view is not made anew"),
+    }
+    tokio::time::sleep(began.elapsed() * SHARE).await;
+    drop(turn);
+    true
+}
+
+/// Makes a view anew whenever something was committed, for as long as a page shows it.
+async fn follow(console: Console, key: Key) {
+    let (mut log, mut wrote) = (console.hub.watch_log(), console.live.wrote.subscribe());
+    loop {
+        if !renew(&console, &key).await {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
         tokio::select! {
             _ = log.changed() => {}
+            _ = wrote.changed() => {}
             () = tokio::time::sleep(REFRESH) => {}
         }
         let mut channels = console.live.channels.lock();
@@ -213,6 +250,8 @@ struct Pages {
     receiver: watch::Receiver<Arc<Vec<Region>>>,
     /// The digests of the parts that the page has.
     have: Vec<String>,
+    /// [`Hub::persons`](crate::events::Hub::persons) when the session was last looked up.
+    persons: Option<u64>,
     over: bool,
 }
 
@@ -234,8 +273,11 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let have = last.or(query.get("have")).unwrap_or_default();
     let have = have.split('.').map(str::to_owned).collect();
-    let receiver = subscribe(&console, address, visitor.person.clone());
-    let pages = Pages { console, visitor, receiver, have, over: false };
+    let key = key_of(address, &visitor.person);
+    let receiver = subscribe(&console, &key);
+    // What the channel has may be older than the page.
+    renew(&console, &key).await;
+    let pages = Pages { console, visitor, receiver, have, persons: None, over: false };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;
         Some((Ok::<_, Infallible>(chunk), (pages, false)))
@@ -256,7 +298,10 @@ impl Pages {
         } else {
             tokio::select! {
                 changed = self.receiver.changed() => changed.is_ok(),
-                () = tokio::time::sleep(KEEP_ALIVE) => false,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    self.persons = None;
+                    false
+                }
                 () = closing.cancelled() => return None,
             }
         };
@@ -299,7 +344,13 @@ impl Pages {
     }
 
     /// Whether the session is still there, and its person what they were.
-    async fn is_signed_in(&self) -> bool {
+    async fn is_signed_in(&mut self) -> bool {
+        // Whatever ends a session writes an event of its own.
+        let persons = Some(self.console.hub.persons());
+        if self.persons == persons {
+            return true;
+        }
+        self.persons = persons;
         let secret = self.visitor.secret;
         let found = self.console.read(move |tx, now| tx.person_by_session(&secret, now)).await;
         // A database that cannot be read now ends nothing.

@@ -16,6 +16,7 @@
 mod assets;
 mod board;
 mod context;
+mod decisions;
 mod form;
 mod frame;
 mod health;
@@ -24,10 +25,12 @@ mod members;
 mod needs;
 mod passkeys;
 mod people;
+mod policies;
 mod search;
 mod server;
 mod threads;
 mod visitor;
 mod words;
 
+pub use policies::PolicyFiles;
 pub use server::{ConsoleOptions, router};

@@ -168,7 +168,7 @@ fn list(
             // Where the item has an address of its own, its title is the page's; on a narrow screen only one of both shows.
             @if ask.path.is_empty() { h1.title #h-list { "Needs you" } } @else { h2.title #h-list { "Needs you" } }
             @if let Some(oldest) = rows.last().filter(|row| row.status == "open") {
-                " " span.meta { "oldest waits " (words::ago(oldest.created_at, ask.now)) }
+                " " span.meta { "oldest " (words::ago(oldest.created_at, ask.now)) }
             }
             button.btn.btn-small.end #notify type="button" hidden { "Notify me" }
         }

@@ -64,12 +64,12 @@ impl Challenges {
         let id = Secret::mint()?.reveal();
         let mut waiting = self.0.lock();
         waiting.retain(|_, (since, _)| since.elapsed() < LASTS);
-        if waiting.len() >= WAITING {
-            return Err(Refusal::new(
-                Code::ResourceExhausted,
-                "too many sign in at once",
-                "try again in some minutes",
-            ));
+        // Anybody may ask for one: the oldest makes way, so that nobody keeps the others out.
+        if waiting.len() >= WAITING
+            && let Some(oldest) =
+                waiting.iter().min_by_key(|(_, (since, _))| *since).map(|(id, _)| id.clone())
+        {
+            waiting.remove(&oldest);
         }
         waiting.insert(id.clone(), (Instant::now(), challenge));
         Ok(id)
@@ -250,9 +250,10 @@ async fn challenge(console: &Console, headers: &HeaderMap, body: &Bytes) -> Resu
     let Some((keys, person)) = found else {
         // What a person with one key gets: who asks does not learn which names there are.
         let id = console.challenges.keep(Challenge::Nobody)?;
+        // A person is found in whatever case the name is written.
         let key = blake3::derive_key(
             "team-table 2026 nobody's passkey",
-            format!("{} {name}", console.cookie).as_bytes(),
+            format!("{} {}", console.cookie, name.to_ascii_lowercase()).as_bytes(),
         );
         let challenge = Secret::mint()?.hash();
         let options = json!({ "publicKey": {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{PageError, Vitals};
 use super::live::{self, Live};
 use super::passkeys::{self, Challenges};
+use super::policies::{self, PolicyFiles, Trials};
 use super::{assets, board, health, needs, people, search, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
@@ -37,6 +38,8 @@ pub struct ConsoleOptions {
     pub secure: bool,
     /// Where the time comes from.
     pub clock: Clock,
+    /// The policies, for changing them.
+    pub policies: PolicyFiles,
     /// Ends the event streams when the server stops.
     pub closing: CancellationToken,
 }
@@ -55,6 +58,7 @@ pub(super) struct Inner {
     /// The name of the session's cookie: cookies are kept by host and not by port, and two tables may be served on one.
     pub(super) cookie: String,
     pub(super) live: Live,
+    pub(super) trials: Trials,
     /// Challenges to authenticators that wait for an answer.
     pub(super) challenges: Challenges,
 }
@@ -98,7 +102,10 @@ impl Console {
             let now = console.db.now(&console.options.clock);
             console.db.write(move |tx| job(tx, now))
         };
-        Ok(tokio::task::spawn_blocking(write).await.map_err(|error| PageError::broken(&error))??)
+        let written =
+            tokio::task::spawn_blocking(write).await.map_err(|error| PageError::broken(&error))??;
+        self.live.wrote();
+        Ok(written)
     }
 }
 
@@ -113,6 +120,7 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         inner: Arc::new(Inner {
             live: Live::default(),
             challenges: Challenges::default(),
+            trials: Trials::default(),
             db,
             hub,
             table,
@@ -128,6 +136,8 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         .route("/tasks/{id}/{what}", post(board::change))
         .route("/messages", post(threads::write))
         .route("/health/verify", post(health::verify))
+        .route("/policies/{name}/{action}", post(policies::act))
+        .route("/trials/{id}/stop", post(policies::stop))
         .route("/search", get(search::page))
         .route("/passkeys/begin", post(passkeys::begin))
         .route("/passkeys/finish", post(passkeys::finish))

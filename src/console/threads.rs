@@ -87,7 +87,7 @@ fn line(ask: &Ask<'_>, row: &ThreadRow) -> Markup {
                 }
                 span.meta {
                     span { (words::count(messages, "message", "messages")) } " "
-                    @for (index, name) in row.participants.iter().enumerate() { @if index > 0 { ", " } (words::name(name)) }
+                    span { @for (index, name) in row.participants.iter().enumerate() { @if index > 0 { ", " } (words::name(name)) } }
                 }
             }
         }

@@ -12,7 +12,7 @@ pub enum EventKind {
     Message,
     /// A message for everyone.
     Broadcast,
-    /// A task was posted for the agent, or for anyone.
+    /// A task was posted for the agent or given to it, or is there for anyone.
     TaskAssigned,
     /// A task changed.
     TaskUpdated,

@@ -39,6 +39,15 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Changes when a session of a person begins or ends, or a person is invited or removed; it has, when a [`LogWatch`] tells of
+    /// the commit that did so.
+    #[must_use]
+    pub fn persons(&self) -> u64 {
+        self.inner.persons.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
 impl LogWatch {
     /// Waits until something was committed. Cancel-safe.
     pub async fn changed(&mut self) -> LogPosition {

@@ -10,6 +10,7 @@ pub use stream::EventStream;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ struct Inner {
     waiters: Mutex<Waiters>,
     /// How far the log and the decisions go, for those who watch all of it.
     log: signal::Sender<LogPosition>,
+    /// How often somebody was invited or removed, or a session began or ended, since the dispatcher follows the log.
+    persons: AtomicU64,
     /// The set of waiters has become empty or has its first member.
     changed: Notify,
 }
@@ -84,7 +87,7 @@ impl Hub {
     pub fn start(db: Db) -> Self {
         let waiters = Mutex::new(Waiters { members: HashMap::new(), watching: 0, position: 0 });
         let log = signal::channel(LogPosition::default()).0;
-        let inner = Arc::new(Inner { db, waiters, log, changed: Notify::new() });
+        let inner = Arc::new(Inner { db, waiters, log, persons: AtomicU64::new(0), changed: Notify::new() });
         tokio::spawn(dispatch(Arc::downgrade(&inner)));
         Self { inner }
     }
@@ -227,18 +230,22 @@ async fn last_event(db: &Db) -> Result<i64> {
 
 /// Hands what was committed after the position to everybody it concerns; true if there was anything.
 async fn advance(inner: &Inner) -> Result<bool> {
-    let mut moved = log::advance(inner).await?;
+    let mut moved = false;
     loop {
         let position = inner.waiters.lock().position;
         let db = inner.db.clone();
         let rows = blocking(move || db.read(|tx| tx.events_after(position, BATCH))).await?;
         if rows.is_empty() {
-            return Ok(moved);
+            // Last: who is told that the log has moved finds the rest noted.
+            return Ok(log::advance(inner).await? || moved);
         }
         moved = true;
         let mut waiters = inner.waiters.lock();
         for (event, audience, actor) in rows {
             waiters.position = event.id;
+            if event.kind == EventKind::Person.as_str() {
+                inner.persons.fetch_add(1, Ordering::Release);
+            }
             let event = Arc::new(event);
             match audience {
                 Audience::Everyone => {

@@ -200,8 +200,20 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 
+// A form is sent once, however often its button is pressed.
+document.addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   for (const hint of document.querySelectorAll(".keys")) hint.hidden = false;
+  // On a narrow screen the menu is a line that scrolls.
+  document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   times();
   notices();
 });

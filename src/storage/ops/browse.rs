@@ -299,6 +299,16 @@ impl ReadTx<'_> {
         Ok(Page { rows: tasks.into_iter().flatten().collect(), next })
     }
 
+    /// What a task still waits for: the numbers of those it depends on that are not done.
+    pub fn unmet_dependencies(&self, id: i64) -> Result<Vec<i64>> {
+        self.all(
+            "SELECT t.id FROM task_dependencies d JOIN tasks t ON t.id = d.depends_on
+              WHERE d.task_id = ?1 AND t.status <> 'done' ORDER BY t.id",
+            [id],
+            |row| row.get(0),
+        )
+    }
+
     /// How many tasks there are of each status, in the order of a task's life; each counted up to [`BOARD_COUNT_CAP`].
     pub fn board_counts(&self) -> Result<Vec<(Status, i64)>> {
         let count = |status: Status| {

@@ -154,7 +154,8 @@ fn expression(text: &str) -> Result<String, Refusal> {
 
 /// The text of a task that is searched.
 pub(super) fn task_text(task: &Task) -> String {
-    [task.title.as_str(), &task.description, &task.result].join("\n")
+    let parts = [task.title.as_str(), &task.description, &task.result];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 impl ReadTx<'_> {
