@@ -29,7 +29,9 @@ use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
-use super::{board, context, decisions, health, members, needs, passkeys, people, policies, search, threads};
+use super::{
+    board, context, decisions, health, members, needs, passkeys, people, policies, search, threads, trials,
+};
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
 use crate::storage;
@@ -102,7 +104,7 @@ fn find(path: &[&str]) -> Option<Render> {
         ["search"] => search::view,
         ["policies"] => policies::view,
         ["policies", _] => policies::policy,
-        ["trials", _] => policies::trial,
+        ["trials", _] => trials::view,
         ["decisions"] => decisions::view,
         ["decisions", _] => decisions::decision,
         ["health"] => health::view,

@@ -28,7 +28,9 @@ mod people;
 mod policies;
 mod search;
 mod server;
+mod settings;
 mod threads;
+mod trials;
 mod visitor;
 mod words;
 

@@ -241,7 +241,8 @@ fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
         total.store(all, Ordering::Relaxed);
     };
     let options = ReplayOptions { since: 0, hook: None, examples: 2 };
-    let replay = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop }).unwrap();
+    let replay =
+        policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop, cores: 2 }).unwrap();
     assert_eq!((replay.policy.as_str(), replay.flipped), ("tool-authorization", 4));
     let [kind] = &replay.flips[..] else { panic!("{replay:?}") };
     assert_eq!(
@@ -254,7 +255,7 @@ fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
     assert!(changes(&home).iter().all(|row| row.agent == "host"));
 
     stop.store(true, Ordering::Relaxed);
-    let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop });
+    let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop, cores: 2 });
     assert!(matches!(stopped, Err(OperatorError::Stopped)));
 }
 
