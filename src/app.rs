@@ -322,11 +322,7 @@ fn console(
     secure: bool,
     shutdown: &CancellationToken,
 ) -> axum::Router {
-    let policies = PolicyFiles {
-        dir: config.policies.clone(),
-        cache: config.policy_cache(),
-        state: config.policy_state(),
-    };
+    let policies = PolicyFiles { dir: config.policies.clone(), state: config.policy_state() };
     let options = ConsoleOptions { base, secure, clock: Clock::System, policies, closing: shutdown.clone() };
     console::router(table, options)
 }

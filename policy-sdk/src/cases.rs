@@ -494,13 +494,18 @@ pub fn assert_native<P: Exported>() {
     );
 }
 
-/// Makes a test of a policy's embedded cases. Put it behind `#[cfg(test)]`; needs the feature `test-kit`.
+/// Makes tests of a policy's embedded cases and of what it says of its settings. Put it behind `#[cfg(test)]`; needs the feature `test-kit`.
 #[macro_export]
 macro_rules! test_cases {
     ($policy:ty) => {
         #[test]
         fn embedded_cases() {
             $crate::cases::assert_native::<$policy>();
+        }
+
+        #[test]
+        fn described_settings() {
+            $crate::settings::assert_described::<$policy>();
         }
     };
 }

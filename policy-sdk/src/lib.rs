@@ -5,7 +5,7 @@
 //! [`Policy`] with [`Authorize`] or [`Review`] is what an author implements and [`export_policy!`] is what turns it into a
 //! component. `types` is what is asked and answered, [`facts`] what the host knows; `guest` is the glue, compiled
 //! for WebAssembly only, so that `cargo test` needs nothing but a native compiler. `cases` (feature `test-kit`)
-//! runs a policy's test cases, and is shared with the host; `strategies` (feature `proptest`) asks a policy
+//! runs a policy's test cases, and is shared with the host, as is `settings`, what a policy says of its settings; `strategies` (feature `proptest`) asks a policy
 //! everything that a host might; `limits` is how long an answer may be. [`glob`] and [`secrets`] are for rules that would
 //! otherwise need regular expressions.
 //!
@@ -21,6 +21,8 @@ pub mod glob;
 pub mod guest;
 pub mod limits;
 pub mod secrets;
+#[cfg(feature = "test-kit")]
+pub mod settings;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 mod types;
@@ -89,6 +91,8 @@ pub trait Review: Policy {
 pub trait Exported: Policy {
     /// The embedded cases, empty when there are none.
     const CASES: &'static str;
+    /// The embedded description of the settings, empty when there is none.
+    const SETTINGS: &'static str;
 
     /// `None`: the policy does not export this hook.
     fn ask_authorize(&self, _call: &ToolCall, _facts: &Facts) -> Option<Result<Verdict, Fault>> {
@@ -128,31 +132,33 @@ pub fn configure<P: Policy>(settings: &str) -> Result<P, Vec<String>> {
 /// ```ignore
 /// export_policy!(MyPolicy: authorization);
 /// export_policy!(MyPolicy: escalation, cases = "cases/cases.toml");
-/// export_policy!(MyPolicy: authorization + escalation, cases = "cases/cases.toml");
+/// export_policy!(MyPolicy: authorization + escalation, cases = "cases/cases.toml", settings = "src/settings.toml");
 /// ```
 ///
-/// `cases` is a path from the crate's root; the file is embedded in the module, and the host runs it before it activates
-/// the policy.
+/// Both are paths from the crate's root, and both files are embedded in the module. The host runs `cases` before it activates the
+/// policy; of `settings` it makes the form in which the operator sets them (the module `settings` says what is in it).
 #[macro_export]
 macro_rules! export_policy {
-    ($policy:ty: authorization $(, cases = $cases:literal)?) => {
-        $crate::__export_policy!($policy, AUTHORIZATION, [authorize], $($cases)?);
+    ($policy:ty: authorization $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
+        $crate::__export_policy!($policy, AUTHORIZATION, [authorize], [$($cases)?], [$($settings)?]);
     };
-    ($policy:ty: escalation $(, cases = $cases:literal)?) => {
-        $crate::__export_policy!($policy, ESCALATION, [review], $($cases)?);
+    ($policy:ty: escalation $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
+        $crate::__export_policy!($policy, ESCALATION, [review], [$($cases)?], [$($settings)?]);
     };
-    ($policy:ty: authorization + escalation $(, cases = $cases:literal)?) => {
-        $crate::__export_policy!($policy, BOTH, [authorize review], $($cases)?);
+    ($policy:ty: authorization + escalation $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
+        $crate::__export_policy!($policy, BOTH, [authorize review], [$($cases)?], [$($settings)?]);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_policy {
-    ($policy:ty, $world:ident, [$($hook:ident)+], $($cases:literal)?) => {
+    ($policy:ty, $world:ident, [$($hook:ident)+], [$($cases:literal)?], [$($settings:literal)?]) => {
         impl $crate::Exported for $policy {
             const CASES: &'static str =
                 concat!("" $(, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $cases)))?);
+            const SETTINGS: &'static str =
+                concat!("" $(, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $settings)))?);
             $($crate::__export_hook!($hook);)+
         }
 

@@ -31,6 +31,7 @@ use super::server::Console;
 use super::visitor::Visitor;
 use super::{
     board, context, decisions, health, members, needs, passkeys, people, policies, search, tasks, threads,
+    trials,
 };
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
@@ -104,7 +105,7 @@ fn find(path: &[&str]) -> Option<Render> {
         ["search"] => search::view,
         ["policies"] => policies::view,
         ["policies", _] => policies::policy,
-        ["trials", _] => policies::trial,
+        ["trials", _] => trials::view,
         ["decisions"] => decisions::view,
         ["decisions", _] => decisions::decision,
         ["health"] => health::view,

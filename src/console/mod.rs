@@ -30,8 +30,10 @@ mod people;
 mod policies;
 mod search;
 mod server;
+mod settings;
 mod tasks;
 mod threads;
+mod trials;
 mod visitor;
 mod words;
 

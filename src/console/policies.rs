@@ -1,107 +1,49 @@
-//! What decides: the set with who changed it, one policy with its settings, and trying other settings over what was recorded.
-//!
-//! A trial runs beside the pages: it replays the recorded decisions with other settings, tells how far it is, and what would have
-//! come out otherwise. Nothing of it changes the set until a person installs the settings.
+//! What decides: the set with who changed it, and one policy with its settings. Other settings are tried first (`trials`).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::form::Form;
 use super::frame::{self, Ask, PageError, View};
 use super::live::Region;
 use super::server::Console;
+use super::trials::{self, What};
 use super::visitor::{Visitor, see};
-use super::words;
-use crate::domain::clock::DAY;
+use super::{settings, words};
 use crate::domain::decision::Mode;
 use crate::domain::person::{Actor, Role};
 use crate::domain::refusal::{Code, Refusal};
-use crate::operator::{
-    Candidate, Changed, FlipKind, OperatorError, Policies, Progress, RecordedChange, Replay, ReplayOptions,
-};
-use crate::policy::{Loader, PolicyEntry, PolicyStatus, SetStatus, read_set};
+use crate::operator::{Changed, Described, FieldError, OperatorError, Policies, RecordedChange};
+use crate::policy::{PolicyStatus, SetStatus};
 use crate::storage;
 
 /// Changes that are shown.
 const CHANGES: i64 = 30;
-/// Trials that are kept, and how many run at once: each uses all cores.
-const TRIALS: usize = 20;
-const RUNNING: usize = 1;
-/// How far back a trial replays.
-const BACK: i64 = 30 * DAY;
-/// Examples of each kind of flip.
-const EXAMPLES: usize = 5;
+/// What the copy of a policy that is tried beside it ends in.
+const NEXT: &str = "-next";
+/// Longest wait until this process has the set that a form made.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the policies of a table are.
 #[derive(Debug, Clone)]
 pub struct PolicyFiles {
     /// The policy directory.
     pub dir: PathBuf,
-    /// Compiled code.
-    pub cache: PathBuf,
     /// The last good set, and modules that were in force before.
     pub state: PathBuf,
 }
 
-impl PolicyFiles {
-    fn open(&self, console: &Console) -> Result<Policies, OperatorError> {
-        let loader = Loader::new(Some(&self.cache))?;
-        Ok(Policies::new(self.dir.clone(), self.state.clone(), loader, console.db.clone()))
-    }
-}
-
-/// Other settings, replayed over what was recorded.
-pub(super) struct Trial {
-    policy: String,
-    settings: Map<String, Value>,
-    person: String,
-    done: AtomicU64,
-    total: AtomicU64,
-    stop: AtomicBool,
-    /// What came of it, once it has ended.
-    result: Mutex<Option<Result<Replay, String>>>,
-}
-
-impl Trial {
-    fn is_running(&self) -> bool {
-        self.result.lock().is_none()
-    }
-}
-
-/// The trials of this process, by number.
-#[derive(Default)]
-pub(super) struct Trials(Mutex<BTreeMap<i64, Arc<Trial>>>);
-
-impl Trials {
-    pub(super) fn get(&self, id: i64) -> Option<Arc<Trial>> {
-        self.0.lock().get(&id).cloned()
-    }
-
-    fn begin(&self, trial: Trial) -> Result<(i64, Arc<Trial>), Refusal> {
-        let mut trials = self.0.lock();
-        if trials.values().filter(|trial| trial.is_running()).count() >= RUNNING {
-            return Err(Refusal::new(
-                Code::ResourceExhausted,
-                "another trial runs",
-                "wait for it, or stop it, and try again",
-            ));
-        }
-        let id = trials.keys().next_back().copied().unwrap_or(0) + 1;
-        let trial = Arc::new(trial);
-        trials.insert(id, Arc::clone(&trial));
-        while trials.len() > TRIALS {
-            trials.pop_first();
-        }
-        Ok((id, trial))
+impl Console {
+    /// What a person does to the policies, with the engine of this process.
+    pub(super) fn policies(&self) -> Policies {
+        let (files, loader) = (&self.options.policies, self.table.policies().loader().clone());
+        Policies::new(files.dir.clone(), files.state.clone(), loader, self.db.clone())
     }
 }
 
@@ -216,7 +158,8 @@ fn history(ask: &Ask<'_>, changes: &[RecordedChange], policy: Option<&str>) -> M
 /// What a form wanted that had no effect.
 struct Kept {
     refusal: Refusal,
-    settings: String,
+    form: Form,
+    errors: Vec<FieldError>,
 }
 
 /// One policy.
@@ -229,21 +172,21 @@ pub(super) fn policy(ask: &Ask<'_>) -> storage::Result<View> {
 
 fn policy_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     let name = ask.path.get(1).copied().unwrap_or_default();
-    let status = ask.console.table.policies().status();
-    let entries = read_set(&ask.console.options.policies.dir).unwrap_or_default();
-    let entry = entries.iter().find(|entry| entry.name == name);
-    let standing = status
-        .as_ref()
-        .and_then(|status| known(status).into_iter().find(|policy| policy.name == name).cloned());
-    let (Some(standing), entry) = (standing, entry) else {
+    let status = ask.console.table.policies().status().ok_or_else(|| {
+        Refusal::new(Code::Unavailable, "the policies are being loaded", "look again in a moment")
+    })?;
+    let Some(standing) = known(&status).into_iter().find(|policy| policy.name == name).cloned() else {
         return Err(Refusal::not_found(
             "there is no such policy in the set",
             "the list of policies shows them",
         )
         .into());
     };
+    // A process follows the set file within a second, and a module may be gone from it: then there is nothing to set.
+    let described = ask.console.policies().describe(name).ok();
+    let is_operator = ask.person.role == Role::Operator;
     let changes = changes(ask)?;
-    let state = Region::new("state", html! { (facts(ask, &standing, entry)) });
+    let state = Region::new("state", facts(ask, &standing, described.as_ref()));
     let body = html! {
         div.stack.stack-l {
             div.stack.stack-s {
@@ -260,17 +203,19 @@ fn policy_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
             div.two {
                 div.stack.stack-l {
                     (state.element())
-                    @if ask.person.role == Role::Operator { (try_form(ask, name, entry, kept)) }
+                    @if let Some(described) = described.as_ref().filter(|_| is_operator) {
+                        (settings_form(ask, name, &standing, described, kept))
+                    }
                     (history(ask, &changes, Some(name)))
                 }
-                @if ask.person.role == Role::Operator { (actions(ask, name, &standing)) }
+                @if is_operator { (actions(ask, name, &standing, described.as_ref())) }
             }
         }
     };
     Ok(View { nav: "/policies", title: name.to_owned(), class: "", regions: vec![state], body })
 }
 
-fn facts(ask: &Ask<'_>, standing: &PolicyStatus, entry: Option<&PolicyEntry>) -> Markup {
+fn facts(ask: &Ask<'_>, standing: &PolicyStatus, described: Option<&Described>) -> Markup {
     let hooks = standing.hooks.iter().map(|hook| hook.as_str()).collect::<Vec<_>>().join(", ");
     html! {
         table.facts { tbody {
@@ -279,7 +224,7 @@ fn facts(ask: &Ask<'_>, standing: &PolicyStatus, entry: Option<&PolicyEntry>) ->
             tr { th scope="row" { "Version" } td { (words::inline(standing.version.as_deref().unwrap_or("not known"))) } }
             tr { th scope="row" { "Module" } td.mono { (standing.module) " " (short(standing.digest.as_ref())) } }
             @if standing.approvals > 1 { tr { th scope="row" { "Approvals" } td { "a call that it holds needs " (standing.approvals) " persons" } } }
-            @if let Some(entry) = entry { tr { th scope="row" { "Fuel" } td { "at most " (entry.limits.fuel) " an answer" } } }
+            @if let Some(Described { entry, .. }) = described { tr { th scope="row" { "Fuel" } td { "at most " (entry.limits.fuel) " an answer" } } }
             @if let Some(error) = &standing.error { tr { th scope="row" { "Refused" } td { (words::text(error)) } } }
             @if let Some(why) = &standing.rolled_back { tr { th scope="row" { "Rolled back" } td { (words::text(why)) } } }
             tr { th scope="row" { "Decisions" } td { a href=(ask.at(&format!("/decisions?since=7d&policy={}", words::encoded(&standing.name)))) { "that it determined in 7 days" } } }
@@ -287,25 +232,38 @@ fn facts(ask: &Ask<'_>, standing: &PolicyStatus, entry: Option<&PolicyEntry>) ->
     }
 }
 
-fn try_form(ask: &Ask<'_>, name: &str, entry: Option<&PolicyEntry>, kept: Option<&Kept>) -> Markup {
-    let settings = entry.map(|entry| entry.settings.clone()).unwrap_or_default();
-    let shown = kept.map_or_else(|| format!("{:#}", Value::Object(settings)), |kept| kept.settings.clone());
+/// The settings: tried over what was recorded, tried in the shadow, or put in force.
+fn settings_form(
+    ask: &Ask<'_>,
+    name: &str,
+    standing: &PolicyStatus,
+    described: &Described,
+    kept: Option<&Kept>,
+) -> Markup {
+    let typed = kept.map(|kept| &kept.form).filter(|form| form.raw("settings").is_none());
+    let errors = kept.map_or(&[][..], |kept| &kept.errors);
+    let install = ask.at(&format!("/policies/{name}/install"));
     html! {
-        section.stack.stack-s aria-labelledby="h-try" {
-            h2 #h-try { "Try a setting" }
-            form.stack.stack-s method="post" action=(ask.at(&format!("/policies/{name}/try"))) {
-                div.field {
-                    label for="settings" { "Settings, as JSON" }
-                    textarea.mono #settings name="settings" rows="10" spellcheck="false" aria-describedby="settings-hint" { (shown) }
-                    p.hint #settings-hint { "What is left out has the policy's own default. Trying changes nothing." }
+        section.stack.stack-s aria-labelledby="h-settings" {
+            h2 #h-settings { "Settings" }
+            form.card.stack method="post" action=(ask.at(&format!("/policies/{name}/try"))) {
+                (settings::fields(described, typed, errors))
+                div.row {
+                    button.btn.btn-primary { "Replay the last 30 days first" }
+                    button.btn formaction=(install) name="mode" value="shadow" {
+                        @if standing.mode == Mode::Shadow { "Set them in the shadow" } @else { "Try them in the shadow" }
+                    }
+                    @if standing.mode != Mode::Shadow {
+                        button.btn.btn-danger formaction=(install) name="mode" value="enforce" { "Set them live" }
+                    }
                 }
-                div.row { button.btn.btn-primary { "Replay the last 30 days" } }
+                p.hint { "A replay changes nothing. In the shadow they are those of a copy, " span.mono { (name.trim_end_matches(NEXT)) (NEXT) } "." }
             }
         }
     }
 }
 
-fn actions(ask: &Ask<'_>, name: &str, standing: &PolicyStatus) -> Markup {
+fn actions(ask: &Ask<'_>, name: &str, standing: &PolicyStatus, described: Option<&Described>) -> Markup {
     let button = |action: &str, label: &str, class: &'static str| {
         html! {
             form method="post" action=(ask.at(&format!("/policies/{name}/{action}"))) { button class={ "btn " (class) } { (label) } }
@@ -318,141 +276,65 @@ fn actions(ask: &Ask<'_>, name: &str, standing: &PolicyStatus) -> Markup {
                 @match standing.mode {
                     Mode::Shadow => {
                         (button("promote", "Let it decide", "btn-primary"))
-                        @if let Some(live) = name.strip_suffix("-next") { (button("replace", &format!("Let it decide instead of {live}"), "")) }
+                        @if let Some(live) = name.strip_suffix(NEXT) { (button("replace", &format!("Let it decide instead of {live}"), "")) }
                     }
                     Mode::Off => { (button("enable", "Let it decide", "btn-primary")) }
                     Mode::Enforce => { (button("disable", "Switch it off", "btn-danger")) }
                 }
-                (button("rollback", "Back to the module before", ""))
+                @if let Some(before) = described.and_then(|described| described.before.as_ref()) {
+                    (button("rollback", &format!("Back to the module before, {}", short(Some(before))), ""))
+                }
                 (button("remove", "Take it out of the set file", ""))
             }
             @if standing.mode == Mode::Shadow {
-                p.meta { "How it agreed with the live ones: " code.mono { "team-table policy shadow-report " (name) } }
-            }
-        }
-    }
-}
-
-/// A trial: how far it is, or what came of it.
-///
-/// # Errors
-/// Those of storage; `not_found`.
-pub(super) fn trial(ask: &Ask<'_>) -> storage::Result<View> {
-    let id = ask.number()?;
-    let trial =
-        ask.console.trials.get(id).ok_or_else(|| {
-            Refusal::not_found("there is no such trial (any more)", "try the setting again")
-        })?;
-    let name = trial.policy.clone();
-    let result = Region::new("result", html! { (progress(ask, id, &trial)) });
-    let body = html! {
-        div.stack.stack-l {
-            div.stack.stack-s {
-                nav.crumb aria-label="Breadcrumb" {
-                    a href=(ask.at("/policies")) { "Policies" } " / " a href=(ask.at(&format!("/policies/{name}"))) { (name) }
-                }
-                h1 { "Trial of other settings of " (name) }
-                p.meta { "tried by " (words::name(&trial.person)) }
-            }
-            (result.element())
-            details.fold { summary { "The settings that are tried" } (words::code(&format!("{:#}", Value::Object(trial.settings.clone())), "The settings")) }
-        }
-    };
-    Ok(View { nav: "/policies", title: format!("Trial {id}"), class: "", regions: vec![result], body })
-}
-
-fn progress(ask: &Ask<'_>, id: i64, trial: &Trial) -> Markup {
-    let (done, total) = (trial.done.load(Ordering::Relaxed), trial.total.load(Ordering::Relaxed));
-    html! {
-        @match &*trial.result.lock() {
-            None => {
-                div.stack.stack-s {
-                    label for="bar" { (done) " of " (total) " decisions" }
-                    progress #bar value=(done) max=(total.max(1)) {}
-                    div.row {
-                        form method="post" action=(ask.at(&format!("/trials/{id}/stop"))) { button.btn { "Stop" } }
-                        a.meta href=(ask.at(&format!("/trials/{id}"))) { "Look again" }
+                div.card.stack.stack-s {
+                    h2 { "In the shadow" }
+                    (button("report", "How it agreed with the live ones", ""))
+                    @if let Some(live) = name.strip_suffix(NEXT) {
+                        (button("report-instead", &format!("What it would have changed instead of {live}"), ""))
                     }
                 }
             }
-            Some(Err(error)) => { div.notice.bad role="alert" { (words::paragraph(error)) } }
-            Some(Ok(replay)) => { (outcome(ask, trial, replay)) }
         }
     }
 }
 
-fn outcome(ask: &Ask<'_>, trial: &Trial, replay: &Replay) -> Markup {
-    let settings = Value::Object(trial.settings.clone()).to_string();
-    let install = |mode: &str, label: &str, class: &str| {
-        html! {
-            form method="post" action=(ask.at(&format!("/policies/{}/install", trial.policy))) {
-                input type="hidden" name="settings" value=(settings);
-                input type="hidden" name="mode" value=(mode);
-                button class={ "btn " (class) } { (label) }
+/// Why a form had no effect: what is wrong with its fields, or with the whole.
+enum NotDone {
+    Fields(Vec<FieldError>),
+    Refused(Refusal),
+    Broken(PageError),
+}
+
+impl From<OperatorError> for NotDone {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Refused(refusal) => Self::Refused(refusal),
+            OperatorError::Storage(error) => match PageError::from(error).into_refusal() {
+                Ok(refusal) => Self::Refused(refusal),
+                Err(error) => Self::Broken(error),
+            },
+            other => {
+                Self::Refused(Refusal::precondition(other.to_string(), "mend what it names, and try again"))
             }
         }
+    }
+}
+
+impl From<Refusal> for NotDone {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The settings that a form asks for: field by field, or, from a trial, as JSON.
+fn settings_of(policies: &Policies, name: &str, form: &Form) -> Result<Map<String, Value>, NotDone> {
+    let Some(text) = form.raw("settings") else {
+        return policies.describe(name)?.read_form(|input| form.raw(input)).map_err(NotDone::Fields);
     };
-    html! {
-        div.stack.stack-l {
-            div.notice.stack.stack-s role="status" {
-                p {
-                    b { @if replay.flipped == 0 { "Nothing would have come out otherwise" } @else { (replay.flipped) " of " (replay.replayed) " decisions would have come out otherwise" } }
-                    " (" (replay.replayed) " replayed)"
-                }
-                @if replay.own_answer_differs > 0 { p { (replay.own_answer_differs) " more where the policy itself answers otherwise and the outcome stays." } }
-                @for missing in &replay.not_replayed { p.meta { (missing.count) " not replayed: " (words::inline(&missing.why)) } }
-            }
-            @for kind in &replay.flips { (flips(ask, kind)) }
-            @if ask.person.role == Role::Operator {
-                div.row {
-                    (install("shadow", "Install in the shadow", "btn-primary"))
-                    (install("enforce", "Install live", "btn-danger"))
-                    a.btn href=(ask.at(&format!("/policies/{}", trial.policy))) { "Change the settings" }
-                }
-            }
-        }
-    }
-}
-
-fn flips(ask: &Ask<'_>, kind: &FlipKind) -> Markup {
-    html! {
-        section.stack.stack-s {
-            h2 { (super::decisions::chip(&kind.from)) " → " (super::decisions::chip(&kind.to)) ": " (kind.count) }
-            table.table.dense {
-                caption.sr { "Examples from " (kind.from) " to " (kind.to) }
-                thead { tr { th scope="col" { "Decision" } th scope="col" { "Agent" } th scope="col" { "Action" } th scope="col" { "Was" } th scope="col" { "Would be" } } }
-                tbody { @for flip in &kind.examples { tr {
-                    td.slim { a href=(ask.at(&format!("/decisions/{}", flip.decision))) { (flip.decision) } " " span.meta { (words::when(flip.millis, ask.now)) } }
-                    td { (words::name(&flip.agent)) }
-                    td.mono { (flip.action) }
-                    td data-label="Was" { (words::first_line(flip.was.as_deref().unwrap_or("nobody objected"), 140)) }
-                    td data-label="Would be" { (words::first_line(flip.now.as_deref().unwrap_or("nobody objects"), 140)) }
-                } } }
-            }
-        }
-    }
-}
-
-fn settings_of(form: &Form) -> Result<Map<String, Value>, Refusal> {
-    let text = form.get("settings").unwrap_or("{}");
     match serde_json::from_str(text) {
         Ok(Value::Object(settings)) => Ok(settings),
-        Ok(_) => Err(Refusal::invalid(
-            "settings are a JSON object",
-            "write {\"name\": value}, or {} for the defaults",
-        )),
-        Err(error) => {
-            Err(Refusal::invalid(format!("the settings are no JSON: {error}"), "mend it and try again"))
-        }
-    }
-}
-
-/// An error of the operator's layer as a refusal, where what was asked for is to blame.
-fn refusal_of(error: OperatorError) -> Result<Refusal, PageError> {
-    match error {
-        OperatorError::Refused(refusal) => Ok(refusal),
-        OperatorError::Storage(error) => Err(error.into()),
-        other => Ok(Refusal::precondition(other.to_string(), "look at the settings and the set")),
+        _ => Err(Refusal::invalid("settings are a JSON object", "send the form of the trial again").into()),
     }
 }
 
@@ -464,112 +346,74 @@ pub(super) async fn act(
     body: Bytes,
 ) -> Response {
     let form = Form::from(body);
-    let done = match action.as_str() {
-        "try" => begin_trial(&console, &visitor, &name, &form)
-            .map(|id| format!("/trials/{id}"))
-            .map_err(Into::into),
-        _ => change(&console, visitor.actor(), name.clone(), action, form.clone()).await,
+    let job = {
+        let (console, actor, name, form) = (console.clone(), visitor.actor(), name.clone(), form.clone());
+        move || act_now(&console, &actor, &name, &action, &form)
     };
-    let refusal = match done.map_err(PageError::into_refusal) {
+    let done = match tokio::task::spawn_blocking(job).await {
+        Ok(done) => done,
+        Err(error) => return PageError::broken(&error).into_response(),
+    };
+    console.live.wrote();
+    let (refusal, errors) = match done {
         Ok(address) => return see(&console, &address),
-        Err(Ok(refusal)) => refusal,
-        Err(Err(error)) => return error.into_response(),
+        Err(NotDone::Broken(error)) => return error.into_response(),
+        Err(NotDone::Refused(refusal)) => (refusal, Vec::new()),
+        Err(NotDone::Fields(errors)) => {
+            let message = words::count(errors.len(), "field is not right", "fields are not right");
+            (Refusal::invalid(message, "what each takes stands beside it"), errors)
+        }
     };
-    let kept = Kept { refusal, settings: form.get("settings").unwrap_or("{}").to_owned() };
+    let kept = Kept { refusal, form, errors };
     frame::answer(&console, visitor, &format!("/policies/{name}"), move |ask| policy_with(ask, Some(&kept)))
         .await
 }
 
-fn begin_trial(console: &Console, visitor: &Visitor, name: &str, form: &Form) -> Result<i64, Refusal> {
-    visitor.actor().check_role(Role::Operator)?;
-    let settings = settings_of(form)?;
-    let (id, trial) = console.trials.begin(Trial {
-        policy: name.to_owned(),
-        settings: settings.clone(),
-        person: visitor.person.name.clone(),
-        done: AtomicU64::new(0),
-        total: AtomicU64::new(0),
-        stop: AtomicBool::new(false),
-        result: Mutex::new(None),
-    })?;
-    let console = console.clone();
-    tokio::task::spawn_blocking(move || {
-        let tell = |done, total| {
-            trial.done.store(done, Ordering::Relaxed);
-            trial.total.store(total, Ordering::Relaxed);
-            console.live.wrote();
-        };
-        let progress = Progress { tell: &tell, stop: &trial.stop };
-        let since = console.db.now(&console.options.clock) - BACK;
-        let options = ReplayOptions { since, hook: None, examples: EXAMPLES };
-        let candidate = Candidate::with_settings(&trial.policy, settings);
-        let replay = console
-            .options
-            .policies
-            .open(&console)
-            .and_then(|policies| policies.replay(&candidate, options, progress));
-        *trial.result.lock() = Some(replay.map_err(|error| error.to_string()));
-        console.live.wrote();
-    });
-    Ok(id)
-}
-
-/// Changes the set; where the page of it is.
-async fn change(
-    console: &Console,
-    actor: Actor,
-    name: String,
-    action: String,
-    form: Form,
-) -> Result<String, PageError> {
-    let there = console.clone();
-    let changed = tokio::task::spawn_blocking(move || change_now(&there, &actor, &name, &action, &form));
-    let changed = changed.await.map_err(|error| PageError::broken(&error))?;
-    console.live.wrote();
-    match changed {
-        Ok(changed) => {
-            let is_listed = known(&changed.status).iter().any(|policy| policy.name == changed.policy);
-            Ok(if is_listed { format!("/policies/{}", changed.policy) } else { "/policies".into() })
-        }
-        Err(error) => Err(refusal_of(error)?.into()),
-    }
-}
-
-fn change_now(
+/// Does it; where the page of what came of it is. Blocks.
+fn act_now(
     console: &Console,
     actor: &Actor,
     name: &str,
     action: &str,
     form: &Form,
-) -> Result<Changed, OperatorError> {
+) -> Result<String, NotDone> {
     actor.check_role(Role::Operator)?;
-    let policies = console.options.policies.open(console)?;
-    match action {
+    let policies = console.policies();
+    let live = || name.strip_suffix(NEXT);
+    let trial = match action {
+        "try" => Some(What::Settings(settings_of(&policies, name, form)?)),
+        "report" => Some(What::Shadow(None)),
+        "report-instead" => Some(What::Shadow(live().map(str::to_owned))),
+        _ => None,
+    };
+    if let Some(what) = trial {
+        return Ok(format!("/trials/{}", trials::begin(console, actor, name, what)?));
+    }
+    let changed = match action {
         "install" => {
             let mode = if form.get("mode") == Some("enforce") { Mode::Enforce } else { Mode::Shadow };
-            policies.set_settings(name, settings_of(form)?, mode, actor)
+            policies.set_settings(name, settings_of(&policies, name, form)?, mode, actor)?
         }
-        "promote" => policies.promote(name, None, actor),
-        "replace" => policies.promote(name, name.strip_suffix("-next"), actor),
-        "enable" => policies.enable(name, actor),
-        "disable" => policies.disable(name, actor),
-        "rollback" => policies.rollback(name, actor),
-        "remove" => policies.remove(name, actor),
-        _ => Err(Refusal::not_found("there is no such form", "go back to the policy").into()),
-    }
+        "promote" => policies.promote(name, None, actor)?,
+        "replace" => policies.promote(name, live(), actor)?,
+        "enable" => policies.enable(name, actor)?,
+        "disable" => policies.disable(name, actor)?,
+        "rollback" => policies.rollback(name, actor)?,
+        "remove" => policies.remove(name, actor)?,
+        _ => return Err(Refusal::not_found("there is no such form", "go back to the policy").into()),
+    };
+    Ok(page_of(console, &changed))
 }
 
-/// `POST /trials/{id}/stop`.
-pub(super) async fn stop(
-    State(console): State<Console>,
-    axum::Extension(visitor): axum::Extension<Visitor>,
-    Path(id): Path<i64>,
-) -> Response {
-    if let Err(refusal) = visitor.actor().check_role(Role::Operator) {
-        return PageError::from(refusal).into_response();
+/// The page of a policy that was changed, once this process follows: a page that shows the set before would seem to say that
+/// nothing was done.
+fn page_of(console: &Console, changed: &Changed) -> String {
+    let host = console.table.policies();
+    host.reload();
+    let wanted = |status: &SetStatus| status.digest == changed.status.digest || status.error.is_some();
+    if host.wait_for(PATIENCE, wanted).is_none() {
+        tracing::debug!("this process does not follow the policy set yet");
     }
-    if let Some(trial) = console.trials.get(id) {
-        trial.stop.store(true, Ordering::Relaxed);
-    }
-    see(&console, &format!("/trials/{id}"))
+    let is_listed = known(&changed.status).iter().any(|policy| policy.name == changed.policy);
+    if is_listed { format!("/policies/{}", changed.policy) } else { "/policies".into() }
 }

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{PageError, Vitals};
 use super::live::{self, Live};
 use super::passkeys::{self, Challenges};
-use super::policies::{self, PolicyFiles, Trials};
+use super::policies::{self, PolicyFiles};
+use super::trials::{self, Trials};
 use super::{assets, board, health, needs, people, search, tasks, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
@@ -136,7 +137,7 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         .route("/messages", post(threads::write))
         .route("/health/verify", post(health::verify))
         .route("/policies/{name}/{action}", post(policies::act))
-        .route("/trials/{id}/stop", post(policies::stop))
+        .route("/trials/{id}/stop", post(trials::stop))
         .route("/search", get(search::page))
         .route("/passkeys/begin", post(passkeys::begin))
         .route("/passkeys/finish", post(passkeys::finish))

@@ -3,10 +3,11 @@
 //!
 //! [`Policies`] is the handle: it changes the set (`policies`), with a module that a person brings (`candidate`), and answers
 //! what a change would have come to (`replay`, `shadow`, both over `walk`, in terms of `flips`), how one decision came about
-//! (`explain`), and who changed what (`changes`).
+//! (`explain`), who changed what (`changes`), and how settings are a form (`describe`).
 
 mod candidate;
 mod changes;
+mod describe;
 mod error;
 mod explain;
 mod flips;
@@ -17,6 +18,7 @@ mod walk;
 
 pub use candidate::{Candidate, Source};
 pub use changes::{PolicyStanding, RecordedChange, WhatWas};
+pub use describe::{Described, Field, FieldError, FieldKind};
 pub use error::OperatorError;
 pub use explain::{Again, Explanation, MadeAgain};
 pub use flips::{Flip, FlipKind};

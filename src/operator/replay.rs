@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::candidate::Resolved;
 use super::flips::Flips;
-use super::walk::{cores, walk};
+use super::walk::walk;
 use super::{Candidate, FlipKind, OperatorError, Policies, Progress};
 use crate::domain::clock::Millis;
 use crate::domain::decision::{Answer, FactRequest, Hook, Mode, Verdict};
@@ -123,7 +123,7 @@ const fn is_consent(answer: &Answer) -> bool {
 
 impl Policies {
     /// Makes the recorded decisions again with a candidate in the place of the policy of its name. With
-    /// [`Candidate::with_settings`] only the settings differ. Uses all cores.
+    /// [`Candidate::with_settings`] only the settings differ.
     ///
     /// # Errors
     /// What is wrong with the candidate, and [`OperatorError::Stopped`].
@@ -154,7 +154,7 @@ impl Policies {
                 *found.unreplayed.entry(why).or_default() += count;
             }
         }
-        let cores = cores();
+        let cores = progress.cores.max(1);
         #[expect(clippy::cast_precision_loss, reason = "a speed for people")]
         let per_second_per_core = (found.replayed as f64 / seconds.max(1e-9) / cores as f64).round();
         Ok(Replay {

@@ -1,4 +1,4 @@
-//! A walk over the recorded decisions, on all cores, that tells how far it is and can be stopped.
+//! A walk over the recorded decisions, on several cores, that tells how far it is and can be stopped.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -17,6 +17,8 @@ pub struct Progress<'a> {
     pub tell: &'a (dyn Fn(u64, u64) + Sync),
     /// Once this is true, the walk ends with [`OperatorError::Stopped`].
     pub stop: &'a AtomicBool,
+    /// How many threads walk: [`cores`], or fewer where something else needs them.
+    pub cores: usize,
 }
 
 /// Shows every decision made since then to `look`, each core collecting into a value of its own that `begin` makes. The
@@ -51,13 +53,13 @@ pub(super) fn walk<T: Send>(
         Ok(collected)
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores()).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..progress.cores.max(1)).map(|_| scope.spawn(work)).collect();
         let all = workers.into_iter().map(|worker| worker.join().map_err(|_| OperatorError::Thread));
         all.map(|result| result?).collect()
     })
 }
 
-/// How many decisions are looked at at a time.
+/// How many decisions this machine can look at at a time.
 #[must_use]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)

@@ -95,6 +95,9 @@ pub enum PolicyError {
     /// The embedded cases cannot be read.
     #[error("its embedded cases cannot be read: {0}")]
     CasesUnreadable(String),
+    /// The embedded description of the settings cannot be read.
+    #[error("its embedded description of the settings cannot be read: {0}")]
+    SettingsUnreadable(String),
     /// The embedded cases do not hold.
     #[error("{failed} of its {total} embedded cases failed: {first}")]
     CasesFailed {

@@ -18,7 +18,8 @@ mod file;
 mod life;
 
 pub use component::{
-    CaseCost, CaseReport, CaseResult, CheckReport, Gated, Loader, Module, RESULTS_FILE, difference, inspect,
+    CaseCost, CaseReport, CaseResult, CheckReport, Gated, Loader, Module, RESULTS_FILE, Setting, SettingKind,
+    difference, inspect,
 };
 pub use error::PolicyError;
 pub use eval::{Combined, Limits, MAX_FUEL, Policy, PolicySet, what_if};

@@ -30,11 +30,15 @@ impl Desk {
 
     async fn with(closing: CancellationToken) -> Self {
         let table = table().await;
-        let place = |name: &str| table.db().path().with_file_name(name);
-        let policies =
-            PolicyFiles { dir: place("policies"), cache: place("cache"), state: place("policy-state") };
-        let (base, clock) = ("/console".into(), Clock::System);
-        let options = ConsoleOptions { base, secure: false, clock, policies, closing };
+        let beside = |name: &str| table.db().path().with_file_name(name);
+        let policies = PolicyFiles { dir: beside("policies"), state: beside("policy-state") };
+        let options = ConsoleOptions {
+            base: "/console".into(),
+            secure: false,
+            clock: Clock::System,
+            policies,
+            closing,
+        };
         let console = Some(console::router(&table, options));
         let options = HttpOptions { console, ..HttpOptions::default() };
         let server = Server::on(table.clone(), "127.0.0.1:0".parse().unwrap(), options).await;
@@ -54,6 +58,11 @@ impl Desk {
         let now = self.table.db().now(&Clock::System);
         self.table.db().write(move |tx| tx.invite(&Actor::Operator, &wanted, now)).unwrap();
         code.reveal()
+    }
+
+    /// Waits for the first policy set: on a runtime with several threads.
+    fn policies_are_loaded(&self) {
+        tokio::task::block_in_place(|| drop(self.table.policies().current()));
     }
 
     async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -424,4 +433,132 @@ async fn what_agents_write_is_text() {
     let task = desk.get("/console/tasks/1", &cookie).await;
     assert!(task.body.contains("U+202E") && task.body.contains("Show all 5000 characters"));
     Arc::into_inner(desk).unwrap().server.stop().await;
+}
+
+// ---------------------------------------------------------------- policies
+
+/// What the form of `rate-limit` sends with these settings.
+fn rate_limit(max_messages: &str) -> String {
+    format!(
+        "setting.max_messages={max_messages}&setting.max_changes=120&setting.window_seconds=60\
+         &setting.limit_messages=on&setting.limit_changes=on"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_a_form_that_is_tried_over_what_was_recorded_and_installed() {
+    let desk = Desk::start().await;
+    desk.policies_are_loaded();
+    let anna = desk.person("anna", Role::Operator, &[]).await;
+    let set_file = desk.table.db().path().with_file_name("policies").join("policy-set.toml");
+    let page = desk.get("/console/policies/rate-limit", &anna).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    for part in [
+        "name=\"setting.max_messages\" value=\"30\" min=\"1\"",
+        "Length of the sliding window in seconds.",
+        "It takes a whole number from 1 to 86400. Default: 60.",
+        "name=\"setting.limit_messages\" checked",
+    ] {
+        assert!(page.body.contains(part), "{part} is not in {}", page.body);
+    }
+
+    // What is wrong stands beside its field, with what was typed; nothing is changed.
+    let wrong = rate_limit("ten%3Cb%3E");
+    for action in ["try", "install"] {
+        let refused = desk.send_form(&format!("/console/policies/rate-limit/{action}"), &anna, &wrong).await;
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        for part in [
+            "1 field is not right",
+            "&quot;ten&lt;b&gt;&quot; is not a whole number, at least 1",
+            "value=\"ten&lt;b&gt;\"",
+        ] {
+            assert!(refused.body.contains(part), "{part} is not in {}", refused.body);
+        }
+    }
+    // What the policy itself refuses, too.
+    let refused = desk
+        .send_form(
+            "/console/policies/tool-authorization/install",
+            &anna,
+            "mode=enforce&setting.extra_roles=&setting.roles=%7B%22nobody%22%3A%7B%7D%7D",
+        )
+        .await;
+    assert!(
+        refused.status == 409 && refused.body.contains("roles.nobody is no known role"),
+        "{}",
+        refused.body
+    );
+    assert!(!set_file.exists());
+
+    let tried = desk.send_form("/console/policies/rate-limit/try", &anna, &rate_limit("12")).await;
+    assert_eq!((tried.status, tried.header("location").as_deref()), (303, Some("/console/trials/1")));
+    let trial = loop {
+        let page = desk.get("/console/trials/1", &anna).await;
+        if !page.body.contains("<progress") {
+            break page.body;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        trial.contains("Nothing would have come out otherwise") && trial.contains("Install in the shadow"),
+        "{trial}"
+    );
+    assert!(trial.contains("{&quot;max_messages&quot;:12}"), "{trial}");
+    assert!(!set_file.exists(), "a trial changes nothing");
+
+    let from_trial = "settings=%7B%22max_messages%22%3A12%7D&mode=shadow";
+    let installed = desk.send_form("/console/policies/rate-limit/install", &anna, from_trial).await;
+    assert_eq!(
+        (installed.status, installed.header("location").as_deref()),
+        (303, Some("/console/policies/rate-limit-next")),
+        "{}",
+        installed.body
+    );
+    let page = desk.get("/console/policies/rate-limit-next", &anna).await.body;
+    for part in ["value=\"12\"", "Let it decide instead of rate-limit", "How it agreed with the live ones"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let reported = desk.send_form("/console/policies/rate-limit-next/report", &anna, "").await;
+    assert_eq!(reported.header("location").as_deref(), Some("/console/trials/2"));
+    let replaced = desk.send_form("/console/policies/rate-limit-next/replace", &anna, "").await;
+    assert_eq!(replaced.status, 303, "{}", replaced.body);
+    let text = std::fs::read_to_string(&set_file).unwrap();
+    assert!(text.contains("max_messages = 12") && text.contains("enforce"), "{text}");
+    let rows = desk
+        .table
+        .db()
+        .read(|tx| {
+            tx.audit_rows(&AuditFilter {
+                agent: Some("person:anna".into()),
+                limit: 9,
+                ..AuditFilter::default()
+            })
+        })
+        .unwrap();
+    let actions: Vec<_> =
+        rows.iter().map(|row| row.action.as_str()).filter(|action| action.starts_with("policy_")).collect();
+    assert_eq!(actions, ["policy_promote", "policy_settings"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_operator_changes_policies_or_sees_the_forms() {
+    let desk = Desk::start().await;
+    desk.policies_are_loaded();
+    let set_file = desk.table.db().path().with_file_name("policies").join("policy-set.toml");
+    for (name, role) in [("vera", Role::Viewer), ("paul", Role::Approver)] {
+        let cookie = desk.person(name, role, &[]).await;
+        let page = desk.get("/console/policies/rate-limit", &cookie).await;
+        assert!(page.status == 200 && !page.body.contains("setting.max_messages"), "{}", page.body);
+        for action in
+            ["try", "install", "promote", "replace", "enable", "disable", "rollback", "remove", "report", "x"]
+        {
+            let form = format!("mode=enforce&{}", rate_limit("12"));
+            let refused =
+                desk.send_form(&format!("/console/policies/rate-limit/{action}"), &cookie, &form).await;
+            assert_eq!(refused.status, 409, "{action}");
+            assert!(refused.body.contains("this needs the role operator"), "{action}: {}", refused.body);
+        }
+        assert_eq!(desk.send_form("/console/trials/1/stop", &cookie, "").await.status, 403);
+    }
+    assert!(!set_file.exists());
 }

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Map, Value, json};
 use team_table::domain::decision::Mode;
 use team_table::domain::person::{Actor, Person, Role};
-use team_table::operator::{Candidate, Change, OperatorError, Policies, Progress, ReplayOptions, Source};
+use team_table::operator::{
+    Candidate, Change, FieldKind, OperatorError, Policies, Progress, ReplayOptions, Source,
+};
 use team_table::policy::{Loader, PolicyEntry, PolicyError, read_set};
 use team_table::storage::{AuditRow, Db, DecisionFilter, OpenOptions};
 
-use crate::guests::{guest, guest_with_case};
+use crate::guests::{guest, guest_with_case, with_section};
 use crate::harness::{Home, UNLIMITED};
 
 fn policies(home: &Home) -> Policies {
@@ -239,7 +241,8 @@ fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
         total.store(all, Ordering::Relaxed);
     };
     let options = ReplayOptions { since: 0, hook: None, examples: 2 };
-    let replay = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop }).unwrap();
+    let replay =
+        policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop, cores: 2 }).unwrap();
     assert_eq!((replay.policy.as_str(), replay.flipped), ("tool-authorization", 4));
     let [kind] = &replay.flips[..] else { panic!("{replay:?}") };
     assert_eq!(
@@ -252,7 +255,7 @@ fn a_replay_of_other_settings_tells_how_far_it_is_and_stops_when_told() {
     assert!(changes(&home).iter().all(|row| row.agent == "host"));
 
     stop.store(true, Ordering::Relaxed);
-    let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop });
+    let stopped = policies.replay(&candidate, options, Progress { tell: &tell, stop: &stop, cores: 2 });
     assert!(matches!(stopped, Err(OperatorError::Stopped)));
 }
 
@@ -307,4 +310,51 @@ fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
     );
     let later = db.read(|tx| tx.decision_counts(i64::MAX, 1_000)).unwrap();
     assert_eq!((later.since, later.counts), (i64::MAX, vec![]));
+}
+
+#[test]
+fn a_policy_describes_its_settings_as_a_form_and_a_form_sets_them() {
+    let home = Home::new();
+    let (policies, by) = (policies(&home), person(Role::Operator));
+    // Every built-in policy says what its settings are.
+    for name in ["question-detection", "rate-limit", "reply-cap", "tool-authorization", "wake-cap"] {
+        let described = policies.describe(name).unwrap();
+        assert!(described.is_described && !described.fields.is_empty(), "{name}");
+        assert!(described.fields.iter().all(|field| field.current.is_none()), "{name}");
+    }
+    let described = policies.describe("rate-limit").unwrap();
+    let max = described.fields.iter().find(|field| field.name == "max_messages").unwrap();
+    assert_eq!((&max.kind, max.shown().as_str()), (&FieldKind::Integer { min: Some(1), max: None }, "30"));
+    // As a browser sends it: boxes that are not ticked are not there.
+    let typed = |name: &str| match name {
+        "setting.max_messages" => Some("12"),
+        "setting.window_seconds" => Some("60"),
+        "setting.limit_messages" => Some("on"),
+        _ => None,
+    };
+    let wanted = described.read_form(typed).unwrap();
+    assert_eq!(Value::Object(wanted.clone()), json!({ "max_messages": 12, "limit_changes": false }));
+    policies.set_settings("rate-limit", wanted, Mode::Enforce, &by).unwrap();
+    let described = policies.describe("rate-limit").unwrap();
+    let max = described.fields.iter().find(|field| field.name == "max_messages").unwrap();
+    assert_eq!((max.shown().as_str(), &max.current), ("12", &Some(json!(12))));
+    assert_eq!(described.before, None, "the module is the same: nothing to go back to");
+
+    // A module that says nothing of its settings has one field with all of them; what cannot be read is not installed.
+    let plain = Candidate { settings: settings(json!({ "word": "x" })), ..upload(guest("abstains")) };
+    policies.install(&plain, Mode::Enforce, &by).unwrap();
+    let described = policies.describe("guest").unwrap();
+    let [field] = &described.fields[..] else { panic!("{described:?}") };
+    assert_eq!((described.is_described, field.current.clone()), (false, Some(json!({ "word": "x" }))));
+    let broken = with_section(guest("abstains"), "team-table:settings", "[[setting]]\nname = 1\n");
+    let named = Candidate { name: Some("guest".into()), ..upload(broken) };
+    let refused = policies.install(&named, Mode::Enforce, &by).unwrap_err().to_string();
+    assert!(refused.contains("its embedded description of the settings cannot be read: "), "{refused}");
+    let good = "[[setting]]\nname = \"word\"\nkind = \"text\"\ntext = \"t\"\n";
+    let good = upload(with_section(guest("abstains"), "team-table:settings", good));
+    policies.install(&good, Mode::Enforce, &by).unwrap();
+    let described = policies.describe("guest").unwrap();
+    assert_eq!((described.is_described, described.fields[0].shown().as_str()), (true, "x"));
+    assert_eq!(described.before, Some(blake3::hash(&guest("abstains")).to_hex().to_string()));
+    assert!(policies.describe("no-such").is_err());
 }

@@ -126,7 +126,7 @@ impl Rule {
     }
 }
 
-export_policy!(QuestionDetection: escalation, cases = "cases/cases.toml");
+export_policy!(QuestionDetection: escalation, cases = "cases/cases.toml", settings = "src/settings.toml");
 
 #[cfg(test)]
 mod corpus;

@@ -151,7 +151,7 @@ impl ReplyCap {
     }
 }
 
-export_policy!(ReplyCap: escalation, cases = "cases/cases.toml");
+export_policy!(ReplyCap: escalation, cases = "cases/cases.toml", settings = "src/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(ReplyCap);

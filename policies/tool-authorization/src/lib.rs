@@ -138,7 +138,7 @@ impl Authorize for ToolAuthorization {
     }
 }
 
-export_policy!(ToolAuthorization: authorization, cases = "cases/cases.toml");
+export_policy!(ToolAuthorization: authorization, cases = "cases/cases.toml", settings = "src/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(ToolAuthorization);

@@ -101,7 +101,7 @@ fn named(role: &str) -> String {
     if role.is_empty() { "an agent without a role".to_owned() } else { format!("the role {role}") }
 }
 
-export_policy!(WakeCap: authorization, cases = "cases/cases.toml");
+export_policy!(WakeCap: authorization, cases = "cases/cases.toml", settings = "src/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(WakeCap);

@@ -199,6 +199,11 @@ macro_rules! __export_component {
             #[used]
             static CASES: [u8; <$policy as $crate::Exported>::CASES.len()] =
                 guest::section(<$policy as $crate::Exported>::CASES.as_bytes());
+
+            #[unsafe(link_section = "team-table:settings")]
+            #[used]
+            static SETTINGS: [u8; <$policy as $crate::Exported>::SETTINGS.len()] =
+                guest::section(<$policy as $crate::Exported>::SETTINGS.as_bytes());
         };
     };
 }

@@ -53,7 +53,7 @@ impl Authorize for MyRule {
     }
 }
 
-export_policy!(MyRule: authorization, cases = "templates/authorization/cases.toml");
+export_policy!(MyRule: authorization, cases = "templates/authorization/cases.toml", settings = "templates/authorization/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(MyRule);

@@ -67,7 +67,7 @@ impl Review for MyRule {
     }
 }
 
-export_policy!(MyRule: authorization + escalation, cases = "templates/both/cases.toml");
+export_policy!(MyRule: authorization + escalation, cases = "templates/both/cases.toml", settings = "templates/both/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(MyRule);

@@ -53,7 +53,7 @@ impl Review for MyRule {
     }
 }
 
-export_policy!(MyRule: escalation, cases = "templates/escalation/cases.toml");
+export_policy!(MyRule: escalation, cases = "templates/escalation/cases.toml", settings = "templates/escalation/settings.toml");
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(MyRule);

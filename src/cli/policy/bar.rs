@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::operator::Progress;
+use crate::operator::{Progress, cores};
 
 /// Nothing stops a walk of the command line but the end of the process.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -21,7 +21,7 @@ pub(super) fn with_bar<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let done = work(Progress { tell: &tell, stop: &STOP });
+    let done = work(Progress { tell: &tell, stop: &STOP, cores: cores() });
     bar.finish_and_clear();
     done
 }

@@ -41,6 +41,16 @@ fn print(report: &CheckReport) -> Result<(), CliError> {
     let facts: Vec<String> =
         report.facts.iter().map(|fact| format!("{} {}", fact.name, json!(fact.params))).collect();
     output::line(&format!("facts   {}", if facts.is_empty() { "none".into() } else { facts.join(", ") }))?;
+    let settings: Vec<String> = report
+        .settings
+        .iter()
+        .map(|it| {
+            it.default.as_ref().map_or_else(|| it.name.clone(), |value| format!("{} = {value}", it.name))
+        })
+        .collect();
+    if !settings.is_empty() {
+        output::line(&output::visible(&format!("settings {}", settings.join(", "))))?;
+    }
     output::line(&format!("loads in {} ms", report.load_millis))?;
     let rows = report.cases.iter().map(|case| {
         let CaseReport { result, fuel, micros, memory } = case;

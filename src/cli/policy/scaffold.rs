@@ -40,6 +40,7 @@ struct Files {
     folder: &'static str,
     policy: &'static str,
     cases: &'static str,
+    described: &'static str,
     settings: &'static str,
 }
 
@@ -52,18 +53,21 @@ impl Template {
                 folder: "templates/authorization/",
                 policy: include_str!("../../../policy-sdk/templates/authorization/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/authorization/cases.toml"),
+                described: include_str!("../../../policy-sdk/templates/authorization/settings.toml"),
                 settings: "| `max_title` | 80 | the most characters a task's title may have |\n",
             },
             Self::Escalation => Files {
                 folder: "templates/escalation/",
                 policy: include_str!("../../../policy-sdk/templates/escalation/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/escalation/cases.toml"),
+                described: include_str!("../../../policy-sdk/templates/escalation/settings.toml"),
                 settings: WORDS,
             },
             Self::Both => Files {
                 folder: "templates/both/",
                 policy: include_str!("../../../policy-sdk/templates/both/policy.rs"),
                 cases: include_str!("../../../policy-sdk/templates/both/cases.toml"),
+                described: include_str!("../../../policy-sdk/templates/both/settings.toml"),
                 settings: WORDS,
             },
         }
@@ -81,15 +85,16 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
     if folder.exists() {
         return Err(CliError::Usage(format!("{name} is there already; choose another name or folder")));
     }
-    let Files { folder: from, policy, cases, settings } = hook.files();
-    // Where the SDK's own tests find the cases.
-    let policy = policy.replace(from, "cases/");
+    let Files { folder: from, policy, cases, described, settings } = hook.files();
+    // Where the SDK's own tests find both files.
+    let policy = policy.replace(&format!("{from}settings.toml"), "src/settings.toml").replace(from, "cases/");
     let rename = |text: &str| text.replace("my-rule", name).replace("MyRule", &type_name(name));
     let readme = include_str!("../../../policy-sdk/templates/README.md")
         .replace("SETTINGS\n", &format!("{settings}\n"));
     for (file, text) in [
         ("Cargo.toml", manifest(name, &sdk_source(sdk.as_deref()))),
         ("src/lib.rs", rename(&policy)),
+        ("src/settings.toml", described.to_owned()),
         ("cases/cases.toml", rename(cases)),
         ("README.md", rename(&readme)),
         (".gitignore", "/target\n*.wasm\n".to_owned()),

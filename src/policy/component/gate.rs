@@ -1,6 +1,7 @@
 //! The first look at a module, before any of it runs: size, well-formedness, no imports, the exports of a known interface
 //! version, the SDK it was built with, and the test cases it carries. Runs nothing and compiles nothing.
 
+use team_table_policy_sdk::settings::{self, Setting};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::domain::decision::Hook;
@@ -12,6 +13,8 @@ use crate::policy::eval::{AUTHORIZER, ESCALATOR, Limits, METADATA, VERSION};
 const SDK_SECTION: &str = "team-table:sdk";
 /// The custom section in which a policy carries its test cases, as TOML.
 const CASES_SECTION: &str = "team-table:cases";
+/// The custom section in which a policy describes its settings, as TOML.
+const SETTINGS_SECTION: &str = "team-table:settings";
 /// The SDK's major version whose components this host runs: the version of the interface.
 const SDK_MAJOR: &str = "1";
 /// The package all of our interfaces belong to.
@@ -30,6 +33,8 @@ pub struct Gated<'a> {
     pub sdk: Option<String>,
     /// Its test cases, as TOML; `None` when it carries none.
     pub cases: Option<String>,
+    /// The description of its settings, as TOML; `None` when it describes none.
+    pub settings: Option<String>,
 }
 
 /// Looks at nothing but the size.
@@ -59,6 +64,17 @@ pub fn inspect(bytes: &[u8], limits: Limits) -> Result<Gated<'_>, PolicyError> {
     seen.judge(bytes)
 }
 
+impl Gated<'_> {
+    /// What the module says of its settings; nothing when it does not describe them.
+    ///
+    /// # Errors
+    /// When the description cannot be read.
+    pub fn described(&self) -> Result<Vec<Setting>, PolicyError> {
+        let text = self.settings.as_deref().unwrap_or_default();
+        settings::parse(text).map_err(PolicyError::SettingsUnreadable)
+    }
+}
+
 /// What a pass over a component finds.
 #[derive(Default)]
 struct Seen {
@@ -67,6 +83,7 @@ struct Seen {
     exports: Vec<String>,
     sdk: Option<String>,
     cases: Option<String>,
+    settings: Option<String>,
 }
 
 impl Seen {
@@ -88,6 +105,7 @@ impl Seen {
                 let slot = match section.name() {
                     SDK_SECTION => &mut self.sdk,
                     CASES_SECTION => &mut self.cases,
+                    SETTINGS_SECTION => &mut self.settings,
                     _ => return Ok(()),
                 };
                 slot.get_or_insert_default().push_str(&String::from_utf8_lossy(section.data()));
@@ -126,6 +144,8 @@ impl Seen {
         {
             return Err(PolicyError::Sdk { found: found.chars().take(40).collect(), supported: SDK_MAJOR });
         }
-        Ok(Gated { bytes, digest: blake3::hash(bytes).to_hex().to_string(), hooks, sdk, cases: self.cases })
+        let digest = blake3::hash(bytes).to_hex().to_string();
+        let settings = self.settings.filter(|text| !text.trim().is_empty());
+        Ok(Gated { bytes, digest, hooks, sdk, cases: self.cases, settings })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use team_table_policy_sdk::settings::Setting;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::domain::decision::{FactRequest, Hook};
@@ -73,6 +74,8 @@ pub struct CheckReport {
     pub hooks: Vec<Hook>,
     /// The facts it asks for under these settings.
     pub facts: Vec<FactRequest>,
+    /// What it says of its settings; empty when it does not describe them.
+    pub settings: Vec<Setting>,
     /// How its embedded cases went.
     pub cases: Vec<CaseReport>,
     /// Milliseconds from bytes to ready, without the cases.
@@ -149,12 +152,24 @@ impl Loader {
     pub fn check(&self, bytes: &[u8], settings: &Value, limits: Limits) -> Result<CheckReport, PolicyError> {
         let start = Instant::now();
         let gated = gate::inspect(bytes, limits)?;
+        let described = gated.described()?;
         let workbench = Workbench::open(&self.runtime, &gated, limits)?;
         let module = self.prepare(&workbench, &gated, settings, limits)?;
         let load_millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let cases = run_cases(&workbench, &gated)?;
         let Module { digest, name, version, summary, sdk, hooks, facts, .. } = module;
-        Ok(CheckReport { digest, name, version, summary, sdk, hooks, facts, cases, load_millis })
+        Ok(CheckReport {
+            digest,
+            name,
+            version,
+            summary,
+            sdk,
+            hooks,
+            facts,
+            settings: described,
+            cases,
+            load_millis,
+        })
     }
 
     /// Runs a module's embedded cases and nothing else; it need not accept the default settings.

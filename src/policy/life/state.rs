@@ -152,6 +152,14 @@ impl State {
         good.fallback(policy, digest).map(|record| self.resolve(record)).transpose()
     }
 
+    /// The digest of the module that [`roll_back`](super::roll_back) would put in the place of this one.
+    ///
+    /// # Errors
+    /// When what is kept cannot be read.
+    pub fn before(&self, policy: &str, digest: &str) -> Result<Option<String>, PolicyError> {
+        Ok(self.good()?.fallback(policy, digest).map(|record| record.module.clone()))
+    }
+
     /// Remembers what is in force now: the record and the bytes of each module.
     pub(super) fn remember(&self, set: &[(PolicyEntry, &[u8])]) -> Result<(), PolicyError> {
         let _lock = self.lock()?;
