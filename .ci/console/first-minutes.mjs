@@ -12,12 +12,12 @@ module = "builtin:tool-authorization"
 mode = "enforce"
 
 [policy.settings]
-roles = { release-engineer = { escalate = ["create_task(priority=high)"] } }
+roles = { ops = { escalate = ["create_task(priority=high)"] } }
 `);
 await table.start();
-const backend = await table.agent("codex-backend", "backend", ["rust", "sqlite"]);
-const frontend = await table.agent("claude-frontend", "frontend", ["typescript"]);
-const release = await table.agent("claude-release", "release-engineer", ["packaging"]);
+const backend = await table.agent("codex-backend", "coder", ["rust", "sqlite"]);
+const frontend = await table.agent("claude-frontend", "coder", ["typescript"]);
+const release = await table.agent("claude-release", "ops", ["packaging"]);
 table.daemon("codex-backend");
 await frontend.call("create_task", { title: "Show the sessions of a person", assignee: "claude-frontend", priority: "medium" });
 await backend.call("create_task", { title: "Move the sessions table to the new schema", assignee: "codex-backend", priority: "high" });
