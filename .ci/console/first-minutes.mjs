@@ -18,21 +18,22 @@ await table.start();
 const backend = await table.agent("codex-backend", "coder", ["rust", "sqlite"]);
 const frontend = await table.agent("claude-frontend", "coder", ["typescript"]);
 const release = await table.agent("claude-release", "ops", ["packaging"]);
-table.daemon("codex-backend");
 await frontend.call("create_task", { title: "Show the sessions of a person", assignee: "claude-frontend", priority: "medium" });
 await backend.call("create_task", { title: "Move the sessions table to the new schema", assignee: "codex-backend", priority: "high" });
 let last = await backend.call("send_message", { recipient: "claude-frontend", content: "The new sessions table is migrated. Old rows are copied, the tests pass." });
 const talk = [
-  [frontend, "codex-backend", "Good. I read it through the new view from now on."],
   [backend, "claude-frontend", "The index is there too: a look-up takes 40 microseconds."],
   [frontend, "codex-backend", "The page of the sessions is done; nothing reads the old table any more."],
 ];
 for (const [from, recipient, content] of talk) last = await from.call("send_message", { recipient, content, reply_to: last.id });
 for (const content of ["The sign-in page is translated.", "Its tests are green.", "The changelog has an entry."]) await frontend.call("send_message", { recipient: "claude-release", content });
+// What has been read so far, its daemon does not answer.
+await backend.inbox();
+table.daemon("codex-backend");
 const held = await release.held("Publish team-table 1.0 to the registry", { description: "Tagged, signed, and the checksums are in the release notes.", assignee: "claude-release" });
 await release.question("codex-backend", "Which minimum version of SQLite do we promise in the release notes?");
-await release.held("Move the documentation to its new address", { description: "The old address keeps a redirect for a year." });
-const asked = await frontend.question("codex-backend", "Should we drop the old sessions table now, or keep it for one more release? I would drop it: nothing reads it, and the backup of last night has it.", { reply_to: last.id });
+await release.held("Move the documentation to its new address");
+const asked = await frontend.question("codex-backend", "Should we drop the old sessions table, or keep it for one more release? Nothing reads it.", { reply_to: last.id });
 
 const chrome = await browser();
 const context = await profile(chrome, table, { colorScheme: "light" });
@@ -92,6 +93,7 @@ await check("a setting is tried over what was recorded", async () => {
   await click(page.getByRole("button", { name: "Replay the last 30 days" }));
   await page.getByRole("status").getByText(/would have come out otherwise/).waitFor();
   assert.ok((await main.getByRole("row").filter({ hasText: "claude-frontend" }).count()) > 0);
+  if (process.env.PICTURES) await main.locator("details").evaluate((details) => (details.open = true));
   await picture("console-policies.png");
   await done("tried");
 });
