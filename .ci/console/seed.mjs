@@ -43,7 +43,8 @@ export async function harmless(page) {
   const found = await page.evaluate(() => {
     const main = document.querySelector("main");
     const elements = [...main.querySelectorAll("script, img, iframe, style, object, embed, [onerror], [onload], [onclick], [srcdoc]")];
-    const links = [...document.querySelectorAll("a[href], form[action]")].map((element) => element.href ?? element.action);
+    // A form's own `action` may be a field of that name.
+    const links = [...document.querySelectorAll("a[href], form[action]")].map((element) => element.href ?? new URL(element.getAttribute("action"), location.href).href);
     return {
       title: document.title,
       elements: elements.map((element) => element.outerHTML.slice(0, 200)),

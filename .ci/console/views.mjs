@@ -24,6 +24,11 @@ const axe = readFileSync(installed.resolve("axe-core/axe.min.js"), "utf8");
 
 const anna = await person(chrome, table, "anna", "operator");
 const session = await table.session("anna");
+// A trial that has ended, with what would have come out otherwise.
+const begun = await request(at("/policies/rate-limit/try"), { body: { settings: `{"max_messages": 1}` }, headers: { cookie: session, origin: table.url } });
+assert.equal(begun.status, 303, begun.text);
+const trial = begun.headers.location.replace("/console", "");
+const escalated = (await table.json("policy", "log", "--outcome", "escalate")).decisions?.[0]?.id;
 const read = (path) => request(at(path), { headers: { cookie: session } });
 
 // NAME, ADDRESS below the console, STATUS if it is not 200
@@ -52,8 +57,13 @@ const VIEWS = [
   ["search-nothing", "/search?q=%3Cscript%3E%22nothing"],
   ["policies", "/policies"],
   ["policy", "/policies/tool-authorization"],
+  ["policy-of-settings", "/policies/rate-limit"],
+  ["trial", trial],
   ["decisions", "/decisions"],
+  ["decisions-paused", "/decisions?outcome=escalate&since=7d&pause=1"],
+  ["decisions-nothing", "/decisions?agent=bob&outcome=error"],
   ["decision", "/decisions/1"],
+  ["decision-held", `/decisions/${escalated}`],
   ["health", "/health"],
   ["people", "/people"],
   ["no-such-page", "/no-such-page", 404],
@@ -147,6 +157,7 @@ async function judge(page, name, path, status = 200) {
   assert.deepEqual({ wide, found }, { wide: [], found: [] });
 }
 
+await eventually("the trial has ended", async () => /Install live/.test((await read(trial)).text));
 for (const [name, path, status] of VIEWS) {
   await check(`${name}: for everybody, at every width, in light and dark`, async () => {
     await judge(anna, name, path, status);

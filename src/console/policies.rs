@@ -135,6 +135,7 @@ fn history(ask: &Ask<'_>, changes: &[RecordedChange], policy: Option<&str>) -> M
     html! {
         section.stack.stack-s aria-labelledby="h-changes" {
             h2 #h-changes { "Changes" }
+            @if !changes.iter().any(|change| wanted(&change)) { p.meta { "None yet." } }
             ol.history {
                 @for change in changes.iter().filter(wanted).take(usize::try_from(CHANGES).unwrap_or(0)) {
                     li {
