@@ -203,6 +203,7 @@ pub struct ThisProcess(Option<Process>);
 impl ThisProcess {
     /// Notes with the next commit that this process uses the database; `kind` is one of [`ProcessRow`]'s. Those that were killed
     /// are taken off the list.
+    #[must_use]
     pub fn begin(db: &Db, kind: &'static str) -> Self {
         let this = Process::find(std::process::id());
         if let Some(Process { pid, started }) = this {

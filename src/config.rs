@@ -114,10 +114,6 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whether the HTTP server serves the console.
     pub console: bool,
-    /// Whether a browser can be opened here: there is a screen (`DISPLAY` or `WAYLAND_DISPLAY`; macOS always has one).
-    pub has_screen: bool,
-    /// The name of the user of this process (`USER`, else `LOGNAME`).
-    pub user: Option<String>,
     /// Log filter, if one was asked for.
     pub log: Option<String>,
     /// The compiler of `policy build`, where it is not the one on the path (`TEAM_TABLE_WASM_RUSTC`; has no flag).
@@ -174,6 +170,19 @@ impl SessionEnvironment {
 #[must_use]
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// Whether a browser can be opened here: there is a screen (`DISPLAY` or `WAYLAND_DISPLAY`; macOS always has one).
+#[must_use]
+pub fn has_screen() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
+}
+
+/// The name of the user of this process (`USER`, else `LOGNAME`).
+#[must_use]
+pub fn user() -> Option<String> {
+    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// The settings of Gemini CLI's user.
@@ -340,6 +349,14 @@ fn table_url(text: &str) -> Option<(String, Option<String>)> {
     (matches!(scheme, "https" | "http") && plain && named).then(|| (format!("{scheme}://{host}"), agent))
 }
 
+fn on_or_off(setting: &Setting<'_>) -> Result<bool, ConfigError> {
+    setting.read(true, "use on or off", |word| match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    })
+}
+
 fn path_prefix(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
     let prefix = text.trim_end_matches('/');
@@ -441,20 +458,7 @@ impl Config {
                 path_prefix,
             )?,
             tls,
-            console: setting("console", text(&flags.console)).read(
-                true,
-                "use on or off",
-                |word| match word {
-                    "on" => Some(true),
-                    "off" => Some(false),
-                    _ => None,
-                },
-            )?,
-            has_screen: cfg!(target_os = "macos")
-                || ["DISPLAY", "WAYLAND_DISPLAY"]
-                    .into_iter()
-                    .any(|name| environment(name).is_some_and(|value| !value.is_empty())),
-            user: ["USER", "LOGNAME"].into_iter().find_map(|name| environment(name)?.into_string().ok()),
+            console: on_or_off(&setting("console", text(&flags.console)))?,
             log,
             wasm_rustc: setting("wasm-rustc", None).program()?,
             no_color: environment("NO_COLOR").is_some_and(|value| !value.is_empty()),

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{CliError, output};
 use crate::app;
 use crate::auth::Secret;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::person::{Actor, Role, check_name};
 use crate::storage::{Db, Invitation};
@@ -33,13 +33,13 @@ pub(super) fn run(config: Config, arguments: &ConsoleArguments, has_port: bool) 
     let listener = listen(&config, has_port)?;
     let address = listener.local_addr()?;
     let db = app::open_db(&config)?;
-    let (person, code) = invite(&db, &config, arguments.name.clone())?;
+    let (person, code) = invite(&db, arguments.name.clone())?;
     drop(db);
     let link = format!("http://{address}/console/join/{code}");
     output::line(&format!("the console of {}", config.db.display()))?;
     output::line(&format!("for {person}, once, within 15 minutes: {link}"))?;
     output::line(&format!("afterwards: http://{address}/console (Ctrl-C ends it)"))?;
-    if !arguments.no_open && config.has_screen && !open(&link) {
+    if !arguments.no_open && config::has_screen() && !open(&link) {
         output::complain("no browser could be opened: open the address above in one");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -62,9 +62,9 @@ fn listen(config: &Config, has_port: bool) -> Result<TcpListener, CliError> {
 
 /// A link for the person who runs this command. Who has the database file may do everything with it; a person who was
 /// invited with another role keeps that.
-fn invite(db: &Db, config: &Config, name: Option<String>) -> Result<(String, String), CliError> {
+fn invite(db: &Db, name: Option<String>) -> Result<(String, String), CliError> {
     let name = name.unwrap_or_else(|| {
-        config.user.clone().filter(|user| check_name(user).is_ok()).unwrap_or_else(|| NAMELESS.into())
+        config::user().filter(|user| check_name(user).is_ok()).unwrap_or_else(|| NAMELESS.into())
     });
     let code = Secret::mint()?;
     let link = code.hash();

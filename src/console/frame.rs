@@ -240,8 +240,8 @@ impl PageError {
     }
 
     /// The code, for those who answer one in their own way.
-    pub(super) const fn code(&self) -> Option<Code> {
-        Some(self.refusal.code)
+    pub(super) const fn code(&self) -> Code {
+        self.refusal.code
     }
 
     /// The refusal, if what was asked for is to blame.

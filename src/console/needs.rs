@@ -484,20 +484,26 @@ pub(super) fn said(ask: &Ask<'_>, message: &Message, receipt: Option<&Receipt>, 
 /// A fact in words.
 pub(super) fn fact_row(fact: &Fact) -> Markup {
     let known = CATALOGUE.iter().find(|spec| spec.name == fact.request.name);
-    let parameters: Vec<String> =
-        fact.request.params.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let value = match &fact.value {
-        Value::Null => "not known".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let parameters: Vec<String> = fact
+        .request
+        .params
+        .iter()
+        .map(|(name, value)| format!("{}: {value}", name.replace('_', " ")))
+        .collect();
+    let count = fact.value.get("count").and_then(Value::as_i64);
+    let oldest = fact.value.get("oldest").and_then(Value::as_i64);
     html! {
         tr {
-            th scope="row" {
-                @match known { Some(spec) => { (spec.summary) } None => { span.mono { (fact.request.name) } } }
-                @if !parameters.is_empty() { " " span.meta.mono { (words::inline(&parameters.join(", "))) } }
+            th scope="row" { @match known { Some(spec) => { (spec.summary) } None => { span.mono { (fact.request.name) } } } }
+            td {
+                @match (&fact.value, count) {
+                    (_, Some(count)) => { (count) @if let Some(oldest) = oldest { ", the first of them at " (words::exact(oldest)) } }
+                    (Value::Null, _) => { "not known" }
+                    (Value::String(text), _) => { (words::text(text)) }
+                    (other, _) => { (words::text(&other.to_string())) }
+                }
+                @if !parameters.is_empty() { div.meta { (words::inline(&parameters.join("; "))) } }
             }
-            td { (words::text(&value)) }
         }
     }
 }

@@ -204,7 +204,7 @@ async fn finish_register(
     let passkey = webauthn
         .finish_passkey_registration(&answer.credential, &state)
         .map_err(|error| not_accepted(&error))?;
-    let id = passkey.cred_id().to_vec();
+    let id = Vec::from(passkey.cred_id().as_slice());
     let credential = serde_json::to_string(&Stored { origin, passkey }).map_err(storage::Error::from)?;
     console.write(move |tx, now| tx.add_passkey(&person, &id, &credential, now)).await
 }

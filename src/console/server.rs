@@ -111,7 +111,6 @@ impl Console {
 }
 
 /// The console of one table, to be served at `options.base`.
-#[must_use]
 pub fn router(table: &Table, options: ConsoleOptions) -> Router {
     let (table, db, hub) = (table.clone(), table.db().clone(), table.hub());
     let place = std::path::absolute(db.path()).unwrap_or_else(|_| db.path().to_owned());

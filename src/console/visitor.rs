@@ -188,7 +188,7 @@ pub(super) async fn join(State(console): State<Console>, headers: HeaderMap, bod
     let opened = console.write(move |tx, now| tx.open_session(&link, &hash, &device, now)).await;
     match opened {
         Ok(_) => {}
-        Err(error) if error.code() == Some(Code::Unauthenticated) => return no_such_link(&console),
+        Err(error) if error.code() == Code::Unauthenticated => return no_such_link(&console),
         Err(error) => return error.into_response(),
     }
     end_session_of_before(&console, &headers).await;

@@ -30,15 +30,10 @@ impl Desk {
 
     async fn with(closing: CancellationToken) -> Self {
         let table = table().await;
-        let beside = |name: &str| table.db().path().with_file_name(name);
-        let policies = PolicyFiles { dir: beside("policies"), state: beside("policy-state") };
-        let options = ConsoleOptions {
-            base: "/console".into(),
-            secure: false,
-            clock: Clock::System,
-            policies,
-            closing,
-        };
+        let place = |name: &str| table.db().path().with_file_name(name);
+        let policies = PolicyFiles { dir: place("policies"), state: place("policy-state") };
+        let (base, clock) = ("/console".into(), Clock::System);
+        let options = ConsoleOptions { base, secure: false, clock, policies, closing };
         let console = Some(console::router(&table, options));
         let options = HttpOptions { console, ..HttpOptions::default() };
         let server = Server::on(table.clone(), "127.0.0.1:0".parse().unwrap(), options).await;
@@ -491,7 +486,7 @@ async fn settings_are_a_form_that_is_tried_over_what_was_recorded_and_installed(
     assert!(!set_file.exists());
 
     let tried = desk.send_form("/console/policies/rate-limit/try", &anna, &rate_limit("12")).await;
-    assert_eq!((tried.status, tried.header("location").as_deref()), (303, Some("/console/trials/1")));
+    assert_eq!((tried.status, tried.header("location")), (303, Some("/console/trials/1")));
     let trial = loop {
         let page = desk.get("/console/trials/1", &anna).await;
         if !page.body.contains("<progress") {
@@ -509,7 +504,7 @@ async fn settings_are_a_form_that_is_tried_over_what_was_recorded_and_installed(
     let from_trial = "settings=%7B%22max_messages%22%3A12%7D&mode=shadow";
     let installed = desk.send_form("/console/policies/rate-limit/install", &anna, from_trial).await;
     assert_eq!(
-        (installed.status, installed.header("location").as_deref()),
+        (installed.status, installed.header("location")),
         (303, Some("/console/policies/rate-limit-next")),
         "{}",
         installed.body
@@ -519,7 +514,7 @@ async fn settings_are_a_form_that_is_tried_over_what_was_recorded_and_installed(
         assert!(page.contains(part), "{part} is not in {page}");
     }
     let reported = desk.send_form("/console/policies/rate-limit-next/report", &anna, "").await;
-    assert_eq!(reported.header("location").as_deref(), Some("/console/trials/2"));
+    assert_eq!(reported.header("location"), Some("/console/trials/2"));
     let replaced = desk.send_form("/console/policies/rate-limit-next/replace", &anna, "").await;
     assert_eq!(replaced.status, 303, "{}", replaced.body);
     let text = std::fs::read_to_string(&set_file).unwrap();

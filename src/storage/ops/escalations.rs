@@ -6,7 +6,7 @@ use serde_json::json;
 use super::audit::Entry;
 use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
-use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS};
+use crate::domain::escalation::{EscalationStatus, MAX_REMINDERS};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, Message, Origin};
 use crate::domain::person::Actor;
@@ -53,26 +53,6 @@ pub struct NewEscalation {
     pub approvals: i64,
     /// The decision.
     pub decision_id: i64,
-}
-
-/// What lets a held call pass once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Approval {
-    /// The escalation's number.
-    pub id: i64,
-    /// How many persons gave it.
-    pub persons: i64,
-}
-
-/// That one of several persons has approved a held call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Vote {
-    /// Who.
-    pub person: String,
-    /// When, in milliseconds since 1970.
-    pub at: Millis,
-    /// For the record.
-    pub note: Option<String>,
 }
 
 /// A person's answer to an escalation.
@@ -249,30 +229,6 @@ impl ReadTx<'_> {
             waiting.retain(|message| Some(message.thread_id) == row.thread_id);
         }
         Ok(waiting)
-    }
-
-    /// The approval that would let this call pass now, if one was given and not used: that of the most persons.
-    pub fn approval(
-        &self,
-        agent_id: Option<i64>,
-        subject: &[u8; 32],
-        now: Millis,
-    ) -> Result<Option<Approval>> {
-        self.one(
-            "SELECT id, approvals FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'approved'
-                AND used_at IS NULL AND resolved_at > ?3 ORDER BY approvals DESC, id LIMIT 1",
-            params![agent_id, subject, now - APPROVAL_LASTS],
-            |row| Ok(Approval { id: row.get("id")?, persons: row.get("approvals")? }),
-        )
-    }
-
-    /// Who has approved a call that several persons must approve, in the order in which they did.
-    pub fn votes(&self, escalation: i64) -> Result<Vec<Vote>> {
-        self.all(
-            "SELECT person, at, note FROM approvals WHERE escalation_id = ?1 ORDER BY at, person",
-            [escalation],
-            |row| Ok(Vote { person: row.get("person")?, at: row.get("at")?, note: row.get("note")? }),
-        )
     }
 }
 
@@ -478,45 +434,6 @@ impl WriteTx<'_> {
             details: &json!({ "status": status.as_str(), "note": note }).to_string(),
         })?;
         Ok(said)
-    }
-
-    /// Counts an approval of a held call in; says how many are missing while there are some.
-    fn vote(
-        &self,
-        by: &Actor,
-        row: &EscalationRow,
-        note: Option<&str>,
-        now: Millis,
-    ) -> Result<Option<String>> {
-        if row.approvals < 2 {
-            return Ok(None);
-        }
-        let voted = self.execute(
-            "INSERT OR IGNORE INTO approvals (escalation_id, person, at, note) VALUES (?1, ?2, ?3, ?4)",
-            params![row.id, by.name(), now, note],
-        )?;
-        if voted == 0 {
-            return Err(Refusal::precondition(
-                format!("{} has approved escalation {} already", by.name(), row.id),
-                format!("it needs {} persons: another one must approve it too", row.approvals),
-            )
-            .into());
-        }
-        let given = self.number("SELECT count(*) FROM approvals WHERE escalation_id = ?1", [row.id])?;
-        if given >= row.approvals {
-            return Ok(None);
-        }
-        let data = json!({ "id": row.id, "action": row.action, "asker": row.asker, "code": row.code,
-                           "status": row.status, "approvals": given });
-        self.event(now, EventKind::Escalation, None, Audience::Nobody, &data)?;
-        self.audit(&Entry {
-            at: now,
-            agent: &by.audit_name(),
-            action: "approve_escalation",
-            target: ("escalation", &row.id.to_string()),
-            details: &json!({ "approvals": given, "needed": row.approvals, "note": note }).to_string(),
-        })?;
-        Ok(Some(format!("approved by {given} of {}: another person must approve it too", row.approvals)))
     }
 
     /// Sends a person's answer in the agent's name to the asker.
