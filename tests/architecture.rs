@@ -171,20 +171,21 @@ fn webassembly_is_in_policy_only() {
 }
 
 #[test]
-fn the_protocol_and_http_are_in_mcp_only() {
+fn the_protocol_and_connections_are_in_mcp_only() {
     only_in(
         &["mcp/", "cli/demo/client.rs"],
-        &[
-            "rmcp::",
-            "axum::",
-            "hyper::",
-            "hyper_util::",
-            "http::",
-            "http_body_util::",
-            "tower_service::",
-            "tokio_rustls::",
-        ],
+        &["rmcp::", "hyper::", "hyper_util::", "http_body_util::", "tower_service::", "tokio_rustls::"],
     );
+}
+
+#[test]
+fn routes_are_in_mcp_and_the_console_only() {
+    only_in(&["mcp/", "console/", "cli/demo/client.rs", "app.rs"], &["axum::", "http::"]);
+}
+
+#[test]
+fn pages_are_in_the_console_only() {
+    only_in(&["console/"], &["maud::", "webauthn_rs::"]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 use super::board::names;
 use super::frame::{Ask, View};
+use super::item::fact_row;
 use super::live::Region;
-use super::needs::fact_row;
 use super::words;
 use crate::domain::clock::{self, DAY, HOUR, MINUTE, Millis};
 use crate::domain::decision::{Answer, Verdict};

@@ -30,7 +30,8 @@ use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
 use super::{
-    board, context, decisions, health, members, needs, passkeys, people, policies, search, threads, trials,
+    board, context, decisions, health, members, needs, passkeys, people, policies, search, tasks, threads,
+    trials,
 };
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
@@ -97,7 +98,7 @@ fn find(path: &[&str]) -> Option<Render> {
         [] | ["needs", _] => needs::view,
         ["members"] => members::view,
         ["board"] => board::view,
-        ["tasks", _] => board::task,
+        ["tasks", _] => tasks::task,
         ["threads"] => threads::view,
         ["threads", _] => threads::thread,
         ["context"] => context::view,

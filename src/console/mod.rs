@@ -8,7 +8,8 @@
 //! | `live` | one event stream for each open page, one rendering for all pages that show the same |
 //! | `frame` | the frame around every page, and pages that say why something is not there |
 //! | `words` | agents' words as text, times, numbers |
-//! | `needs` | what waits for a person, and deciding it |
+//! | `needs`, `item` | what waits for a person, and deciding it |
+//! | `board`, `tasks` | the board, and one task |
 //! | the rest | a file for each view |
 //!
 //! Must not depend on SQL, WebAssembly, MCP and the tools.
@@ -20,6 +21,7 @@ mod decisions;
 mod form;
 mod frame;
 mod health;
+mod item;
 mod live;
 mod members;
 mod needs;
@@ -29,6 +31,7 @@ mod policies;
 mod search;
 mod server;
 mod settings;
+mod tasks;
 mod threads;
 mod trials;
 mod visitor;

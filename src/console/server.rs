@@ -19,7 +19,7 @@ use super::live::{self, Live};
 use super::passkeys::{self, Challenges};
 use super::policies::{self, PolicyFiles};
 use super::trials::{self, Trials};
-use super::{assets, board, health, needs, people, search, threads, visitor};
+use super::{assets, board, health, needs, people, search, tasks, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
@@ -133,7 +133,7 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         .route("/needs/{id}", get(live::page).post(needs::decide))
         .route("/needs", post(needs::decide_several))
         .route("/tasks", post(board::create))
-        .route("/tasks/{id}/{what}", post(board::change))
+        .route("/tasks/{id}/{what}", post(tasks::change))
         .route("/messages", post(threads::write))
         .route("/health/verify", post(health::verify))
         .route("/policies/{name}/{action}", post(policies::act))

@@ -30,10 +30,15 @@ impl Desk {
 
     async fn with(closing: CancellationToken) -> Self {
         let table = table().await;
-        let place = |name: &str| table.db().path().with_file_name(name);
-        let policies = PolicyFiles { dir: place("policies"), state: place("policy-state") };
-        let (base, clock) = ("/console".into(), Clock::System);
-        let options = ConsoleOptions { base, secure: false, clock, policies, closing };
+        let beside = |name: &str| table.db().path().with_file_name(name);
+        let policies = PolicyFiles { dir: beside("policies"), state: beside("policy-state") };
+        let options = ConsoleOptions {
+            base: "/console".into(),
+            secure: false,
+            clock: Clock::System,
+            policies,
+            closing,
+        };
         let console = Some(console::router(&table, options));
         let options = HttpOptions { console, ..HttpOptions::default() };
         let server = Server::on(table.clone(), "127.0.0.1:0".parse().unwrap(), options).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::audit::Entry;
 use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
-use crate::domain::escalation::{EscalationStatus, MAX_REMINDERS};
+use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::message::{Draft, Message, Origin};
 use crate::domain::person::Actor;
@@ -53,6 +53,15 @@ pub struct NewEscalation {
     pub approvals: i64,
     /// The decision.
     pub decision_id: i64,
+}
+
+/// What lets a held call pass once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// The escalation's number.
+    pub id: i64,
+    /// How many persons gave it.
+    pub persons: i64,
 }
 
 /// A person's answer to an escalation.
@@ -229,6 +238,21 @@ impl ReadTx<'_> {
             waiting.retain(|message| Some(message.thread_id) == row.thread_id);
         }
         Ok(waiting)
+    }
+
+    /// The approval that would let this call pass now, if one was given and not used: that of the most persons.
+    pub fn approval(
+        &self,
+        agent_id: Option<i64>,
+        subject: &[u8; 32],
+        now: Millis,
+    ) -> Result<Option<Approval>> {
+        self.one(
+            "SELECT id, approvals FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'approved'
+                AND used_at IS NULL AND resolved_at > ?3 ORDER BY approvals DESC, id LIMIT 1",
+            params![agent_id, subject, now - APPROVAL_LASTS],
+            |row| Ok(Approval { id: row.get("id")?, persons: row.get("approvals")? }),
+        )
     }
 }
 

@@ -44,7 +44,7 @@ pub use browse::{
 pub use context::ContextWrite;
 pub use decision_counts::{DecisionCount, DecisionCounts, MAX_BUCKETS};
 pub use decisions::{DecisionFilter, DecisionRecord, DecisionRow, KEEP_BYTES, KEEP_FOR, REFUSED_BYTES};
-pub use escalations::{Answer, EscalationRow, NewEscalation};
+pub use escalations::{Answer, Approval, EscalationRow, NewEscalation};
 pub use facts::{FactScope, ReviewScope};
 pub use inbox::{InboxMessage, InboxPage, InboxQuery, Unread};
 pub use listing::REMAINING_CAP;
@@ -56,7 +56,7 @@ pub use size::Size;
 pub use steady::CLOCK_TOLERANCE;
 pub use tasks::TaskQuery;
 pub use upkeep::{LastDone, ProcessRow, Upkeep};
-pub use votes::{Approval, Vote};
+pub use votes::Vote;
 
 pub(super) use audit::Entry as AuditEntry;
 pub(super) use steady::Steady;

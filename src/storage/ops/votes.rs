@@ -1,4 +1,4 @@
-//! Approvals of held calls: the one pass that they give, and the votes of several persons that make one.
+//! Approvals of held calls that need several persons.
 
 use serde::Serialize;
 use serde_json::json;
@@ -6,22 +6,12 @@ use serde_json::json;
 use super::audit::Entry;
 use super::escalations::EscalationRow;
 use crate::domain::clock::Millis;
-use crate::domain::escalation::APPROVAL_LASTS;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::person::Actor;
 use crate::domain::refusal::Refusal;
 use crate::storage::error::Result;
 use crate::storage::tx::{ReadTx, WriteTx};
 use crate::storage::value::params;
-
-/// What lets a held call pass once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Approval {
-    /// The escalation's number.
-    pub id: i64,
-    /// How many persons gave it.
-    pub persons: i64,
-}
 
 /// That one of several persons has approved a held call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,21 +25,6 @@ pub struct Vote {
 }
 
 impl ReadTx<'_> {
-    /// The approval that would let this call pass now, if one was given and not used: that of the most persons.
-    pub fn approval(
-        &self,
-        agent_id: Option<i64>,
-        subject: &[u8; 32],
-        now: Millis,
-    ) -> Result<Option<Approval>> {
-        self.one(
-            "SELECT id, approvals FROM escalations WHERE agent_id IS ?1 AND subject = ?2 AND status = 'approved'
-                AND used_at IS NULL AND resolved_at > ?3 ORDER BY approvals DESC, id LIMIT 1",
-            params![agent_id, subject, now - APPROVAL_LASTS],
-            |row| Ok(Approval { id: row.get("id")?, persons: row.get("approvals")? }),
-        )
-    }
-
     /// Who has approved a call that several persons must approve, in the order in which they did.
     pub fn votes(&self, escalation: i64) -> Result<Vec<Vote>> {
         self.all(
