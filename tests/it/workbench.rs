@@ -375,7 +375,10 @@ fn a_new_policy_is_a_crate_or_nothing() {
         assert!(output.status.success(), "{output:?}");
         let crate_dir = home.path().join(&name);
         let policy = fs::read_to_string(crate_dir.join("src/lib.rs")).unwrap();
-        assert!(policy.contains(&format!(": {export}, cases = \"cases/cases.toml\");")), "{policy}");
+        let files = "cases = \"cases/cases.toml\", settings = \"src/settings.toml\"";
+        assert!(policy.contains(&format!(": {export}, {files});")), "{policy}");
+        let described = fs::read_to_string(crate_dir.join("src/settings.toml")).unwrap();
+        assert_eq!(described.matches("[[setting]]").count(), 1, "{described}");
         assert!(policy.contains(&format!("NAME: &'static str = \"{name}\"")), "{policy}");
         assert_eq!(
             fs::read_to_string(crate_dir.join("cases/cases.toml")).unwrap().matches("[[case]]").count(),
