@@ -88,7 +88,7 @@ await check("the held call is approved, and the agent makes it", async () => {
 await check("a setting is tried over what was recorded", async () => {
   await click(page.getByRole("navigation").getByRole("link", { name: "Policies" }).first());
   await click(main.getByRole("link", { name: "rate-limit", exact: true }));
-  await type(page.getByLabel("Settings, as JSON"), `{"max_messages": 2}`);
+  await type(page.getByLabel("max_messages", { exact: true }), "2");
   await shot();
   await click(page.getByRole("button", { name: "Replay the last 30 days" }));
   await page.getByRole("status").getByText(/would have come out otherwise/).waitFor();
