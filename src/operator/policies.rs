@@ -1,5 +1,5 @@
 //! Changing the policy set: installing, promoting, switching, removing, going back, other settings. A change is recorded in
-//! the audit log under the name of whoever made it.
+//! the audit log under the name of the person who made it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The search index: brought up to date in bounded steps by whoever searches, so that agents' calls write nothing for it.
+//! The search index: brought up to date in bounded steps by the searcher, so that agents' calls write nothing for it.
 
 use std::collections::BTreeSet;
 

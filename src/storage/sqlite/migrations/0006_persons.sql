@@ -66,7 +66,7 @@ ALTER TABLE messages ADD COLUMN person TEXT;
 -- The tasks that are parts of one.
 CREATE INDEX tasks_by_parent ON tasks (parent_id, id) WHERE parent_id IS NOT NULL;
 
--- Full-text search for persons. The index is brought up to date by whoever searches, so that agents' calls pay nothing.
+-- Full-text search for persons. The index is brought up to date by the searcher, so that agents' calls pay nothing.
 -- `search` keeps no text: `search_documents` says where it is. The number of a document is the time of what it holds, in
 -- milliseconds since 1970, times 4096, and more to tell those of one millisecond apart: the highest are the newest.
 CREATE TABLE search_documents (
