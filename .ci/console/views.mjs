@@ -186,6 +186,15 @@ for (const path of ["/", "/members", "/board", "/threads", "/context", "/search"
 
 // ---- Weight ----
 
+await check("a packed file is the plain one", async () => {
+  const [, path] = /src="([^"]+htmx-[\d.]+min\.js)"/.exec((await read("/")).text);
+  const plain = await request(`${table.url}${path}`, { headers: { "accept-encoding": "gzip;q=0" } });
+  const packed = await fetch(`${table.url}${path}`);
+  assert.equal(packed.headers.get("content-encoding"), "gzip");
+  assert.equal(plain.headers["content-encoding"], undefined);
+  assert.equal(await packed.text(), plain.text);
+});
+
 await check("the first page and all that it loads are below 100 KiB", async () => {
   for (const [name, page] of [["of a new table", alone], ["of a table in use", anna]]) {
     const there = page === alone ? empty : table;

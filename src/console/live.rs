@@ -114,26 +114,39 @@ fn find(path: &[&str]) -> Option<Render> {
     })
 }
 
-/// Makes the view at an address.
-fn render(
-    console: &Console,
-    tx: &storage::ReadTx<'_>,
+/// What an address is asked for.
+fn ask<'a>(
+    console: &'a Console,
+    tx: &'a storage::ReadTx<'a>,
     now: i64,
-    person: &Person,
-    address: &str,
-) -> storage::Result<(View, i64)> {
+    person: &'a Person,
+    address: &'a str,
+) -> Ask<'a> {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let view = find(&path)
-        .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
     let query = Form::parse(query.as_bytes());
     let (base, vitals) = (console.options.base.as_str(), console.vitals());
     let has_passkeys = passkeys::can_be_used(console);
-    let ask = Ask { tx, now, console, person, base, vitals, has_passkeys, path, query };
-    let open = needs::open(&ask)?;
-    let mut view = view(&ask)?;
+    Ask { tx, now, console, person, base, vitals, has_passkeys, path, query }
+}
+
+/// Makes a view, with the number of open items.
+fn render(ask: &Ask<'_>) -> storage::Result<(View, i64)> {
+    let view = find(&ask.path)
+        .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
+    let open = needs::open(ask)?;
+    let mut view = view(ask)?;
     view.regions.push(Region::new("count", frame::count(open)));
     Ok((view, open))
+}
+
+/// Makes the parts of a view that are sent anew. A view that shows one moment, such as what a search found, is not made again.
+fn regions(ask: &Ask<'_>) -> storage::Result<Vec<Region>> {
+    let is_still = ask.path == ["search"] || ask.query.get("pause").is_some();
+    if is_still {
+        return Ok(vec![Region::new("count", frame::count(needs::open(ask)?))]);
+    }
+    Ok(render(ask)?.0.regions)
 }
 
 /// `GET` of every page.
@@ -146,7 +159,7 @@ pub(super) async fn page(
     let job = {
         let console = console.clone();
         move |tx: &storage::ReadTx<'_>, now| {
-            let (view, open) = render(&console, tx, now, &visitor.person, &address)?;
+            let (view, open) = render(&ask(&console, tx, now, &visitor.person, &address))?;
             Ok(frame::page(&console.options.base, &visitor, &address, open, &view))
         }
     };
@@ -206,7 +219,7 @@ async fn renew(console: &Console, key: &Key) -> bool {
     let began = Instant::now();
     let job = {
         let (console, (address, person)) = (console.clone(), key.clone());
-        move |tx: &storage::ReadTx<'_>, now| Ok(render(&console, tx, now, &person, &address)?.0.regions)
+        move |tx: &storage::ReadTx<'_>, now| regions(&ask(&console, tx, now, &person, &address))
     };
     match console.read(job).await {
         Ok(regions) => {
