@@ -232,9 +232,8 @@ pub(super) async fn create(
     let form = Form::from(body);
     let refusal = match draft(&form) {
         Ok(draft) => {
-            let actor = visitor.actor();
             match console
-                .write(move |tx, now| tx.post_task_as(&actor, &draft, now))
+                .act(&visitor, move |tx, actor, now| tx.post_task_as(actor, &draft, now))
                 .await
                 .map_err(PageError::into_refusal)
             {

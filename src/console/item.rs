@@ -85,7 +85,14 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn read(tx: &ReadTx<'_>, row: EscalationRow) -> storage::Result<Self> {
-        let thread = row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
+        let mut thread =
+            row.thread_id.map(|thread| tx.thread(thread, THREAD)).transpose()?.unwrap_or_default();
+        // However many came since: what is asked is there.
+        if let Some(asked) = row.message_id.filter(|asked| !thread.iter().any(|message| message.id == *asked))
+            && let Some(message) = tx.message(asked)?
+        {
+            thread.insert(0, message);
+        }
         let waiting = tx.waiting_with(&row)?;
         let approvals = tx.votes(row.id)?;
         Ok(Self { row, thread, waiting, approvals })

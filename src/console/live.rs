@@ -266,8 +266,8 @@ struct Pages {
     receiver: watch::Receiver<Arc<Vec<Region>>>,
     /// The digests of the parts that the page has.
     have: Vec<String>,
-    /// [`Hub::persons`](crate::events::Hub::persons) when the session was last looked up.
-    persons: Option<u64>,
+    /// [`Hub::persons`](crate::events::Hub::persons) when the session was last looked up, and when that was.
+    looked_up: Option<(u64, Instant)>,
     over: bool,
 }
 
@@ -293,7 +293,7 @@ pub(super) async fn stream(
     let receiver = subscribe(&console, &key);
     // What the channel has may be older than the page.
     renew(&console, &key).await;
-    let pages = Pages { console, visitor, receiver, have, persons: None, over: false };
+    let pages = Pages { console, visitor, receiver, have, looked_up: None, over: false };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;
         Some((Ok::<_, Infallible>(chunk), (pages, false)))
@@ -314,10 +314,7 @@ impl Pages {
         } else {
             tokio::select! {
                 changed = self.receiver.changed() => changed.is_ok(),
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    self.persons = None;
-                    false
-                }
+                () = tokio::time::sleep(KEEP_ALIVE) => false,
                 () = closing.cancelled() => return None,
             }
         };
@@ -362,11 +359,11 @@ impl Pages {
     /// Whether the session is still there, and its person what they were.
     async fn is_signed_in(&mut self) -> bool {
         // Whatever ends a session writes an event of its own.
-        let persons = Some(self.console.hub.persons());
-        if self.persons == persons {
+        let persons = self.console.hub.persons();
+        if self.looked_up.is_some_and(|(known, at)| known == persons && at.elapsed() < KEEP_ALIVE) {
             return true;
         }
-        self.persons = persons;
+        self.looked_up = Some((persons, Instant::now()));
         let secret = self.visitor.secret;
         let found = self.console.read(move |tx, now| tx.person_by_session(&secret, now)).await;
         // A database that cannot be read now ends nothing.

@@ -28,8 +28,15 @@ fn concerns(person: &Person, row: &EscalationRow) -> bool {
 }
 
 fn open_rows(tx: &ReadTx<'_>, person: &Person) -> storage::Result<Vec<EscalationRow>> {
-    let mut rows = tx.escalations(None, false, LISTED)?;
-    rows.retain(|row| concerns(person, row));
+    if person.role != Role::Approver {
+        return tx.escalations(None, false, LISTED);
+    }
+    // Agent by agent: what waits for others hides nothing of theirs.
+    let mut rows = Vec::new();
+    for agent in &person.agents {
+        rows.extend(tx.escalations(Some(agent), false, LISTED)?);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
     Ok(rows)
 }
 
@@ -223,9 +230,10 @@ pub(super) async fn decide(
     let form = Form::from(body);
     let decided = match answer(&form) {
         Ok((answer, note)) => {
-            let actor = visitor.actor();
             console
-                .write(move |tx, now| tx.resolve_escalation(&actor, id, &answer, note.as_deref(), now))
+                .act(&visitor, move |tx, actor, now| {
+                    tx.resolve_escalation(actor, id, &answer, note.as_deref(), now)
+                })
                 .await
         }
         Err(refusal) => Err(refusal.into()),
@@ -268,9 +276,11 @@ pub(super) async fn decide_several(
     };
     let mut refused = Vec::new();
     for id in items.into_iter().take(AT_ONCE) {
-        let (actor, answer, note) = (visitor.actor(), answer.clone(), note.clone());
+        let (answer, note) = (answer.clone(), note.clone());
         let decided = console
-            .write(move |tx, now| tx.resolve_escalation(&actor, id, &answer, note.as_deref(), now))
+            .act(&visitor, move |tx, actor, now| {
+                tx.resolve_escalation(actor, id, &answer, note.as_deref(), now)
+            })
             .await;
         if let Err(error) = decided {
             match error.into_refusal() {

@@ -47,12 +47,7 @@ const WAITING: usize = 1_000;
 /// A challenge that waits for its answer.
 enum Challenge {
     Register(Box<PasskeyRegistration>),
-    SignIn {
-        person: Person,
-        state: Box<PasskeyAuthentication>,
-    },
-    /// For a name without keys.
-    Nobody,
+    SignIn { person: Person, state: Box<PasskeyAuthentication> },
 }
 
 /// The challenges of this process.
@@ -64,7 +59,7 @@ impl Challenges {
         let id = Secret::mint()?.reveal();
         let mut waiting = self.0.lock();
         waiting.retain(|_, (since, _)| since.elapsed() < LASTS);
-        // Anybody may ask for one: the oldest makes way, so that nobody keeps the others out.
+        // The oldest makes way.
         if waiting.len() >= WAITING
             && let Some(oldest) =
                 waiting.iter().min_by_key(|(_, (since, _))| *since).map(|(id, _)| id.clone())
@@ -249,7 +244,8 @@ async fn challenge(console: &Console, headers: &HeaderMap, body: &Bytes) -> Resu
         found.map(|(rows, person)| (stored(&rows, &origin), person)).filter(|(keys, _)| !keys.is_empty());
     let Some((keys, person)) = found else {
         // What a person with one key gets: who asks does not learn which names there are.
-        let id = console.challenges.keep(Challenge::Nobody)?;
+        // No challenge is kept: a stranger who asks for many pushes nobody's out, and every answer to this one is refused.
+        let id = Secret::mint()?.reveal();
         // A person is found in whatever case the name is written.
         let key = blake3::derive_key(
             "team-table 2026 nobody's passkey",

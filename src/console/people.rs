@@ -96,8 +96,7 @@ pub(super) async fn revoke(
     axum::Extension(visitor): axum::Extension<Visitor>,
     Path(id): Path<i64>,
 ) -> Response {
-    let actor = visitor.actor();
-    match console.write(move |tx, now| tx.revoke_session(&actor, id, now)).await {
+    match console.act(&visitor, move |tx, actor, now| tx.revoke_session(actor, id, now)).await {
         Ok(_) => see(&console, "/people"),
         Err(error) => error.into_response(),
     }

@@ -184,8 +184,8 @@ fn policy_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
         .into());
     };
     // A process follows the set file within a second, and a module may be gone from it: then there is nothing to set.
-    let described = ask.console.policies().describe(name).ok();
     let is_operator = ask.person.role == Role::Operator;
+    let described = is_operator.then(|| ask.console.policies().describe(name).ok()).flatten();
     let changes = changes(ask)?;
     let state = Region::new("state", facts(ask, &standing, described.as_ref()));
     let body = html! {

@@ -12,6 +12,7 @@ use http::header::{
     X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{PageError, Vitals};
@@ -19,8 +20,10 @@ use super::live::{self, Live};
 use super::passkeys::{self, Challenges};
 use super::policies::{self, PolicyFiles};
 use super::trials::{self, Trials};
+use super::visitor::Visitor;
 use super::{assets, board, health, needs, people, search, tasks, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
+use crate::domain::person::Actor;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
 use crate::storage::{self, Db, ReadTx, WriteTx};
@@ -29,6 +32,9 @@ use crate::tools::Table;
 /// What a page may load, and who may frame it: only our own files, nobody. There is no inline script or style.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                               form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Of the four connections that read, the pages take two at most.
+const READS: usize = 2;
 
 /// How the console is served.
 #[derive(Debug, Clone)]
@@ -56,6 +62,8 @@ pub(super) struct Inner {
     pub(super) hub: Hub,
     pub(super) table: Table,
     pub(super) options: ConsoleOptions,
+    /// Reads at once, so that the pages leave connections to the agents' calls.
+    reading: Semaphore,
     /// The name of the session's cookie: cookies are kept by host and not by port, and two tables may be served on one.
     pub(super) cookie: String,
     pub(super) live: Live,
@@ -88,9 +96,32 @@ impl Console {
         &self,
         job: impl FnOnce(&ReadTx<'_>, Millis) -> storage::Result<T> + Send + 'static,
     ) -> Result<T, PageError> {
+        // Never closed, so there is always a permit in the end.
+        let _place = self.reading.acquire().await;
         let console = self.clone();
         let read = move || console.db.read(|tx| job(tx, console.db.now_in(tx, &console.options.clock)?));
         Ok(tokio::task::spawn_blocking(read).await.map_err(|error| PageError::broken(&error))??)
+    }
+
+    /// Makes one change as a person, who is looked up again in the transaction that makes it: a session that has ended meanwhile,
+    /// and a role that was taken away, change nothing.
+    pub(super) async fn act<T: Send + 'static>(
+        &self,
+        visitor: &Visitor,
+        job: impl FnOnce(&WriteTx<'_>, &Actor, Millis) -> storage::Result<T> + Send + 'static,
+    ) -> Result<T, PageError> {
+        let secret = visitor.secret;
+        self.write(move |tx, now| {
+            let (person, _) = tx.person_by_session(&secret, now)?.ok_or_else(|| {
+                Refusal::new(
+                    Code::Unauthenticated,
+                    "your session has ended; nothing was changed",
+                    "sign in again",
+                )
+            })?;
+            job(tx, &Actor::Person(person), now)
+        })
+        .await
     }
 
     /// Makes one change, on a thread that may block.
@@ -120,6 +151,7 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         inner: Arc::new(Inner {
             live: Live::default(),
             challenges: Challenges::default(),
+            reading: Semaphore::new(READS),
             trials: Trials::default(),
             db,
             hub,

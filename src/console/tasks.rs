@@ -225,8 +225,9 @@ pub(super) async fn change(
     body: Bytes,
 ) -> Response {
     let form = Form::from(body);
-    let (actor, sent) = (visitor.actor(), form.clone());
-    let changed = console.write(move |tx, now| change_now(tx, &actor, id, &what, &sent, now)).await;
+    let sent = form.clone();
+    let changed =
+        console.act(&visitor, move |tx, actor, now| change_now(tx, actor, id, &what, &sent, now)).await;
     let refusal = match changed.map_err(PageError::into_refusal) {
         Ok(_) => return see(&console, &format!("/tasks/{id}")),
         Err(Ok(refusal)) => refusal,

@@ -208,9 +208,10 @@ pub(super) async fn write(
         EVERYONE => Recipient::Everyone,
         name => Recipient::Agent(name.to_owned()),
     };
-    let (actor, reply_to) = (visitor.actor(), form.number("reply_to"));
+    let reply_to = form.number("reply_to");
     let text = form.get("text").unwrap_or_default().to_owned();
-    let sent = console.write(move |tx, now| tx.write_as(&actor, &to, reply_to, &text, now)).await;
+    let sent =
+        console.act(&visitor, move |tx, actor, now| tx.write_as(actor, &to, reply_to, &text, now)).await;
     let refusal = match sent.map_err(PageError::into_refusal) {
         Ok(message) => return see(&console, &format!("/threads/{}#m{}", message.thread_id, message.id)),
         Err(Ok(refusal)) => refusal,

@@ -128,8 +128,11 @@ pub(super) fn begin(console: &Console, by: &Actor, policy: &str, what: What) -> 
         outcome: Mutex::new(None),
     })?;
     let console = console.clone();
-    tokio::task::spawn_blocking(move || {
-        let outcome = trial.run(&console).map_err(|error| error.to_string());
+    let (running, pages) = (Arc::clone(&trial), console.clone());
+    let run = tokio::task::spawn_blocking(move || running.run(&pages).map_err(|error| error.to_string()));
+    tokio::spawn(async move {
+        // A trial that panicked has ended, too: the next one may begin.
+        let outcome = run.await.unwrap_or_else(|error| Err(format!("the trial failed: {error}")));
         *trial.outcome.lock() = Some(outcome);
         console.live.wrote();
     });

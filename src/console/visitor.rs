@@ -51,17 +51,21 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
-/// The values of the session's cookie, under both of its names.
-fn cookies<'a>(console: &'a Console, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
-    let all = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .filter(|(name, _)| name.strip_prefix("__Host-").unwrap_or(name) == console.cookie)
-        .map(|(_, value)| value)
+/// The session's cookie, and whether it came under the name that only this host can set. That one counts before the plain one,
+/// which pages of other ports and names can set, too; where browsers come by TLS the plain one does not count at all.
+fn cookie_of<'a>(console: &Console, headers: &'a HeaderMap) -> Option<(bool, &'a str)> {
+    let find = |wanted: &str| {
+        let all = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    };
+    let host_only = find(&format!("__Host-{}", console.cookie)).map(|value| (true, value));
+    let plain = || find(&console.cookie).map(|value| (false, value));
+    host_only.or_else(|| if console.options.secure { None } else { plain() })
 }
 
 fn hash_of(console: &Console, headers: &HeaderMap) -> Option<[u8; 32]> {
-    bearer(headers).or_else(|| cookies(console, headers).next()).map(secret_hash)
+    bearer(headers).or_else(|| cookie_of(console, headers).map(|(_, secret)| secret)).map(secret_hash)
 }
 
 /// Lets requests with a session through, with their [`Visitor`]; others get the page that says how to sign in.
@@ -97,8 +101,9 @@ async fn look_up(console: &Console, headers: &HeaderMap) -> Result<Option<(Visit
 
 /// The same cookie again, for another 30 days.
 fn renewed(console: &Console, headers: &HeaderMap) -> Option<HeaderValue> {
-    let secret = cookies(console, headers).next()?;
-    cookie(console, is_secure(console, headers), secret, COOKIE_AGE)
+    // Under the name it came by: a request that only looks does not say by which way the browser came.
+    let (host_only, secret) = cookie_of(console, headers)?;
+    cookie(console, host_only, secret, COOKIE_AGE)
 }
 
 /// Whether the browser came by TLS. Behind a proxy only it knows: what it says of itself in `Origin` concerns its own cookie.
@@ -179,6 +184,12 @@ pub(super) async fn invited(State(console): State<Console>, Path(code): Path<Str
 pub(super) async fn join(State(console): State<Console>, headers: HeaderMap, body: Bytes) -> Response {
     let form = Form::from(body);
     let link = secret_hash(form.get("code").unwrap_or_default());
+    // A look first: what is no link at all takes no place among the writers.
+    match console.read(move |tx, now| tx.person_by_link(&link, now)).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return no_such_link(&console),
+        Err(error) => return error.into_response(),
+    }
     let device = device(&headers);
     let secret = match Secret::mint() {
         Ok(secret) => secret,

@@ -29,10 +29,21 @@ fn marked(text: &str, is_mark: impl Fn(char) -> bool) -> Markup {
     let mut html = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(mark) = rest.chars().find(|c| is_mark(*c)) {
-        let (plain, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        let (plain, mut after) = rest.split_once(mark).unwrap_or((rest, ""));
+        // One mark for a run of the same: ten thousand of them are a page of a megabyte otherwise.
+        let mut run = 1;
+        while let Some(more) = after.strip_prefix(mark) {
+            after = more;
+            run += 1;
+        }
         // Writing into a string does not fail.
         let _ = Escaper::new(&mut html).write_str(plain);
-        let _ = write!(html, "<span class=\"ctl\" title=\"{NOT_VISIBLE}\">U+{:04X}</span>", u32::from(mark));
+        let times = if run > 1 { format!(" ×{run}") } else { String::new() };
+        let _ = write!(
+            html,
+            "<span class=\"ctl\" title=\"{NOT_VISIBLE}\">U+{:04X}{times}</span>",
+            u32::from(mark)
+        );
         rest = after;
     }
     let _ = Escaper::new(&mut html).write_str(rest);
@@ -177,6 +188,7 @@ mod tests {
              <span class=\"ctl\" title=\"a character that is not visible\">U+0000</span>b\nc"
         );
         assert!(inline("a\nb").into_string().contains("U+000A"));
+        assert!(text(&"\u{200b}".repeat(10_000)).into_string().contains(">U+200B ×10000</span>"));
     }
 
     #[test]

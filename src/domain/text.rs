@@ -15,7 +15,9 @@ pub fn is_hidden(c: char) -> bool {
 }
 
 /// Accepts text of at most `max` characters.
-pub(super) fn at_most(what: &str, text: &str, max: usize) -> Result<(), Refusal> {
+/// # Errors
+/// `invalid_argument`, with both lengths.
+pub fn at_most(what: &str, text: &str, max: usize) -> Result<(), Refusal> {
     let length = text.chars().count();
     if length > max {
         return Err(Refusal::invalid(

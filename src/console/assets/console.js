@@ -10,6 +10,7 @@ class PageStream extends EventTarget {
     this.names = new Map();
     this.readyState = EventSource.CONNECTING;
     this.last = null;
+    this.pause = 2000;
     document.addEventListener("visibilitychange", () => this.rest());
     this.open();
   }
@@ -19,6 +20,7 @@ class PageStream extends EventTarget {
     this.source = new EventSource(this.address);
     this.source.onopen = (event) => {
       this.readyState = EventSource.OPEN;
+      this.pause = 2000;
       say("live");
       this.onopen?.(event);
     };
@@ -27,7 +29,8 @@ class PageStream extends EventTarget {
       // The browser tries again by itself, unless the server refused: it may be starting.
       if (this.source.readyState === EventSource.CLOSED && !this.over) {
         clearTimeout(this.again);
-        this.again = setTimeout(() => this.open(), 2000);
+        this.again = setTimeout(() => this.open(), this.pause);
+        this.pause = Math.min(this.pause * 2, 60000);
       }
     };
     this.source.addEventListener("ended", () => {

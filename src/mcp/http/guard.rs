@@ -28,7 +28,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         // Shown as `Sensitive` wherever headers are printed.
         credential.set_sensitive(true);
     }
-    let origin = request.headers().get(ORIGIN).cloned();
+    // The console's pages are for itself alone: no other page is told that it may read them.
+    let origin = request.headers().get(ORIGIN).filter(|_| !is_console(&app, &request)).cloned();
     let mut response = match admit(&app, request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal,
@@ -50,7 +51,10 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Response> {
     if !health::FOR_ANY_HOST.contains(&request.uri().path()) {
         check_host(app, &request).map_err(Refusal::into_response)?;
     }
-    check_origin(app, request.headers()).map_err(Refusal::into_response)?;
+    // The console takes forms from its own pages only, by whatever name it is reached; it looks itself.
+    if !(is_console(app, &request) && is_own_origin(request.headers())) {
+        check_origin(app, request.headers()).map_err(Refusal::into_response)?;
+    }
     if let Some(answer) = preflight(&request) {
         return Err(answer);
     }
@@ -82,6 +86,21 @@ fn check_host(app: &App, request: &Request) -> Result<(), Refusal> {
         app.told.once("TEAM_TABLE_ALLOWED_HOSTS", host);
         Err((StatusCode::FORBIDDEN, "this Host is not allowed here"))
     }
+}
+
+/// Whether a request is for a page of the console.
+fn is_console(app: &App, request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_below = path.strip_prefix("/console").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    app.options.console.is_some() && is_below
+}
+
+/// Whether a page of this very server sends the request.
+fn is_own_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(ORIGIN), text(HOST)) else { return false };
+    headers.get_all(ORIGIN).iter().count() == 1
+        && origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
 fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {

@@ -121,7 +121,8 @@ fn router<H: rmcp::ServerHandler + Clone>(
         .with_state(Arc::clone(app));
     let routes = match &app.options.console {
         Some(console) => {
-            routes.nest("/console", console.clone()).route("/", get(async || Redirect::to("console")))
+            let to = format!("{}/console", app.options.path_prefix);
+            routes.nest("/console", console.clone()).route("/", get(async move || Redirect::to(&to)))
         }
         None => routes,
     };

@@ -86,6 +86,10 @@ impl WriteTx<'_> {
         let before = self.task_to_change(by, id)?;
         task::check_result(text)?;
         before.check_move(to)?;
+        if to == Status::Done {
+            // The reviewer's word is not given for them by somebody they do not answer to.
+            check_work_of(by, &before.reviewer)?;
+        }
         let voice = Voice::from(by);
         self.move_task(&voice, &before, to, text, now)?;
         let is_told = to.is_final() || (before.status, to) == (Status::AwaitingReview, Status::InProgress);

@@ -162,7 +162,7 @@ impl ReadTx<'_> {
     /// A page of the threads, ordered by their latest messages.
     pub fn threads(&self, query: &ThreadQuery) -> Result<Page<ThreadRow>> {
         let newest = self.number("SELECT coalesce(max(id), 0) FROM messages", ())?;
-        let before = query.before.unwrap_or(i64::MAX).min(newest + 1);
+        let before = query.before.unwrap_or(i64::MAX).clamp(1, newest + 1);
         // Numbers have no gaps, so that a range of them bounds the rows.
         let from = before - WALK;
         let limit = query.limit.max(1);

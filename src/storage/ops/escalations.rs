@@ -8,9 +8,10 @@ use crate::domain::clock::Millis;
 use crate::domain::decision::Hook;
 use crate::domain::escalation::{APPROVAL_LASTS, EscalationStatus, MAX_REMINDERS};
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::message::{Draft, Message, Origin};
+use crate::domain::message::{Draft, MAX_CONTENT, Message, Origin};
 use crate::domain::person::Actor;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::text;
 use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::Row;
 use crate::storage::tx::{ReadTx, WriteTx};
@@ -383,6 +384,9 @@ impl WriteTx<'_> {
             )
         })?;
         by.check_decides_for(&row.agent)?;
+        if let Some(note) = note {
+            text::at_most("the note", note, MAX_CONTENT)?;
+        }
         if row.status != EscalationStatus::Open.as_str() {
             let who = row.resolved_by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
             return Err(Refusal::precondition(

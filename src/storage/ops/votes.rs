@@ -6,6 +6,7 @@ use serde_json::json;
 use super::audit::Entry;
 use super::escalations::EscalationRow;
 use crate::domain::clock::Millis;
+use crate::domain::escalation::OPERATOR;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::person::Actor;
 use crate::domain::refusal::Refusal;
@@ -58,7 +59,13 @@ impl WriteTx<'_> {
             )
             .into());
         }
-        let given = self.number("SELECT count(*) FROM approvals WHERE escalation_id = ?1", [row.id])?;
+        // A person who was removed, or does not decide for the agent any more, has no vote.
+        let mut given = 0_i64;
+        for vote in self.votes(row.id)? {
+            let counts = vote.person == OPERATOR
+                || self.person(&vote.person)?.is_some_and(|person| person.decides_for(&row.agent));
+            given += i64::from(counts);
+        }
         if given >= row.approvals {
             return Ok(None);
         }
