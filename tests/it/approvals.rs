@@ -1,8 +1,8 @@
 //! Calls that several persons must approve: who counts, what passes, and that no way round leads past the second person.
 
 use serde_json::{Value, json};
-use team_table::domain::person::{Actor, Person, Role};
-use team_table::storage::{Answer, Db, Error, EscalationRow, OpenOptions};
+use team_table::domain::person::{Actor, Role};
+use team_table::storage::{Answer, Db, Error, EscalationRow, Invitation, OpenOptions};
 
 use crate::harness::{Desk, eventually};
 use crate::office::Office;
@@ -26,9 +26,12 @@ fn holding(policies: &[(&str, &str, i64, &str)]) -> String {
     policies.iter().map(entry).collect()
 }
 
-fn person(name: &str) -> Actor {
-    let (id, name, role) = (1, name.to_owned(), Role::Operator);
-    Actor::Person(Person { id, name, role, agents: Vec::new(), created_at: 0, removed_at: None })
+/// An operator who was invited.
+fn person(db: &Db, name: &str) -> Actor {
+    let link = *blake3::hash(name.as_bytes()).as_bytes();
+    let wanted = Invitation { name: name.to_owned(), role: Some(Role::Operator), agents: None, link };
+    let now = db.now(&team_table::domain::clock::Clock::System);
+    Actor::Person(db.write(move |tx| tx.invite(&Actor::Operator, &wanted, now)).unwrap())
 }
 
 fn resolve(db: &Db, by: &Actor, id: i64, answer: Answer) -> Result<String, Error> {
@@ -74,7 +77,7 @@ fn a_held_call_that_needs_two_persons_passes_after_the_second_and_not_after_the_
     assert!(said.contains("it needs 2 persons: another one must approve it too"), "{said}");
     server.call("broadcast", call("one")).refused("approval_required");
 
-    let anna = person("anna");
+    let anna = person(&db, "anna");
     assert!(resolve(&db, &anna, 1, Answer::Approve).unwrap().contains("may make this call once"));
     server.call("broadcast", call("one")).ok();
     assert_eq!(server.call("broadcast", call("one")).refused("approval_required")["escalation_id"], 2);
@@ -89,6 +92,20 @@ fn a_held_call_that_needs_two_persons_passes_after_the_second_and_not_after_the_
     let policy = list["deciding"].as_array().unwrap().iter().find(|it| it["name"] == "tool-authorization");
     assert_eq!(policy.unwrap()["approvals"], 2);
     assert!(office.home.succeed(&["policy", "list"]).contains("enforce, 2 persons"));
+}
+
+#[test]
+fn a_person_who_was_removed_has_no_vote() {
+    let desk = Desk::with_set(HELD_BY_TWO);
+    let (alice, db) = (desk.join("alice"), desk.db());
+    let held = alice.call("broadcast", json!({ "content": "hear" })).refused("approval_required");
+    let id = held["escalation_id"].as_i64().unwrap();
+    let [anna, ben, carl] = ["anna", "ben", "carl"].map(|name| person(db, name));
+    assert!(resolve(db, &anna, id, Answer::Approve).unwrap().contains("approved by 1 of 2"));
+    let now = db.now(&team_table::domain::clock::Clock::System);
+    db.write(move |tx| tx.remove_person(&Actor::Operator, "anna", now)).unwrap();
+    assert!(resolve(db, &ben, id, Answer::Approve).unwrap().contains("approved by 1 of 2"));
+    assert!(resolve(db, &carl, id, Answer::Approve).unwrap().contains("may make this call once"));
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn what_one_person_approved_does_not_pass_what_needs_two_by_now() {
         server.call("broadcast", call).refused("approval_required")["escalation_id"].as_i64().unwrap()
     };
     assert_eq!((held("approved"), held("open")), (1, 2));
-    let anna = person("anna");
+    let anna = person(&db, "anna");
     resolve(&db, &anna, 1, Answer::Approve).unwrap();
     office.swap_set(HELD_BY_TWO);
     // The set of the running process is another although no module and no setting is.
@@ -150,7 +167,7 @@ fn a_part_that_needs_two_persons_does_not_pass_with_a_whole_that_one_approved() 
     let approve = |id: i64, names: &[&str]| {
         let now = desk.clock.now();
         for name in names {
-            let by = person(name);
+            let by = person(desk.db(), name);
             desk.db().write(move |tx| tx.resolve_escalation(&by, id, &Answer::Approve, None, now)).unwrap();
         }
     };

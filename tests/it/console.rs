@@ -40,7 +40,8 @@ impl Desk {
             closing,
         };
         let console = Some(console::router(&table, options));
-        let options = HttpOptions { console, ..HttpOptions::default() };
+        let allowed_hosts = vec!["table.example.com".to_owned()];
+        let options = HttpOptions { console, allowed_hosts, ..HttpOptions::default() };
         let server = Server::on(table.clone(), "127.0.0.1:0".parse().unwrap(), options).await;
         let origin = format!("http://{}", server.address);
         Self { server, table, origin }
@@ -223,6 +224,41 @@ async fn forms_of_other_pages_are_refused() {
     }
     assert_eq!(desk.send_form(&path, &cookie, "do=approve").await.status, 303);
     assert_eq!(desk.status(held), "approved");
+    desk.server.stop().await;
+}
+
+#[tokio::test]
+async fn forms_pass_under_the_name_by_which_the_server_is_reached_and_no_other() {
+    let desk = Desk::start().await;
+    let at_name = async |request: &str, origin: &str, body: &str| {
+        let stream = tokio::net::TcpStream::connect(desk.server.address).await.unwrap();
+        let mut client = Client::over(stream, "table.example.com".into());
+        client.send(request, &[("origin", origin)], body).await;
+        client.response().await
+    };
+    let own = "https://table.example.com";
+    let code = format!("code={}", desk.invite("anna", Role::Operator, &[]));
+    for origin in ["https://other.example", "https://table.example.com:8443", "null"] {
+        assert_eq!(at_name("POST /console/join", origin, &code).await.status, 403, "{origin}");
+    }
+    // The name opens the console to its own pages, not the tools to them.
+    let tools = at_name("POST /mcp", own, "{}").await;
+    assert_eq!(tools.status, 403, "{}", tools.body);
+    let joined = at_name("POST /console/join", own, &code).await;
+    assert_eq!(joined.status, 303, "{}", joined.body);
+    let cookie = joined.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/;"),
+        "{cookie}"
+    );
+    assert!(joined.header("access-control-allow-origin").is_none());
+    // A plain cookie that another page of this host planted does not come before it.
+    let host_only = cookie.split(';').next().unwrap();
+    let planted = format!(
+        "{}=tp_planted; {host_only}",
+        host_only.strip_prefix("__Host-").unwrap().split('=').next().unwrap()
+    );
+    assert_eq!(desk.get("/console/", &planted).await.status, 200);
     desk.server.stop().await;
 }
 
