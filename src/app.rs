@@ -110,8 +110,8 @@ pub fn policy_loader(config: &Config) -> Result<Loader, PolicyError> {
     Loader::new(has_table(config).then(|| config.policy_cache()).as_deref())
 }
 
-/// What a person does to the policies of a configuration. Makes the database where there is none: a change that cannot be
-/// recorded is not made.
+/// What a person does to the policies of a configuration. Makes the database where there is none, for the record of the
+/// change.
 ///
 /// # Errors
 /// When the database is not opened, or the engine cannot be made.
@@ -201,32 +201,19 @@ async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Res
 pub struct ThisProcess(Option<Process>);
 
 impl ThisProcess {
-    /// Notes with the next commit that this process uses the database; `kind` is one of [`ProcessRow`]'s. Those that were killed
-    /// are taken off the list.
+    /// Notes with the next commit that this process uses the database; `kind` is one of [`ProcessRow`]'s.
     #[must_use]
     pub fn begin(db: &Db, kind: &'static str) -> Self {
         let this = Process::find(std::process::id());
         if let Some(Process { pid, started }) = this {
-            let now = db.now(&Clock::System);
-            db.write_later(move |tx| {
-                let is_gone = |row: &ProcessRow| {
-                    u32::try_from(row.pid).is_ok_and(|pid| !Process { pid, started: row.started }.is_alive())
-                };
-                let gone: Vec<_> = tx
-                    .processes()?
-                    .iter()
-                    .filter(|row| is_gone(row))
-                    .map(|row| (row.pid, row.started))
-                    .collect();
-                let row = ProcessRow {
-                    pid: pid.into(),
-                    started,
-                    kind: kind.into(),
-                    version: env!("CARGO_PKG_VERSION").into(),
-                    created_at: now,
-                };
-                tx.note_process(&row, &gone)
-            });
+            let row = ProcessRow {
+                pid: pid.into(),
+                started,
+                kind: kind.into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                created_at: db.now(&Clock::System),
+            };
+            db.write_later(move |tx| tx.note_process(&row));
         }
         Self(this)
     }
@@ -372,9 +359,13 @@ async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut 
                 let (db, set) = (table.db().clone(), table.policies().try_current());
                 let now = Clock::System.now();
                 db.write_later(move |tx| tx.note_size(now));
-                let pruned = tokio::task::spawn_blocking(move || prune_decisions(&db, set.as_deref())).await;
+                let pruned = tokio::task::spawn_blocking(move || {
+                    forget_killed(&db)?;
+                    prune_decisions(&db, set.as_deref())
+                })
+                .await;
                 if let Ok(Err(error)) = pruned {
-                    tracing::warn!(%error, "the decision log was not pruned");
+                    tracing::warn!(%error, "the decision log and the list of processes were not pruned");
                 }
             }
         }
@@ -410,6 +401,16 @@ fn reload_certificate(tls: &mcp::Tls) {
     if let Err(error) = tls.reload() {
         tracing::error!(%error, "the TLS certificate was not replaced: the one from before stays in use");
     }
+}
+
+/// Takes processes that were killed off the list. The kernel is asked before the transaction: it holds up no writer.
+fn forget_killed(db: &Db) -> crate::storage::Result<()> {
+    let mut killed = db.read(|tx| tx.processes())?;
+    killed.retain(|row| !Process::runs(row.pid, row.started));
+    if killed.is_empty() {
+        return Ok(());
+    }
+    db.write(move |tx| killed.iter().try_for_each(|row| tx.forget_process(row.pid, row.started)))
 }
 
 /// Says which set this process runs under, and removes the decisions that no set counts any more.

@@ -277,7 +277,7 @@ pub(super) fn decision(ask: &Ask<'_>) -> storage::Result<View> {
             section.stack.stack-s aria-labelledby="h-input" {
                 h2 #h-input { "What was asked" }
                 (words::code(&format!("{input:#}"), "The question as JSON"))
-                p.meta { "at " (clock::format(row.at)) ", by the set " span.mono { (row.set_digest.chars().take(12).collect::<String>()) } }
+                p.meta { "at " (clock::format(row.at)) ", by the set " span.mono { (words::short(&row.set_digest)) } }
             }
         }
     };
@@ -297,7 +297,7 @@ fn verdicts(ask: &Ask<'_>, verdicts: &[Verdict]) -> Markup {
                     th scope="row" { a href=(ask.at(&format!("/policies/{}", verdict.policy))) { (verdict.policy) } }
                     td data-label="Mode" { (verdict.mode.as_str()) }
                     td data-label="Answer" { (answer(&verdict.answer)) }
-                    td.mono data-label="Module" { (verdict.module.chars().take(12).collect::<String>()) }
+                    td.mono data-label="Module" { (words::short(&verdict.module)) }
                     td.num data-label="Fuel" { (verdict.fuel) }
                     td.num data-label="Time" { (words::micros(i64::try_from(verdict.micros).unwrap_or(i64::MAX))) }
                 }

@@ -5,9 +5,9 @@ use http::StatusCode;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::assets;
+use super::form::Form;
 use super::live::{self, Region};
 use super::needs;
-use super::passkeys;
 use super::server::Console;
 use super::visitor::Visitor;
 use super::words;
@@ -17,20 +17,12 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::storage::{self, ReadTx};
 use crate::tools::SlowCall;
 
-use super::form::Form;
-
 /// What a page is asked for, at one moment of the table.
 pub(super) struct Ask<'a> {
     pub(super) tx: &'a ReadTx<'a>,
     pub(super) now: Millis,
     pub(super) console: &'a Console,
     pub(super) person: &'a Person,
-    /// What stands before every address of the console.
-    pub(super) base: &'a str,
-    /// What this process knows of itself.
-    pub(super) vitals: Vitals,
-    /// Whether passkeys can be used.
-    pub(super) has_passkeys: bool,
     /// The parts of the address below the console.
     pub(super) path: Vec<&'a str>,
     /// What stands behind its `?`.
@@ -46,10 +38,39 @@ pub(super) struct Vitals {
     pub(super) slowest: Vec<SlowCall>,
 }
 
-impl Ask<'_> {
+/// The parts of an address below the console, without what stands behind its `?`.
+pub(super) fn parts(address: &str) -> Vec<&str> {
+    let path = address.split('?').next().unwrap_or_default();
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
+impl<'a> Ask<'a> {
+    /// What an address below the console is asked for.
+    pub(super) fn new(
+        console: &'a Console,
+        tx: &'a ReadTx<'a>,
+        now: Millis,
+        person: &'a Person,
+        address: &'a str,
+    ) -> Self {
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        Self { tx, now, console, person, path: parts(address), query: Form::parse(query.as_bytes()) }
+    }
+
+    /// A view with the number of open items, which every page has in its menu.
+    pub(super) fn complete(
+        &self,
+        view: impl FnOnce(&Self) -> storage::Result<View>,
+    ) -> storage::Result<(View, i64)> {
+        let open = needs::open(self)?;
+        let mut view = view(self)?;
+        view.regions.push(Region::new("count", count(open)));
+        Ok((view, open))
+    }
+
     /// The address of something below the console.
     pub(super) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        self.console.at(path)
     }
 
     /// The number in the second part of the address.
@@ -69,7 +90,7 @@ impl Ask<'_> {
         }
         let (path, query) = (self.path.join("/"), query.finish());
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}/{path}{mark}{query}", self.base)
+        self.at(&format!("/{path}{mark}{query}"))
     }
 }
 
@@ -180,21 +201,26 @@ pub(super) async fn answer(
     address: &str,
     view: impl FnOnce(&Ask<'_>) -> storage::Result<View> + Send + 'static,
 ) -> Response {
-    let (console_there, address) = (console.clone(), address.to_owned());
+    let (there, address) = (console.clone(), address.to_owned());
     let job = move |tx: &ReadTx<'_>, now| {
-        let base = &console_there.options.base;
-        let path = address.split('/').filter(|part| !part.is_empty()).collect();
-        let vitals = console_there.vitals();
-        let has_passkeys = passkeys::can_be_used(&console_there);
-        let query = Form::default();
-        let console = &console_there;
-        let ask = Ask { tx, now, console, person: &visitor.person, base, vitals, has_passkeys, path, query };
-        let open = needs::open(&ask)?;
-        let mut view = view(&ask)?;
-        view.regions.push(Region::new("count", count(open)));
-        Ok(page(base, &visitor, &address, open, &view))
+        let (view, open) = Ask::new(&there, tx, now, &visitor.person, &address).complete(view)?;
+        Ok(page(&there.options.base, &visitor, &address, open, &view))
     };
     console.read(job).await.map(|page| (StatusCode::CONFLICT, page)).into_response()
+}
+
+/// Why a form had no effect, and what to do; inside a notice.
+pub(super) fn not_done(refusal: &Refusal, nothing: &str) -> Markup {
+    html! {
+        p { b { (words::inline(&refusal.message)) } }
+        p { (nothing) "; " (words::inline(&refusal.hint)) "." }
+    }
+}
+
+/// What a form wanted that had no effect: its fields are kept on the page.
+pub(super) struct Kept {
+    pub(super) refusal: Refusal,
+    pub(super) form: Form,
 }
 
 /// The title of the page for those who are not signed in.

@@ -27,10 +27,12 @@ const OLD: i64 = 7;
 /// Those of storage.
 pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
     let tx = ask.tx;
+    let vitals = ask.console.vitals();
     let size = tx.size()?;
     let sizes = tx.sizes(DAYS)?;
     let (audit, backup) = (tx.last_done(Upkeep::Audit)?, tx.last_done(Upkeep::Backup)?);
-    let processes: Vec<ProcessRow> = tx.processes()?.into_iter().filter(is_alive).collect();
+    let processes: Vec<ProcessRow> =
+        tx.processes()?.into_iter().filter(|row| Process::runs(row.pid, row.started)).collect();
     let bytes = i64::try_from(size.bytes).unwrap_or(i64::MAX);
     let numbers = html! {
         div.grid {
@@ -54,9 +56,9 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
             }
             section.card.stack.stack-s {
                 h2 { "Waiting here" }
-                p.stat { (ask.vitals.waiting) }
+                p.stat { (vitals.waiting) }
                 p.meta { "agents with a stream or a waiting call at this process" }
-                p.meta { (words::count(ask.vitals.pages, "open page", "open pages")) " of the console" }
+                p.meta { (words::count(vitals.pages, "open page", "open pages")) " of the console" }
             }
         }
         section.stack.stack-s aria-labelledby="h-processes" {
@@ -67,11 +69,11 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
         }
         section.stack.stack-s aria-labelledby="h-slow" {
             h2 #h-slow { "Slowest calls of the last hour" }
-            @if ask.vitals.slowest.is_empty() { p.meta { "No calls at this process. Each process knows its own." } } @else {
+            @if vitals.slowest.is_empty() { p.meta { "No calls at this process. Each process knows its own." } } @else {
                 table.table.dense {
                     caption.sr { "Slowest calls" }
                     thead { tr { th scope="col" { "Tool" } th scope="col" { "Answer" } th.num scope="col" { "Time" } th scope="col" { "When" } } }
-                    tbody { @for call in &ask.vitals.slowest { tr {
+                    tbody { @for call in &vitals.slowest { tr {
                         th.mono scope="row" { (call.tool) }
                         td data-label="Answer" { (call.code) }
                         td.num data-label="Time" { (words::micros(i64::try_from(call.took.as_micros()).unwrap_or(i64::MAX))) }
@@ -140,10 +142,6 @@ fn growth(sizes: &[(i64, i64)], now: i64) -> Markup {
         }
         p.meta { @if a_day < 0 { "shrinks by " } @else { "grows by " } (words::bytes(a_day.abs())) " a day" }
     }
-}
-
-fn is_alive(row: &ProcessRow) -> bool {
-    u32::try_from(row.pid).is_ok_and(|pid| Process { pid, started: row.started }.is_alive())
 }
 
 fn process_table(ask: &Ask<'_>, processes: &[ProcessRow]) -> Markup {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::frame::Ask;
+use super::frame::{Ask, not_done};
 use super::live::Region;
 use super::words;
 use crate::domain::decision::{Fact, Hook};
@@ -154,8 +154,7 @@ impl Item {
                 }
                 @if let Some(kept) = kept {
                     div.notice.bad.stack.stack-s role="alert" {
-                        p { b { (words::inline(&kept.refusal.message)) } }
-                        p { "Nothing was changed; " (words::inline(&kept.refusal.hint)) "." }
+                        (not_done(&kept.refusal, "Nothing was changed"))
                         @if !self.is_open() && !kept.text.is_empty() {
                             p { "What you wrote, to be copied:" }
                             (words::paragraph(&kept.text))
@@ -227,7 +226,7 @@ impl Item {
                     @if let Some(decision) = row.decision_id {
                         tr { th scope="row" { "Decision" } td { a href=(ask.at(&format!("/decisions/{decision}"))) { (decision) } } }
                     }
-                    tr { th scope="row" { "Module" } td.mono { (row.module.chars().take(12).collect::<String>()) } }
+                    tr { th scope="row" { "Module" } td.mono { (words::short(&row.module)) } }
                 } }
             }
         }

@@ -1,8 +1,8 @@
-//! Keeps open pages up to date. A page has one event stream; pages that show the same to the same person share one rendering.
+//! Keeps open pages up to date. A page has one event stream; pages that show the same to persons of the same rights share one rendering.
 //!
 //! ```text
 //! t0  an agent's process commits                     the durable log moves
-//! t1  the hub tells the channel of each open view     one rendering for each view, whatever number of pages shows it
+//! t1  the hub tells the channel of each open view     one rendering for each view, for all pages that show it
 //! t2  parts whose HTML has changed go to the streams  `event: NAME`, the HTML, `id:` the digests of all parts
 //! t3  htmx puts each into the element of that name
 //! ```
@@ -30,8 +30,7 @@ use super::frame::{self, Ask, PageError, View};
 use super::server::Console;
 use super::visitor::Visitor;
 use super::{
-    board, context, decisions, health, members, needs, passkeys, people, policies, search, tasks, threads,
-    trials,
+    board, context, decisions, health, members, needs, people, policies, search, tasks, threads, trials,
 };
 use crate::domain::person::Person;
 use crate::domain::refusal::Refusal;
@@ -114,30 +113,11 @@ fn find(path: &[&str]) -> Option<Render> {
     })
 }
 
-/// What an address is asked for.
-fn ask<'a>(
-    console: &'a Console,
-    tx: &'a storage::ReadTx<'a>,
-    now: i64,
-    person: &'a Person,
-    address: &'a str,
-) -> Ask<'a> {
-    let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    let path: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let query = Form::parse(query.as_bytes());
-    let (base, vitals) = (console.options.base.as_str(), console.vitals());
-    let has_passkeys = passkeys::can_be_used(console);
-    Ask { tx, now, console, person, base, vitals, has_passkeys, path, query }
-}
-
 /// Makes a view, with the number of open items.
 fn render(ask: &Ask<'_>) -> storage::Result<(View, i64)> {
     let view = find(&ask.path)
         .ok_or_else(|| Refusal::not_found("there is no such page", "choose one of those in the menu"))?;
-    let open = needs::open(ask)?;
-    let mut view = view(ask)?;
-    view.regions.push(Region::new("count", frame::count(open)));
-    Ok((view, open))
+    ask.complete(view)
 }
 
 /// Makes the parts of a view that are sent anew. A view that shows one moment, such as what a search found, is not made again.
@@ -159,7 +139,7 @@ pub(super) async fn page(
     let job = {
         let console = console.clone();
         move |tx: &storage::ReadTx<'_>, now| {
-            let (view, open) = render(&ask(&console, tx, now, &visitor.person, &address))?;
+            let (view, open) = render(&Ask::new(&console, tx, now, &visitor.person, &address))?;
             Ok(frame::page(&console.options.base, &visitor, &address, open, &view))
         }
     };
@@ -219,7 +199,7 @@ async fn renew(console: &Console, key: &Key) -> bool {
     let began = Instant::now();
     let job = {
         let (console, (address, person)) = (console.clone(), key.clone());
-        move |tx: &storage::ReadTx<'_>, now| regions(&ask(&console, tx, now, &person, &address))
+        move |tx: &storage::ReadTx<'_>, now| regions(&Ask::new(&console, tx, now, &person, &address))
     };
     match console.read(job).await {
         Ok(regions) => {
@@ -247,7 +227,7 @@ async fn follow(console: Console, key: Key) {
         }
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
-            _ = log.changed() => {}
+            () = log.changed() => {}
             _ = wrote.changed() => {}
             () = tokio::time::sleep(REFRESH) => {}
         }
@@ -280,9 +260,7 @@ pub(super) async fn stream(
 ) -> Response {
     let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let address = query.get("view").unwrap_or("/").to_owned();
-    let path: Vec<&str> =
-        address.split('?').next().unwrap_or_default().split('/').filter(|it| !it.is_empty()).collect();
-    if find(&path).is_none() {
+    if find(&frame::parts(&address)).is_none() {
         return PageError::from(Refusal::not_found("there is no such page", "open a page of the menu"))
             .into_response();
     }

@@ -45,7 +45,10 @@ fn open_rows(tx: &ReadTx<'_>, person: &Person) -> storage::Result<Vec<Escalation
 /// # Errors
 /// Those of storage.
 pub(super) fn open(ask: &Ask<'_>) -> storage::Result<i64> {
-    Ok(i64::try_from(open_rows(ask.tx, ask.person)?.len()).unwrap_or(i64::MAX))
+    if ask.person.role != Role::Approver {
+        return ask.tx.open_escalations(None, LISTED);
+    }
+    ask.person.agents.iter().map(|agent| ask.tx.open_escalations(Some(agent), LISTED)).sum()
 }
 
 /// The list and one item of it.
@@ -112,7 +115,7 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
 fn beside_list(ask: &Ask<'_>, id: i64) -> String {
     let show = ask.query.get("show").unwrap_or_default();
     let address = ask.with(&[("show", show), ("item", &id.to_string())]);
-    address.strip_prefix(ask.base).unwrap_or(&address).to_owned()
+    address.strip_prefix(&ask.console.options.base).unwrap_or(&address).to_owned()
 }
 
 /// The list, with the bar that decides several at once.

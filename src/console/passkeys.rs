@@ -339,7 +339,7 @@ pub(super) fn sign_in_form(console: &Console) -> Markup {
 /// # Errors
 /// Those of storage.
 pub(super) fn section(ask: &Ask<'_>) -> storage::Result<Markup> {
-    if !ask.has_passkeys {
+    if !can_be_used(ask.console) {
         return Ok(html! {});
     }
     let rows = ask.tx.passkeys(ask.person)?;

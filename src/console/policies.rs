@@ -47,8 +47,8 @@ impl Console {
     }
 }
 
-fn short(digest: Option<&String>) -> String {
-    digest.map_or_else(|| "-".into(), |digest| digest.chars().take(12).collect())
+fn short(digest: Option<&String>) -> &str {
+    digest.map_or("-", |digest| words::short(digest))
 }
 
 fn mode_chip(mode: &str) -> Markup {
@@ -94,7 +94,7 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
                     p.notice.warn { "Not deciding: " (status.not_deciding.join(", ")) "." }
                 }
                 (table(ask, status, &changes))
-                p.meta { "Set " span.mono { (status.digest.chars().take(12).collect::<String>()) } ", since " (words::when(status.since, ask.now)) "." }
+                p.meta { "Set " span.mono { (words::short(&status.digest)) } ", since " (words::when(status.since, ask.now)) "." }
             }
         }
         (history(ask, &changes, None))
@@ -196,10 +196,7 @@ fn policy_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
                 p { (words::inline(standing.summary.as_deref().unwrap_or_default())) }
             }
             @if let Some(kept) = kept {
-                div.notice.bad role="alert" {
-                    p { b { (words::inline(&kept.refusal.message)) } }
-                    p { "Nothing was changed; " (words::inline(&kept.refusal.hint)) "." }
-                }
+                div.notice.bad role="alert" { (frame::not_done(&kept.refusal, "Nothing was changed")) }
             }
             div.two {
                 div.stack.stack-l {

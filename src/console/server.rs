@@ -23,6 +23,7 @@ use super::trials::{self, Trials};
 use super::visitor::Visitor;
 use super::{assets, board, health, needs, people, search, tasks, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
+use crate::domain::origin;
 use crate::domain::person::Actor;
 use crate::domain::refusal::{Code, Refusal};
 use crate::events::Hub;
@@ -215,8 +216,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = text("sec-fetch-site").is_some_and(|site| site != "same-origin");
     let (Some(origin), Some(host)) = (text("origin"), text("host")) else { return false };
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    !foreign && authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    !foreign && origin::is_own(origin, host)
 }
 
 /// The headers of every response, and the page for errors that know no console.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::board::{marks, names, options, status_words};
 use super::form::Form;
-use super::frame::{self, Ask, PageError, View};
+use super::frame::{self, Ask, Kept, PageError, View};
 use super::live::Region;
 use super::server::Console;
 use super::visitor::{Visitor, see};
@@ -16,12 +16,6 @@ use crate::domain::person::{Actor, Person, Role};
 use crate::domain::refusal::Refusal;
 use crate::domain::task::{Status, Task};
 use crate::storage::{self, AuditRow, TaskRef, TaskStory};
-
-/// What a form wanted that had no effect.
-struct Kept {
-    refusal: Refusal,
-    form: Form,
-}
 
 /// One task.
 ///
@@ -44,8 +38,7 @@ fn task_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
         (head.element())
         @if let Some(kept) = kept {
             div.notice.bad role="alert" {
-                p { b { (words::inline(&kept.refusal.message)) } }
-                p { "Nothing was changed; " (words::inline(&kept.refusal.hint)) "." }
+                (frame::not_done(&kept.refusal, "Nothing was changed"))
                 @if let Some(text) = written(kept, &story.task, may_change) {
                     p { "What you wrote, to be copied:" }
                     (words::paragraph(text))

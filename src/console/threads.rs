@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::board::names;
 use super::form::Form;
-use super::frame::{self, Ask, PageError, View};
+use super::frame::{self, Ask, Kept, PageError, View};
 use super::item::said;
 use super::live::Region;
 use super::server::Console;
@@ -24,12 +24,6 @@ const PAGE: i64 = 50;
 const MESSAGES: i64 = 100;
 /// Characters of a message in the list.
 const LINE: usize = 120;
-
-/// What a form wanted that had no effect.
-struct Kept {
-    refusal: Refusal,
-    form: Form,
-}
 
 /// The threads, those with the newest messages first.
 ///
@@ -117,7 +111,7 @@ fn new_message(ask: &Ask<'_>, members: &[String], kept: Option<&Kept>) -> Markup
 }
 
 fn notice(refusal: &Refusal) -> Markup {
-    html! { div.notice.bad role="alert" { p { b { (words::inline(&refusal.message)) } } p { "Nothing was sent; " (words::inline(&refusal.hint)) "." } } }
+    html! { div.notice.bad role="alert" { (frame::not_done(refusal, "Nothing was sent")) } }
 }
 
 /// One thread.

@@ -170,6 +170,11 @@ pub(super) fn bytes(bytes: i64) -> String {
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
+/// The beginning of a digest, by which persons tell it.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
 /// A count with its noun.
 pub(super) fn count(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }

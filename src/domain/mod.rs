@@ -9,6 +9,7 @@ pub mod event;
 pub mod facts;
 pub mod hook;
 pub mod message;
+pub mod origin;
 pub mod person;
 pub mod principal;
 pub mod refusal;

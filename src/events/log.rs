@@ -7,14 +7,8 @@ use tokio::sync::watch as signal;
 use super::{Hub, Inner, blocking};
 use crate::storage::Result;
 
-/// How far the log goes. Decisions are part of it: a call that changed nothing leaves no event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LogPosition {
-    /// The number of the newest event.
-    pub event: i64,
-    /// The number of the newest decision.
-    pub decision: i64,
-}
+/// The numbers of the newest event and the newest decision: a call that changed nothing leaves no event.
+pub(super) type LogPosition = (i64, i64);
 
 /// A place among those who watch the whole log.
 pub struct LogWatch {
@@ -50,12 +44,11 @@ impl Hub {
 
 impl LogWatch {
     /// Waits until something was committed. Cancel-safe.
-    pub async fn changed(&mut self) -> LogPosition {
+    pub async fn changed(&mut self) {
         if self.receiver.changed().await.is_err() {
             // The hub is gone: the process is ending, and there is nothing to wait for.
             std::future::pending::<()>().await;
         }
-        *self.receiver.borrow_and_update()
     }
 }
 
@@ -78,9 +71,7 @@ pub(super) async fn advance(inner: &Inner) -> Result<bool> {
         return Ok(false);
     }
     let db = inner.db.clone();
-    let look =
-        move || db.read(|tx| Ok(LogPosition { event: tx.last_event()?, decision: tx.last_decision()? }));
-    let position = blocking(look).await?;
+    let position = blocking(move || db.read(|tx| tx.facts_version())).await?;
     Ok(inner.log.send_if_modified(|known| {
         let moved = *known != position;
         *known = position;

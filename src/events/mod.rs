@@ -5,7 +5,7 @@ mod feed;
 mod log;
 mod stream;
 
-pub use log::{LogPosition, LogWatch};
+pub use log::LogWatch;
 pub use stream::EventStream;
 
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ struct Inner {
     db: Db,
     waiters: Mutex<Waiters>,
     /// How far the log and the decisions go, for those who watch all of it.
-    log: signal::Sender<LogPosition>,
+    log: signal::Sender<log::LogPosition>,
     /// How often somebody was invited or removed, or a session began or ended, since the dispatcher follows the log.
     persons: AtomicU64,
     /// The set of waiters has become empty or has its first member.
@@ -86,7 +86,7 @@ impl Hub {
     #[must_use]
     pub fn start(db: Db) -> Self {
         let waiters = Mutex::new(Waiters { members: HashMap::new(), watching: 0, position: 0 });
-        let log = signal::channel(LogPosition::default()).0;
+        let log = signal::channel(log::LogPosition::default()).0;
         let inner = Arc::new(Inner { db, waiters, log, persons: AtomicU64::new(0), changed: Notify::new() });
         tokio::spawn(dispatch(Arc::downgrade(&inner)));
         Self { inner }

@@ -56,6 +56,12 @@ impl Process {
         Self::find(self.pid) == Some(self)
     }
 
+    /// Whether the process of a stored number and start time still runs.
+    #[must_use]
+    pub fn runs(pid: i64, started: i64) -> bool {
+        u32::try_from(pid).is_ok_and(|pid| Self { pid, started }.is_alive())
+    }
+
     /// What a client's hooks and its MCP process share.
     #[must_use]
     pub fn key(self) -> String {

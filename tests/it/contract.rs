@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use team_table::domain::clock::{MINUTE, SECOND};
+use team_table::domain::person::Actor;
 use team_table::storage::Answer;
 use team_table::tools::{Request, Transport};
 
@@ -18,6 +19,14 @@ fn badge(body: &Value) -> Option<i64> {
 /// Text of so many characters, each of two bytes, so that counting bytes would show.
 fn text(characters: usize) -> String {
     "é".repeat(characters)
+}
+
+/// The operator lets a held call pass.
+fn approve(desk: &Desk, escalation: i64) {
+    let now = desk.clock.now();
+    desk.db()
+        .write(move |tx| tx.resolve_escalation(&Actor::Operator, escalation, &Answer::Approve, None, now))
+        .unwrap();
 }
 
 #[test]
@@ -342,18 +351,7 @@ fn a_held_call_names_its_escalation_and_passes_once_when_approved() {
     );
     assert_eq!(desk.count("SELECT count(*) FROM messages"), 0);
     assert!(bob.read().is_empty());
-    let now = desk.clock.now();
-    desk.db()
-        .write(move |tx| {
-            tx.resolve_escalation(
-                &team_table::domain::person::Actor::Operator,
-                escalation,
-                &Answer::Approve,
-                None,
-                now,
-            )
-        })
-        .unwrap();
+    approve(&desk, escalation);
     call().ok();
     assert_eq!(bob.read(), ["hear, hear"]);
     assert_ne!(call().refused("approval_required")["escalation_id"], escalation);
@@ -1127,18 +1125,7 @@ fn a_held_call_that_a_person_approved_counts_against_the_limits() {
     let alice = desk.join("alice");
     let call = || alice.call("broadcast", json!({ "content": "hear, hear" }));
     let escalation = call().refused("approval_required")["escalation_id"].as_i64().unwrap();
-    let now = desk.clock.now();
-    desk.db()
-        .write(move |tx| {
-            tx.resolve_escalation(
-                &team_table::domain::person::Actor::Operator,
-                escalation,
-                &Answer::Approve,
-                None,
-                now,
-            )
-        })
-        .unwrap();
+    approve(&desk, escalation);
     call().ok();
     let refused =
         alice.call("share_context", json!({ "key": "k", "value": "v" })).refused("resource_exhausted");
@@ -1151,25 +1138,14 @@ fn an_approved_return_is_for_the_one_who_proved_who_it_is() {
     let desk = Desk::with_set(&set);
     let arguments = || json!({ "name": "alice" });
     let newcomer = desk.call("register", arguments()).refused("approval_required");
-    let approve = |escalation: i64| {
-        let now = desk.clock.now();
-        desk.db()
-            .write(move |tx| {
-                tx.resolve_escalation(
-                    &team_table::domain::person::Actor::Operator,
-                    escalation,
-                    &Answer::Approve,
-                    None,
-                    now,
-                )
-            })
-            .unwrap();
-    };
-    approve(newcomer["escalation_id"].as_i64().unwrap());
+    approve(&desk, newcomer["escalation_id"].as_i64().unwrap());
     let token = desk.call("register", arguments()).ok()["token"].as_str().unwrap().to_owned();
     desk.call("deregister", json!({ "name": "alice", "token": token })).ok();
     let proven = || json!({ "name": "alice", "token": token });
-    approve(desk.call("register", proven()).refused("approval_required")["escalation_id"].as_i64().unwrap());
+    approve(
+        &desk,
+        desk.call("register", proven()).refused("approval_required")["escalation_id"].as_i64().unwrap(),
+    );
     desk.call("register", arguments()).refused("approval_required");
     desk.call("register", proven()).ok();
 }

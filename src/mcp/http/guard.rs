@@ -20,6 +20,7 @@ use super::accept::PeerAddress;
 use super::health;
 use super::origin::{host_allowed, origin_allowed};
 use super::state::{App, Refusal, refusal};
+use crate::domain::origin;
 use crate::mcp::protocol::{Caller, MAX_MESSAGE, bearer};
 
 /// The layer in front of every route.
@@ -99,8 +100,7 @@ fn is_console(app: &App, request: &Request) -> bool {
 fn is_own_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let (Some(origin), Some(host)) = (text(ORIGIN), text(HOST)) else { return false };
-    headers.get_all(ORIGIN).iter().count() == 1
-        && origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+    headers.get_all(ORIGIN).iter().count() == 1 && origin::is_own(origin, host)
 }
 
 fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {

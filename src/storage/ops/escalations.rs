@@ -174,6 +174,20 @@ impl ReadTx<'_> {
         }
     }
 
+    /// How many are open, of one agent or of all; counted up to `most`.
+    pub fn open_escalations(&self, agent: Option<&str>, most: i64) -> Result<i64> {
+        match agent {
+            Some(agent) => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM escalations WHERE agent = ?1 AND status = 'open' LIMIT ?2)",
+                params![agent, most],
+            ),
+            None => self.number(
+                "SELECT count(*) FROM (SELECT 1 FROM escalations WHERE status = 'open' AND id > 0 LIMIT ?1)",
+                [most],
+            ),
+        }
+    }
+
     /// The open question of one thread of an agent's inbox: until it is resolved, nothing in the thread is answered
     /// automatically.
     pub fn open_review(&self, agent_id: i64, thread_id: i64) -> Result<Option<i64>> {

@@ -106,11 +106,8 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Notes that a process uses the database. `gone` are those of [`processes`](ReadTx::processes) that run no more.
-    pub fn note_process(&self, process: &ProcessRow, gone: &[(i64, i64)]) -> Result<()> {
-        for (pid, started) in gone {
-            self.forget_process(*pid, *started)?;
-        }
+    /// Notes that a process uses the database.
+    pub fn note_process(&self, process: &ProcessRow) -> Result<()> {
         self.execute(
             "INSERT OR REPLACE INTO processes (pid, started, kind, version, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![process.pid, process.started, process.kind, process.version, process.created_at],
@@ -118,7 +115,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Notes that a process ends.
+    /// Notes that a process has ended.
     pub fn forget_process(&self, pid: i64, started: i64) -> Result<()> {
         self.execute("DELETE FROM processes WHERE pid = ?1 AND started = ?2", [pid, started])?;
         Ok(())
