@@ -144,6 +144,8 @@ mod tests {
         assert_eq!(refusal(br#"{"id":7}"#), (json!(7), -32_600));
         assert_eq!(refusal(br#"{"id":"a","method":"ping"}"#), (json!("a"), -32_600), "jsonrpc is missing");
         assert_eq!(refusal(br#"{"jsonrpc":"1.0","id":{},"method":"ping"}"#), (Value::Null, -32_600));
+        let twice = br#"{"jsonrpc":"2.0","id":7,"method":"ping","id":[{}]}"#;
+        assert_eq!(refusal(twice), (Value::Null, -32_600), "of two ids the last counts, and it is none");
     }
 
     #[test]
