@@ -12,7 +12,7 @@ use super::words;
 use crate::domain::clock::{self, DAY, HOUR, MINUTE, Millis};
 use crate::domain::decision::{Answer, Verdict};
 use crate::domain::refusal::Refusal;
-use crate::storage::{self, DecisionCounts, DecisionFilter, DecisionRow};
+use crate::storage::{self, DecisionCounts, DecisionFilter, DecisionRow, Page, WALK};
 
 /// Decisions of one page.
 const PAGE: i64 = 50;
@@ -63,7 +63,7 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
         before_id: query.number("before"),
         limit: PAGE,
     };
-    let rows = ask.tx.decisions(&filter)?;
+    let page = ask.tx.decisions(&filter)?;
     let counts = ask.tx.decision_counts(ask.now - length, stretch)?;
     let is_paused = query.get("pause").is_some();
     let policies: Vec<String> = {
@@ -73,7 +73,7 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
         names
     };
     let chart = Region::new("chart", html! { (chart(ask, &counts, length, stretch)) (by_policy(&counts)) });
-    let list = Region::new("list", list(ask, &rows));
+    let list = Region::new("list", list(ask, &page));
     let members = names(ask.tx)?;
     let body = html! {
         div.stack {
@@ -206,9 +206,12 @@ fn by_policy(counts: &DecisionCounts) -> Markup {
     }
 }
 
-fn list(ask: &Ask<'_>, rows: &[DecisionRow]) -> Markup {
+fn list(ask: &Ask<'_>, page: &Page<DecisionRow>) -> Markup {
+    let rows = &page.rows;
     html! {
-        @if rows.is_empty() {
+        @if rows.is_empty() && page.next.is_some() {
+            div.empty { h2 { "None of the newest " (WALK) " decisions match." } p { "Look among the older ones." } }
+        } @else if rows.is_empty() {
             div.empty { h2 { "No decisions match." } p { "Every call of an agent is one; choose a longer time or fewer filters." } }
         } @else {
             table.table.dense {
@@ -229,9 +232,9 @@ fn list(ask: &Ask<'_>, rows: &[DecisionRow]) -> Markup {
                     }
                 } }
             }
-            @if i64::try_from(rows.len()).is_ok_and(|count| count >= PAGE) && let Some(last) = rows.last() {
-                p { a.btn.btn-small href=(with(ask, &[("before", &last.id.to_string())])) { "Older" } }
-            }
+        }
+        @if let Some(next) = page.next {
+            p { a.btn.btn-small href=(with(ask, &[("before", &next.to_string())])) { "Older" } }
         }
     }
 }

@@ -33,13 +33,17 @@ use super::{
     board, context, decisions, health, members, needs, people, policies, search, tasks, threads, trials,
 };
 use crate::domain::person::Person;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Code, Refusal};
 use crate::storage;
 
 /// The least time between two renderings of one view: a tenth of a second, so that the page follows within two.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Of the time that a rendering takes, so many times are waited before the next one of any view.
 const SHARE: u32 = 4;
+/// The longest such wait of other views. A view that takes longer than a quarter of it waits the rest alone.
+const OTHERS_WAIT: Duration = Duration::from_millis(100);
+/// Pages of one session that are kept up to date at once.
+const MAX_PAGES: usize = 32;
 /// How often a view is made anew although nothing was committed: presence ends by itself.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Between comments on an idle stream, and between looks whether its session is still there.
@@ -162,7 +166,9 @@ fn key_of(address: String, person: &Person) -> Key {
 #[derive(Default)]
 pub(super) struct Live {
     channels: Mutex<HashMap<Key, watch::Sender<Arc<Vec<Region>>>>>,
-    /// Views are made one after the other: all together take a fifth of a core at most.
+    /// How many streams each session has.
+    of_session: Mutex<HashMap<i64, usize>>,
+    /// Views are made one after the other; each takes a fifth of a core at most, and so do all quick ones together.
     turn: tokio::sync::Mutex<()>,
     /// Tells of what the console wrote: not all of it moves the durable log.
     wrote: watch::Sender<()>,
@@ -172,6 +178,27 @@ impl Live {
     /// Has every open view made anew.
     pub(super) fn wrote(&self) {
         self.wrote.send_replace(());
+    }
+
+    /// Counts a stream of a session, unless it has as many as it may.
+    fn enter(&self, session: i64) -> bool {
+        let mut all = self.of_session.lock();
+        let count = all.entry(session).or_default();
+        if *count >= MAX_PAGES {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
+    fn leave(&self, session: i64) {
+        let mut all = self.of_session.lock();
+        if let Some(count) = all.get_mut(&session) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&session);
+            }
+        }
     }
 
     /// How many pages are open.
@@ -193,8 +220,8 @@ fn subscribe(console: &Console, key: &Key) -> watch::Receiver<Arc<Vec<Region>>> 
     receiver
 }
 
-/// Makes a view anew, for all pages that show it. False when there are none any more.
-async fn renew(console: &Console, key: &Key) -> bool {
+/// Makes a view anew, for all pages that show it. Returns how long it should not be made again; `None` when no page shows it any more.
+async fn renew(console: &Console, key: &Key) -> Option<Duration> {
     let turn = console.live.turn.lock().await;
     let began = Instant::now();
     let job = {
@@ -204,7 +231,7 @@ async fn renew(console: &Console, key: &Key) -> bool {
     match console.read(job).await {
         Ok(regions) => {
             let channels = console.live.channels.lock();
-            let Some(channel) = channels.get(key) else { return false };
+            let channel = channels.get(key)?;
             channel.send_if_modified(|known| {
                 let differs = digests(known) != digests(&regions);
                 *known = Arc::new(regions);
@@ -213,19 +240,18 @@ async fn renew(console: &Console, key: &Key) -> bool {
         }
         Err(error) => tracing::debug!(?error, "a view is not made anew"),
     }
-    tokio::time::sleep(began.elapsed() * SHARE).await;
+    let pause = began.elapsed() * SHARE;
+    tokio::time::sleep(pause.min(OTHERS_WAIT)).await;
     drop(turn);
-    true
+    Some(pause.saturating_sub(OTHERS_WAIT))
 }
 
 /// Makes a view anew whenever something was committed, for as long as a page shows it.
 async fn follow(console: Console, key: Key) {
     let (mut log, mut wrote) = (console.hub.watch_log(), console.live.wrote.subscribe());
     loop {
-        if !renew(&console, &key).await {
-            return;
-        }
-        tokio::time::sleep(PAUSE).await;
+        let Some(pause) = renew(&console, &key).await else { return };
+        tokio::time::sleep(PAUSE.max(pause)).await;
         tokio::select! {
             () = log.changed() => {}
             _ = wrote.changed() => {}
@@ -249,6 +275,16 @@ struct Pages {
     /// [`Hub::persons`](crate::events::Hub::persons) when the session was last looked up, and when that was.
     looked_up: Option<(u64, Instant)>,
     over: bool,
+    _place: Place,
+}
+
+/// One of the streams that a session may have.
+struct Place(Console, i64);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.live.leave(self.1);
+    }
 }
 
 /// `GET /live?view=ADDRESS&have=DIGESTS`: the parts of a page as they change.
@@ -264,6 +300,12 @@ pub(super) async fn stream(
         return PageError::from(Refusal::not_found("there is no such page", "open a page of the menu"))
             .into_response();
     }
+    if !console.live.enter(visitor.session) {
+        let why = format!("{MAX_PAGES} pages of this session are open already");
+        return PageError::from(Refusal::new(Code::ResourceExhausted, why, "close some of them"))
+            .into_response();
+    }
+    let place = Place(console.clone(), visitor.session);
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let have = last.or(query.get("have")).unwrap_or_default();
     let have = have.split('.').map(str::to_owned).collect();
@@ -271,7 +313,7 @@ pub(super) async fn stream(
     let receiver = subscribe(&console, &key);
     // What the channel has may be older than the page.
     renew(&console, &key).await;
-    let pages = Pages { console, visitor, receiver, have, looked_up: None, over: false };
+    let pages = Pages { console, visitor, receiver, have, looked_up: None, over: false, _place: place };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;
         Some((Ok::<_, Infallible>(chunk), (pages, false)))

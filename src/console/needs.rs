@@ -27,16 +27,20 @@ fn concerns(person: &Person, row: &EscalationRow) -> bool {
     person.role != Role::Approver || person.decides_for(&row.agent)
 }
 
-fn open_rows(tx: &ReadTx<'_>, person: &Person) -> storage::Result<Vec<EscalationRow>> {
+/// The newest items that concern a person. For an approver agent by agent: what concerns others hides nothing of theirs.
+fn rows_for(
+    person: &Person,
+    list: impl Fn(Option<&str>) -> storage::Result<Vec<EscalationRow>>,
+) -> storage::Result<Vec<EscalationRow>> {
     if person.role != Role::Approver {
-        return tx.escalations(None, false, LISTED);
+        return list(None);
     }
-    // Agent by agent: what waits for others hides nothing of theirs.
     let mut rows = Vec::new();
     for agent in &person.agents {
-        rows.extend(tx.escalations(Some(agent), false, LISTED)?);
+        rows.extend(list(Some(agent))?);
     }
     rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
     Ok(rows)
 }
 
@@ -61,12 +65,8 @@ pub(super) fn view(ask: &Ask<'_>) -> storage::Result<View> {
 
 fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     let mut rows = match ask.query.get("show") {
-        Some("decided") => {
-            let mut rows = ask.tx.escalations(None, true, LISTED)?;
-            rows.retain(|row| row.status != "open" && concerns(ask.person, row));
-            rows
-        }
-        _ => open_rows(ask.tx, ask.person)?,
+        Some("decided") => rows_for(ask.person, |agent| ask.tx.decided_escalations(agent, LISTED))?,
+        _ => rows_for(ask.person, |agent| ask.tx.escalations(agent, false, LISTED))?,
     };
     let counts = |kind| rows.iter().filter(|row| (Kind::of(row) == Kind::Question) == kind).count();
     let (questions, calls) = (counts(true), counts(false));
@@ -256,7 +256,8 @@ pub(super) async fn decide(
 /// The open item that is next in the list, else the list.
 async fn next_after(console: &Console, visitor: &Visitor, id: i64) -> String {
     let person = visitor.person.clone();
-    let rows = console.read(move |tx, _| open_rows(tx, &person)).await.unwrap_or_default();
+    let open = move |tx: &ReadTx<'_>, _| rows_for(&person, |agent| tx.escalations(agent, false, LISTED));
+    let rows = console.read(open).await.unwrap_or_default();
     let next = rows.iter().find(|row| row.id < id).or(rows.first());
     next.map_or_else(|| "/".to_owned(), |row| format!("/needs/{}", row.id))
 }

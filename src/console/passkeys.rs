@@ -246,11 +246,7 @@ async fn challenge(console: &Console, headers: &HeaderMap, body: &Bytes) -> Resu
         // What a person with one key gets: who asks does not learn which names there are.
         // No challenge is kept: a stranger who asks for many pushes nobody's out, and every answer to this one is refused.
         let id = Secret::mint()?.reveal();
-        // A person is found in whatever case the name is written.
-        let key = blake3::derive_key(
-            "team-table 2026 nobody's passkey",
-            format!("{} {}", console.cookie, name.to_ascii_lowercase()).as_bytes(),
-        );
+        let key = console.read(move |tx, _| tx.made_up_passkey(&name)).await?;
         let challenge = Secret::mint()?.hash();
         let options = json!({ "publicKey": {
             "challenge": URL_SAFE_NO_PAD.encode(challenge),

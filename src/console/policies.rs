@@ -312,6 +312,13 @@ impl From<OperatorError> for NotDone {
                 Ok(refusal) => Self::Refused(refusal),
                 Err(error) => Self::Broken(error),
             },
+            // The change was made: the page of a form that had no effect would say otherwise.
+            done @ (OperatorError::Slow | OperatorError::Unfinished { .. }) => {
+                Self::Broken(PageError::from(Refusal::precondition(
+                    done.to_string(),
+                    "look at the policy, and do it again if it does not decide",
+                )))
+            }
             other => {
                 Self::Refused(Refusal::precondition(other.to_string(), "mend what it names, and try again"))
             }

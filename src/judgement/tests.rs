@@ -141,7 +141,7 @@ impl Room {
 
     fn decisions(&self) -> usize {
         let all = crate::storage::DecisionFilter { limit: 10, ..Default::default() };
-        self.db.read(|tx| tx.decisions(&all)).unwrap().len()
+        self.db.read(|tx| tx.decisions(&all)).unwrap().rows.len()
     }
 }
 

@@ -11,6 +11,9 @@ use crate::storage::AuditRow;
 /// Changes of one policy that are looked through for the one that brought its module.
 const LOOKED_THROUGH: i64 = 200;
 
+/// Behind the name of a change that was recorded and not made after all.
+pub(super) const FAILED: &str = "_failed";
+
 /// A change of the policies that was recorded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordedChange {
@@ -22,7 +25,8 @@ pub struct RecordedChange {
     pub who: String,
     /// The user who ran the command.
     pub uid: Option<u64>,
-    /// `install`, `settings`, `promote`, `enable`, `disable`, `remove`, `rollback`, or `set` for one that a process found.
+    /// `install`, `settings`, `promote`, `enable`, `disable`, `remove`, `rollback`, or `set` for one that a process found; with
+    /// `_failed` behind it, that the change recorded before was not made after all.
     pub change: String,
     /// The policy, or the policy directory for `set`.
     pub policy: String,
@@ -88,6 +92,20 @@ impl WhatWas {
     }
 }
 
+/// The changes that were made, of changes newest first.
+fn made(history: Vec<RecordedChange>) -> Vec<RecordedChange> {
+    let mut failed: Option<String> = None;
+    let mut made = Vec::new();
+    for change in history {
+        match change.change.strip_suffix(FAILED) {
+            Some(what) => failed = Some(what.to_owned()),
+            None if failed.take_if(|what| *what == change.change).is_some() => {}
+            None => made.push(change),
+        }
+    }
+    made
+}
+
 impl Policies {
     /// The changes of one policy that were asked for, newest first.
     ///
@@ -107,7 +125,7 @@ impl Policies {
         // A file that cannot be read at all names none: then what decides is all there is to show.
         let named = if status.policies.is_empty() { &status.deciding } else { &status.policies };
         let stand = |status: &PolicyStatus| {
-            let mut history = self.history(&status.name, LOOKED_THROUGH)?.into_iter();
+            let mut history = made(self.history(&status.name, LOOKED_THROUGH)?).into_iter();
             let changed = history.next();
             let brought = |it: &RecordedChange| match it.change.as_str() {
                 "install" | "rollback" => true,

@@ -47,6 +47,14 @@ pub enum OperatorError {
     /// The set takes too long to load. A change that was asked for has been made.
     #[error("the policies take longer than two minutes to load")]
     Slow,
+    /// The change is in the set file, but a module that was rolled back once is still kept out of force.
+    #[error("{policy} was changed in the set file, but may still be kept out of force: {source}")]
+    Unfinished {
+        /// The policy.
+        policy: String,
+        /// Why.
+        source: PolicyError,
+    },
     /// The walk over the decisions was told to stop.
     #[error("stopped before the end")]
     Stopped,

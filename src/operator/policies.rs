@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::candidate::{Resolved, find};
+use super::changes::FAILED;
 use super::{Candidate, OperatorError};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
@@ -192,7 +193,7 @@ impl Policies {
         action: &str,
         by: &Actor,
     ) -> Result<(String, CheckReport), OperatorError> {
-        let record = Record::begin(self, by)?;
+        by.check_role(Role::Operator)?;
         let mut editor = SetEditor::open(&self.dir)?;
         let entries = editor.entries()?;
         let Resolved { mut entry, bytes, limits } = candidate.resolve(&self.loader, &self.dir, &entries)?;
@@ -222,10 +223,7 @@ impl Policies {
                 editor.put(pushed_out)?;
             }
         }
-        editor.save()?;
-        // Only now: a module that was rolled back must not decide again before the new one is in the file.
-        self.kept()?.release(&name)?;
-        record.end(action, &name)?;
+        self.save(editor, &entries, action, &name, by)?;
         Ok((name, report))
     }
 
@@ -279,9 +277,11 @@ impl Policies {
     /// # Errors
     /// `permission_denied`; that there is no such policy, or nothing to go back to.
     pub fn rollback(&self, policy: &str, by: &Actor) -> Result<Changed, OperatorError> {
-        let record = Record::begin(self, by)?;
-        let digest = roll_back(&self.dir, &self.kept()?, policy)?;
-        record.end("rollback", policy)?;
+        by.check_role(Role::Operator)?;
+        let kept = self.kept()?;
+        let digest = self.recorded("rollback", policy, by, |record| {
+            roll_back(&self.dir, &kept, policy, |before, after| record.write(before, after))
+        })?;
         self.changed(policy.to_owned(), Change::RolledBack { digest })
     }
 
@@ -292,15 +292,44 @@ impl Policies {
         by: &Actor,
         change: impl FnOnce(&mut SetEditor) -> Result<(), PolicyError>,
     ) -> Result<(), OperatorError> {
-        let record = Record::begin(self, by)?;
+        by.check_role(Role::Operator)?;
         let mut editor = SetEditor::open(&self.dir)?;
+        let before = editor.entries()?;
         change(&mut editor)?;
-        editor.save()?;
-        // What was rolled back may decide again where a person says so.
+        self.save(editor, &before, action, policy, by)
+    }
+
+    /// Puts a set file in force, with the audit row of the change.
+    fn save(
+        &self,
+        editor: SetEditor,
+        before: &[PolicyEntry],
+        action: &str,
+        policy: &str,
+        by: &Actor,
+    ) -> Result<(), OperatorError> {
+        let kept = self.kept()?;
+        self.recorded(action, policy, by, |record| {
+            editor.save_recorded(|after| record.write(before, after))
+        })?;
+        // What was rolled back may decide again where a person says so, and not before the new set is in the file.
         if action != "disable" {
-            self.kept()?.release(policy)?;
+            let unfinished = |source| OperatorError::Unfinished { policy: policy.to_owned(), source };
+            kept.release(policy).map_err(unfinished)?;
         }
-        record.end(action, policy)
+        Ok(())
+    }
+
+    /// Makes a change that writes its audit row before it takes effect. Where it had none after all, a second row says so.
+    fn recorded<T>(
+        &self,
+        action: &str,
+        policy: &str,
+        by: &Actor,
+        change: impl FnOnce(&mut Record<'_>) -> Result<T, OperatorError>,
+    ) -> Result<T, OperatorError> {
+        let mut record = Record { policies: self, by, action, policy, written: None };
+        change(&mut record).inspect_err(|_| record.take_back())
     }
 
     /// Running processes follow within a second; whether they can is seen here.
@@ -313,40 +342,54 @@ impl Policies {
 struct Record<'a> {
     policies: &'a Policies,
     by: &'a Actor,
-    before: Vec<PolicyEntry>,
+    action: &'a str,
+    policy: &'a str,
+    /// What the row says of the policy before the change, once it is written.
+    written: Option<Value>,
 }
 
-impl<'a> Record<'a> {
-    fn begin(policies: &'a Policies, by: &'a Actor) -> Result<Self, OperatorError> {
-        by.check_role(Role::Operator)?;
-        Ok(Self { policies, by, before: read_set(&policies.dir).unwrap_or_default() })
+impl Record<'_> {
+    fn write(&mut self, before: &[PolicyEntry], after: &[PolicyEntry]) -> Result<(), OperatorError> {
+        let (from, to) = (self.described(before), self.described(after));
+        self.add(self.action, &from, &to)?;
+        self.written = Some(from);
+        Ok(())
     }
 
-    fn end(self, action: &str, policy: &str) -> Result<(), OperatorError> {
-        let Self { policies: Policies { dir, db, .. }, by, before } = self;
-        let after = read_set(dir)?;
-        let one = |entries: &[PolicyEntry]| {
-            let entry = entries.iter().find(|entry| entry.name == policy);
-            let mut one = json!({
-                "module": named_digest(dir, entries, policy),
-                "mode": entry.map(|entry| entry.mode),
-                "settings": entry.map(|entry| &entry.settings),
-            });
-            if let (Some(fields), Some(many)) = (one.as_object_mut(), entry.filter(|it| it.approvals != 1)) {
-                fields.insert("approvals".into(), many.approvals.into());
-            }
-            one
-        };
-        let mut details = json!({ "directory": dir, "from": one(&before), "to": one(&after) });
+    /// Says that the change had no effect, if it was recorded. The error that led here is the one to be shown.
+    fn take_back(&self) {
+        let Some(before) = &self.written else { return };
+        if let Err(error) = self.add(&format!("{}{FAILED}", self.action), before, before) {
+            tracing::error!(%error, action = self.action, policy = self.policy, "a change was recorded and not made");
+        }
+    }
+
+    fn described(&self, entries: &[PolicyEntry]) -> Value {
+        let entry = entries.iter().find(|entry| entry.name == self.policy);
+        let mut described = json!({
+            "module": named_digest(&self.policies.dir, entries, self.policy),
+            "mode": entry.map(|entry| entry.mode),
+            "settings": entry.map(|entry| &entry.settings),
+        });
+        if let (Some(fields), Some(many)) = (described.as_object_mut(), entry.filter(|it| it.approvals != 1))
+        {
+            fields.insert("approvals".into(), many.approvals.into());
+        }
+        described
+    }
+
+    fn add(&self, action: &str, from: &Value, to: &Value) -> Result<(), OperatorError> {
+        let Policies { dir, db, .. } = self.policies;
+        let mut details = json!({ "directory": dir, "from": from, "to": to });
         // Of a person it would be the user of the server.
-        if let (Actor::Operator, Some(fields)) = (by, details.as_object_mut()) {
+        if let (Actor::Operator, Some(fields)) = (self.by, details.as_object_mut()) {
             fields.insert("uid".into(), rustix::process::geteuid().as_raw().into());
         }
         let change = PolicyChange {
             at: db.now(&Clock::System),
-            by: by.audit_name(),
+            by: self.by.audit_name(),
             action: format!("policy_{action}"),
-            policy: policy.to_owned(),
+            policy: self.policy.to_owned(),
             details,
         };
         Ok(db.write(move |tx| tx.record_policy_change(&change))?)

@@ -61,7 +61,7 @@ fn a_copy_that_must_not_be_believed_is_refused() {
     };
     rusqlite::Connection::open(&copy).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     refused("knows up to");
-    rusqlite::Connection::open(&copy).unwrap().execute_batch("PRAGMA user_version = 6").unwrap();
+    rusqlite::Connection::open(&copy).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
     refused("not the file that its manifest");
     fs::write(&copy, "no database").unwrap();
     refused("copy.db");

@@ -10,11 +10,11 @@ use team_table::domain::clock::Clock;
 use team_table::domain::decision::Hook;
 use team_table::domain::person::{Actor, Role};
 use team_table::mcp::HttpOptions;
-use team_table::storage::{AuditFilter, Invitation, NewEscalation};
+use team_table::storage::{Answer, AuditFilter, Invitation, NewEscalation};
 use team_table::tools::Table;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp_support::{Client, Response, Server, table};
+use crate::mcp_support::{Client, PATIENCE, Response, Server, table};
 
 /// A server with the console, and the table behind it.
 struct Desk {
@@ -378,9 +378,7 @@ async fn an_open_page_gets_what_changes_and_nothing_after_its_session_ends() {
     let now = desk.table.db().now(&Clock::System);
     desk.table
         .db()
-        .write(move |tx| {
-            tx.resolve_escalation(&Actor::Operator, held, &team_table::storage::Answer::Deny, None, now)
-        })
+        .write(move |tx| tx.resolve_escalation(&Actor::Operator, held, &Answer::Deny, None, now))
         .unwrap();
     assert!(event(&mut stream, "list").await.contains("Nothing waits"));
     desk.table.db().write(move |tx| tx.remove_person(&Actor::Operator, "anna", now)).unwrap();
@@ -408,6 +406,60 @@ async fn a_page_that_was_cut_off_gets_only_what_it_has_not() {
     desk.hold("alice", "{}");
     let mut stream = open_stream(&desk, &cookie, &format!("view=/&have={have}")).await;
     assert!(event(&mut stream, "list").await.contains("/needs/1"));
+    desk.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_has_a_bounded_number_of_open_pages() {
+    let desk = Desk::start().await;
+    let (anna, ben) =
+        (desk.person("anna", Role::Operator, &[]).await, desk.person("ben", Role::Operator, &[]).await);
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        open.push(open_stream(&desk, &anna, "view=/").await);
+    }
+    let refused = desk.get("/console/live?view=/", &anna).await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("close some of them"), "{}", refused.body);
+    open.push(open_stream(&desk, &ben, "view=/").await);
+    // One that is closed makes room.
+    drop(open.remove(0));
+    let room = async {
+        loop {
+            let mut stream = desk.server.connect().await;
+            stream.send("GET /console/live?view=/", &[("cookie", &anna)], "").await;
+            if stream.head().await.status == 200 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("a closed page keeps its place");
+    drop(open);
+    desk.server.stop().await;
+}
+
+/// What was decided for others hides nothing of what was decided for an approver's agents.
+#[tokio::test]
+async fn an_approver_sees_what_was_decided_for_their_agents_however_much_came_after() {
+    let desk = Desk::start().await;
+    for name in ["alice", "bob"] {
+        desk.server.register(name).await;
+    }
+    let ben = desk.person("ben", Role::Approver, &["alice"]).await;
+    let held = desk.hold("alice", "{}");
+    let db = desk.table.db();
+    let now = db.now(&Clock::System);
+    db.write(move |tx| tx.resolve_escalation(&Actor::Operator, held, &Answer::Deny, None, now)).unwrap();
+    let sql = rusqlite::Connection::open(desk.table.db().path()).unwrap();
+    let names = "hook, action, arguments, status, created_at, resolved_at, policy, module, code, message, facts, subject, asker";
+    sql.execute_batch(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+         INSERT INTO escalations (agent, agent_id, {names})
+         SELECT 'bob', (SELECT id FROM members WHERE name = 'bob'), {names} FROM escalations, n WHERE id = {held}"
+    ))
+    .unwrap();
+    let page = desk.get("/console/?show=decided", &ben).await;
+    assert!(page.body.contains(&format!("/needs/{held}?show=decided")), "{}", page.body);
     desk.server.stop().await;
 }
 

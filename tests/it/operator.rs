@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use team_table::domain::decision::Mode;
@@ -11,13 +12,17 @@ use team_table::operator::{
     Candidate, Change, FieldKind, OperatorError, Policies, Progress, ReplayOptions, Source,
 };
 use team_table::policy::{Loader, PolicyEntry, PolicyError, read_set};
-use team_table::storage::{AuditRow, Db, DecisionFilter, OpenOptions};
+use team_table::storage::{AuditRow, Db, DecisionFilter, OpenOptions, WALK};
 
 use crate::guests::{guest, guest_with_case, with_section};
 use crate::harness::{Home, UNLIMITED};
 
 fn policies(home: &Home) -> Policies {
-    let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
+    policies_with(home, OpenOptions::default())
+}
+
+fn policies_with(home: &Home, options: OpenOptions) -> Policies {
+    let db = Db::open(&home.db(), options).unwrap();
     let beside = |name: &str| home.path().join(name);
     let loader = Loader::new(Some(&beside("table.db.policy-cache"))).unwrap();
     Policies::new(beside("policies"), beside("table.db.policy-state"), loader, db)
@@ -84,6 +89,38 @@ fn a_change_names_the_person_who_made_it_and_only_operators_make_one() {
     assert_eq!(details(&rows[0]).get("uid"), None);
     assert!(details(&rows[1])["uid"].is_u64());
     assert_eq!(details(&rows[1])["to"]["mode"], "off");
+}
+
+/// What is refused never happened: a change whose audit row cannot be written is not in force.
+#[test]
+fn a_change_that_cannot_be_recorded_is_not_made() {
+    let home = Home::unlimited();
+    let impatient = OpenOptions { busy_timeout: Duration::from_millis(50), ..OpenOptions::default() };
+    let policies = policies_with(&home, impatient);
+    let by = person(Role::Operator);
+    policies.install(&upload(guest("abstains")), Mode::Enforce, &by).unwrap();
+    let other = Candidate { name: Some("guest".into()), ..upload(guest("denies")) };
+    policies.install(&other, Mode::Enforce, &by).unwrap();
+    let set = || fs::read_to_string(policies.dir().join("policy-set.toml")).unwrap();
+    let (before, recorded) = (set(), changes(&home).len());
+
+    let other_process = rusqlite::Connection::open(home.db()).unwrap();
+    other_process.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for refused in [
+        policies.set_settings("tool-authorization", Map::new(), Mode::Enforce, &by),
+        policies.disable("guest", &by),
+        policies.remove("guest", &by),
+        policies.rollback("guest", &by),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(&error, OperatorError::Storage(_)), "{error}");
+        assert_eq!(set(), before);
+    }
+    other_process.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(changes(&home).len(), recorded);
+    // The rollback that was refused has used nothing up.
+    let Change::RolledBack { .. } = policies.rollback("guest", &by).unwrap().change else { panic!() };
+    assert_ne!(set(), before);
 }
 
 #[test]
@@ -277,7 +314,8 @@ fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
     drop(stdio);
     let db = Db::open(&home.db(), OpenOptions::default()).unwrap();
     let ids = |filter: DecisionFilter| -> Vec<i64> {
-        let rows = db.read(move |tx| tx.decisions(&DecisionFilter { limit: 100, ..filter.clone() })).unwrap();
+        let rows =
+            db.read(move |tx| tx.decisions(&DecisionFilter { limit: 100, ..filter.clone() })).unwrap().rows;
         rows.into_iter().map(|row| row.id).collect()
     };
     let text = |word: &str| Some(word.to_owned());
@@ -295,6 +333,27 @@ fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
     assert_eq!(ids(DecisionFilter { policy: text("rate-limit"), ..all() }), [0i64; 0]);
     let older = ids(DecisionFilter { action: text("share_context"), before_id: Some(refused[0]), ..all() });
     assert_eq!(older, refused[1..]);
+    // However rare what is looked for, a page is bounded, and the pages together miss nothing.
+    let sql = rusqlite::Connection::open(home.db()).unwrap();
+    let copied = sql
+        .execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             INSERT INTO decisions (at, hook, agent, agent_id, action, outcome, done, set_digest, input, facts, verdicts, micros, bytes_so_far)
+             SELECT at, hook, agent, agent_id, action, 'allow', 1, set_digest, input, '[]', '[]', 1, bytes_so_far
+               FROM decisions, n WHERE id = (SELECT max(id) FROM decisions)",
+            [WALK],
+        )
+        .unwrap();
+    assert_eq!(i64::try_from(copied), Ok(WALK));
+    let page = |before_id| {
+        let filter = DecisionFilter { outcome: text("deny"), before_id, limit: 100, ..all() };
+        db.read(|tx| tx.decisions(&filter)).unwrap()
+    };
+    let newest = page(None);
+    assert_eq!((newest.rows.len(), newest.next.is_some()), (0, true));
+    let rest = page(newest.next);
+    assert_eq!(rest.rows.iter().map(|row| row.id).collect::<Vec<_>>(), refused);
+    assert_eq!(rest.next, None);
 
     // An hour is one stretch or two.
     let counts = db.read(|tx| tx.decision_counts(0, 3_600_000)).unwrap();

@@ -27,9 +27,11 @@ fn decisions(db: &Db) -> Vec<DecisionRow> {
     loop {
         let filter = DecisionFilter { before_id, limit: 1_000, ..DecisionFilter::default() };
         let page = db.read(|tx| tx.decisions(&filter)).unwrap();
-        let Some(last) = page.last() else { break };
-        before_id = Some(last.id);
-        all.extend(page);
+        all.extend(page.rows);
+        before_id = page.next;
+        if before_id.is_none() {
+            break;
+        }
     }
     all.reverse();
     all

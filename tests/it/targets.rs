@@ -41,7 +41,8 @@ fn a_claim_without_a_number_is_judged_by_the_task_that_it_would_get() {
     post("high");
     let refused = bob.call("claim_task", json!({})).refused("permission_denied");
     assert_eq!((&refused["policy"], &refused["reason"]), (&json!("guest"), &json!("no")));
-    let rows = desk.db().read(|tx| tx.decisions(&DecisionFilter { limit: 1, ..Default::default() })).unwrap();
+    let rows =
+        desk.db().read(|tx| tx.decisions(&DecisionFilter { limit: 1, ..Default::default() })).unwrap().rows;
     let Input::Authorization(call) = &rows[0].input else { panic!("not a call") };
     assert_eq!(call.arguments["task_id"], urgent, "the log says which task was meant");
     assert_eq!(rows[0].facts[0].value["id"], urgent);

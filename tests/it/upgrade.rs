@@ -304,7 +304,7 @@ fn processes_that_create_a_database_at_once_make_one() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    assert_eq!(home.count("SELECT user_version FROM pragma_user_version"), 6);
+    assert_eq!(home.count("SELECT user_version FROM pragma_user_version"), 7);
 }
 
 /// A database of ours with something in it, closed.

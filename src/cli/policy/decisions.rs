@@ -19,6 +19,12 @@ pub(crate) struct LogArguments {
     /// Only with this outcome: allow, deny, escalate, error, pass, reply, ignore
     #[arg(long)]
     outcome: Option<String>,
+    /// Only of this tool; `review` for messages in an inbox, `wake` for waking
+    #[arg(long)]
+    action: Option<String>,
+    /// Only those whose outcome this policy determined
+    #[arg(long)]
+    policy: Option<String>,
     #[command(flatten)]
     listing: Listing,
 }
@@ -30,14 +36,25 @@ pub(crate) struct ExplainArguments {
 }
 
 pub(super) fn log(config: &Config, arguments: LogArguments) -> Result<(), CliError> {
-    let filter = DecisionFilter {
+    let mut filter = DecisionFilter {
         agent: arguments.agent,
         outcome: arguments.outcome,
+        action: arguments.action,
+        policy: arguments.policy,
         since: arguments.listing.from.since,
         limit: arguments.listing.limit.into(),
         ..DecisionFilter::default()
     };
-    let rows = app::open_existing_db(config)?.read(|tx| tx.decisions(&filter))?;
+    let (db, mut rows) = (app::open_existing_db(config)?, Vec::new());
+    loop {
+        let page = db.read(|tx| tx.decisions(&filter))?;
+        filter.limit -= i64::try_from(page.rows.len()).unwrap_or(i64::MAX);
+        filter.before_id = page.next;
+        rows.extend(page.rows);
+        if page.next.is_none() || filter.limit <= 0 {
+            break;
+        }
+    }
     if output::is_json() {
         return Ok(output::json(&json!({ "decisions": rows }))?);
     }

@@ -134,13 +134,14 @@ impl From<OperatorError> for CliError {
                 "{name} decides; to try another version in its shadow give that a name of its own: --name {name}-next"
             )),
             OperatorError::Limits(problem) => Self::Usage(format!("--limit: {problem}")),
-            OperatorError::Module { .. }
-            | OperatorError::NoBuiltin(_)
-            | OperatorError::Unreadable { .. }
-            | OperatorError::Slow => Self::Usage(one_line(&error)),
-            OperatorError::Cases(_) | OperatorError::Stopped | OperatorError::Thread => {
-                Self::Broken(one_line(&error))
+            OperatorError::Module { .. } | OperatorError::NoBuiltin(_) | OperatorError::Unreadable { .. } => {
+                Self::Usage(one_line(&error))
             }
+            OperatorError::Cases(_)
+            | OperatorError::Slow
+            | OperatorError::Unfinished { .. }
+            | OperatorError::Stopped
+            | OperatorError::Thread => Self::Broken(one_line(&error)),
         }
     }
 }

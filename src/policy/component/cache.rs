@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -183,20 +184,39 @@ pub(crate) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyEr
     write_whole(path, parts, 0o600)
 }
 
-/// Writes a file, whole or not at all: beside it, synced, then renamed over it.
+/// Writes a file, whole or not at all.
 pub(crate) fn write_whole(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), PolicyError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = (|| {
-        let mut beside =
-            tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-        for part in parts {
-            beside.write_all(part)?;
-        }
-        beside.as_file().sync_all()?;
-        beside.persist(path)?;
+    Staged::write(path, parts, mode)?.put_in_place()
+}
+
+/// A file that is written and synced beside its place: what is left to do needs no space on the disk.
+pub(crate) struct Staged {
+    beside: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes it beside its place.
+    pub(crate) fn write(path: &Path, parts: &[&[u8]], mode: u32) -> Result<Self, PolicyError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let written = (|| {
+            let mut beside =
+                tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+            for part in parts {
+                beside.write_all(part)?;
+            }
+            beside.as_file().sync_all()?;
+            Ok(beside)
+        })();
+        Ok(Self { beside: written.map_err(PolicyError::io("write", path))?, path: path.to_owned() })
+    }
+
+    /// Renames it over what is at its place.
+    pub(crate) fn put_in_place(self) -> Result<(), PolicyError> {
+        let Self { beside, path } = self;
+        beside.persist(&path).map_err(|error| PolicyError::io("write", &path)(error.error))?;
         Ok(())
-    })();
-    written.map_err(PolicyError::io("write", path))
+    }
 }
 
 fn trusted(path: &Path, metadata: &fs::Metadata) -> Result<(), PolicyError> {

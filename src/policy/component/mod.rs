@@ -13,4 +13,4 @@ pub use gate::{Gated, inspect};
 pub use module::{CheckReport, Loader, Module};
 pub use team_table_policy_sdk::settings::{Kind as SettingKind, Setting};
 
-pub(super) use cache::{open_guarded, private_dir, read_private, write_private, write_whole};
+pub(super) use cache::{Staged, open_guarded, private_dir, read_private, write_private, write_whole};

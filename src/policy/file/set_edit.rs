@@ -14,7 +14,7 @@ use crate::domain::decision::Mode;
 use super::builtin::{BUILTIN_PREFIX, builtin};
 use super::set_file::{PolicyEntry, SET_FILE, built_in, parse_set, text};
 use crate::policy::PolicyError;
-use crate::policy::component::write_whole;
+use crate::policy::component::{Staged, write_whole};
 use crate::policy::eval::Limits;
 
 /// The lock that editors of the set file take.
@@ -172,17 +172,32 @@ impl SetEditor {
     /// # Errors
     /// When the result would not be read again, or cannot be written.
     pub fn save(self) -> Result<(), PolicyError> {
+        self.save_recorded(|_| Ok(()))
+    }
+
+    /// Writes the file once `record` has recorded the change, from the entries as they will stand. `record` is called when all
+    /// that could run out of space is written: when it fails, nothing is changed.
+    ///
+    /// # Errors
+    /// When the result would not be read again, or cannot be written; those of `record`.
+    pub fn save_recorded<E: From<PolicyError>>(
+        self,
+        record: impl FnOnce(&[PolicyEntry]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let text = self.document.to_string();
+        let entries = self.entries()?;
         if self.document.get("policy").and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty)
             && self.document.len() == 1
         {
+            record(&entries)?;
             // Nothing differs from the built-in set any more: without a file that is what decides.
-            return std::fs::remove_file(&self.path)
+            return Ok(std::fs::remove_file(&self.path)
                 .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
-                .map_err(PolicyError::io("remove", &self.path));
+                .map_err(PolicyError::io("remove", &self.path))?);
         }
-        parse_set(&text)?;
-        write_whole(&self.path, &[text.as_bytes()], 0o644)
+        let staged = Staged::write(&self.path, &[text.as_bytes()], 0o644)?;
+        record(&entries)?;
+        Ok(staged.put_in_place()?)
     }
 
     fn tables(&mut self) -> &mut ArrayOfTables {

@@ -101,27 +101,36 @@ pub(super) fn last_good(loader: &Loader, state: &State) -> Result<Vec<Policy>, P
 }
 
 /// Puts the module that was in force before back into the set file, with its settings and limits, as a person does with
-/// `policy rollback`. Every process follows. Returns the digest of the module that decides now.
+/// `policy rollback`. Every process follows. `record` records the change, from the entries before and after it, just before it
+/// is made. Returns the digest of the module that decides now.
 ///
 /// # Errors
-/// When there is no such policy, or nothing that could decide in its place.
-pub fn roll_back(dir: &Path, state: &State, policy: &str) -> Result<String, PolicyError> {
+/// When there is no such policy, or nothing that could decide in its place; those of `record`.
+pub fn roll_back<E: From<PolicyError>>(
+    dir: &Path,
+    state: &State,
+    policy: &str,
+    record: impl FnOnce(&[PolicyEntry], &[PolicyEntry]) -> Result<(), E>,
+) -> Result<String, E> {
     let mut editor = SetEditor::open(dir)?;
-    let entry = editor.entries()?.into_iter().find(|entry| entry.name == policy);
+    let entries = editor.entries()?;
+    let entry = entries.iter().find(|entry| entry.name == policy);
     let entry = entry.ok_or_else(|| PolicyError::NoSuchPolicy(policy.to_owned()))?;
-    let (current, _) = file::resolve(dir, &entry)?;
+    let (current, _) = file::resolve(dir, entry)?;
     let before = state.fallback(policy, &current.module)?;
-    let (mut record, bytes) = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
+    let (mut back, bytes) = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
     // Which module decides is one thing; how many persons must agree with it is the operator's word.
-    (record.mode, record.approvals) = (entry.mode, entry.approvals);
+    (back.mode, back.approvals) = (entry.mode, entry.approvals);
     let (module, pin) = match BUILTINS.iter().find(|builtin| builtin.bytes == bytes) {
         Some(builtin) => (format!("{BUILTIN_PREFIX}{}", builtin.name), None),
-        None => (editor.add_module(policy, &bytes)?, Some(record.module.clone())),
+        None => (editor.add_module(policy, &bytes)?, Some(back.module.clone())),
     };
-    editor.put(&PolicyEntry { module, digest: pin, ..record.clone() })?;
-    state.withdraw(&record, &current.module)?;
-    editor.save()?;
-    Ok(record.module)
+    editor.put(&PolicyEntry { module, digest: pin, ..back.clone() })?;
+    editor.save_recorded(|after| {
+        record(&entries, after)?;
+        Ok::<_, E>(state.withdraw(&back, &current.module)?)
+    })?;
+    Ok(back.module)
 }
 
 /// The digest of the module that a set of these entries names for a policy; `None` when it names none that can be read.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::browse::{Page, WALK};
 use crate::domain::clock::{DAY, Millis, SECOND};
 use crate::domain::decision::{Decision, Fact, Input, Reason, SetRecord, Verdict};
 use crate::storage::error::{Error, Result};
@@ -329,32 +330,43 @@ impl ReadTx<'_> {
         rows.into_iter().map(complete).collect()
     }
 
-    /// Decisions, newest first.
-    pub fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<DecisionRow>> {
-        let since = filter.since.unwrap_or(0);
+    /// A page of decisions, newest first. Outcome, action and policy have no index: of what else matches, a page looks at
+    /// [`WALK`] decisions.
+    pub fn decisions(&self, filter: &DecisionFilter) -> Result<Page<DecisionRow>> {
         let before = filter.before_id.unwrap_or(i64::MAX);
-        let DecisionFilter { outcome, action, policy, .. } = filter;
-        let rows = match &filter.agent {
-            Some(agent) => self.all(
-                "SELECT d.*, coalesce(d.input, b.content) AS whole_input
-                   FROM (SELECT id FROM decisions WHERE agent_id IN (SELECT id FROM members WHERE name = ?1) AND at >= ?2 AND id < ?3
-                            AND (?4 IS NULL OR outcome = ?4) AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR policy = ?7)
-                          ORDER BY id DESC LIMIT ?5) picked
-                   CROSS JOIN decisions d ON d.id = picked.id LEFT JOIN blobs b ON b.digest = d.input_blob
-                  ORDER BY d.id DESC",
-                params![agent, since, before, outcome, filter.limit, action, policy],
-                read_raw,
-            )?,
-            None => self.all(
-                "SELECT d.*, coalesce(d.input, b.content) AS whole_input
-                   FROM decisions d LEFT JOIN blobs b ON b.digest = d.input_blob
-                  WHERE d.id < ?1 AND d.at >= ?2 AND (?3 IS NULL OR d.outcome = ?3)
-                    AND (?5 IS NULL OR d.action = ?5) AND (?6 IS NULL OR d.policy = ?6)
-                  ORDER BY d.id DESC LIMIT ?4",
-                params![before, since, outcome, filter.limit, action, policy],
-                read_raw,
-            )?,
+        let DecisionFilter { agent, outcome, action, policy, .. } = filter;
+        let (since, limit) = (filter.since.unwrap_or(0), usize::try_from(filter.limit).unwrap_or(0));
+        let (mut ids, mut seen, mut passed, mut next) = (Vec::new(), 0, None, None);
+        let sql = if agent.is_some() {
+            "SELECT id, at, (?2 IS NULL OR outcome = ?2) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR policy IS ?4) AS fits
+               FROM decisions WHERE agent_id IN (SELECT id FROM members WHERE name = ?5) AND id < ?1
+              ORDER BY id DESC LIMIT ?6"
+        } else {
+            "SELECT id, at, (?2 IS NULL OR outcome = ?2) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR policy IS ?4) AS fits
+               FROM decisions WHERE id > 0 AND id < ?1 AND ?5 IS NULL ORDER BY id DESC LIMIT ?6"
         };
-        rows.into_iter().map(complete).collect()
+        self.while_wanted(
+            sql,
+            params![before, outcome, action, policy, agent, WALK + 1],
+            |row| Ok((row.get::<i64>("id")?, row.get::<Millis>("at")?, row.get::<bool>("fits")?)),
+            |(id, at, fits)| {
+                seen += 1;
+                // Decisions are as old as their numbers say.
+                if at < since {
+                    return false;
+                }
+                if seen > WALK || (fits && ids.len() == limit) {
+                    next = passed;
+                    return false;
+                }
+                passed = Some(id);
+                if fits {
+                    ids.push(id);
+                }
+                true
+            },
+        )?;
+        let rows = ids.into_iter().map(|id| self.decision(id)).collect::<Result<Vec<_>>>()?;
+        Ok(Page { rows: rows.into_iter().flatten().collect(), next })
     }
 }

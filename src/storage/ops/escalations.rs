@@ -174,6 +174,22 @@ impl ReadTx<'_> {
         }
     }
 
+    /// Escalations that are not open any more, of one agent or of all, newest first.
+    pub fn decided_escalations(&self, agent: Option<&str>, limit: i64) -> Result<Vec<EscalationRow>> {
+        match agent {
+            Some(agent) => self.all(
+                "SELECT * FROM escalations WHERE agent = ?1 AND status != 'open' ORDER BY id DESC LIMIT ?2",
+                params![agent, limit],
+                read_row,
+            ),
+            None => self.all(
+                "SELECT * FROM escalations WHERE id > 0 AND status != 'open' ORDER BY id DESC LIMIT ?1",
+                [limit],
+                read_row,
+            ),
+        }
+    }
+
     /// How many are open, of one agent or of all; counted up to `most`.
     pub fn open_escalations(&self, agent: Option<&str>, most: i64) -> Result<i64> {
         match agent {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::domain::clock::Millis;
 use crate::domain::person::{Actor, Person};
 use crate::domain::refusal::Refusal;
-use crate::storage::error::Result;
+use crate::storage::error::{Error, Result};
 use crate::storage::tx::{ReadTx, WriteTx};
 use crate::storage::value::params;
 
@@ -40,6 +40,19 @@ impl ReadTx<'_> {
                 })
             },
         )
+    }
+}
+
+impl ReadTx<'_> {
+    /// The id of the passkey that a name without one seems to have: always the same, and known to this table alone.
+    pub fn made_up_passkey(&self, name: &str) -> Result<[u8; 32]> {
+        let secret: Option<Vec<u8>> =
+            self.one("SELECT value FROM secrets WHERE purpose = 'made_up_passkeys'", (), |row| row.get(0))?;
+        let secret = secret.and_then(|secret| <[u8; 32]>::try_from(secret).ok());
+        let secret =
+            secret.ok_or_else(|| Error::Fault("the secret of made-up passkeys is missing".into()))?;
+        // A person is found in whatever case the name is written.
+        Ok(*blake3::keyed_hash(&secret, name.to_ascii_lowercase().as_bytes()).as_bytes())
     }
 }
 

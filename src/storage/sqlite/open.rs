@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_seats.sql"),
     include_str!("migrations/0005_receipts.sql"),
     include_str!("migrations/0006_persons.sql"),
+    include_str!("migrations/0007_secrets.sql"),
 ];
 
 /// "TTbl": marks the file as ours (`PRAGMA application_id`).
