@@ -333,6 +333,22 @@ fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
     assert_eq!(ids(DecisionFilter { policy: text("rate-limit"), ..all() }), [0i64; 0]);
     let older = ids(DecisionFilter { action: text("share_context"), before_id: Some(refused[0]), ..all() });
     assert_eq!(older, refused[1..]);
+
+    // An hour is one stretch or two.
+    let counts = db.read(|tx| tx.decision_counts(0, 3_600_000)).unwrap();
+    let sum = |outcome: &str| -> u64 {
+        counts.counts.iter().filter(|it| it.outcome == outcome).map(|it| it.count).sum()
+    };
+    assert_eq!((sum("deny"), sum("allow") + 2), (2, ids(all()).len() as u64));
+    assert!(
+        counts
+            .counts
+            .iter()
+            .all(|it| (it.outcome == "deny") == (it.policy.as_deref() == Some("tool-authorization")))
+    );
+    let later = db.read(|tx| tx.decision_counts(i64::MAX, 1_000)).unwrap();
+    assert_eq!((later.since, later.counts), (i64::MAX, vec![]));
+
     // However rare what is looked for, a page is bounded, and the pages together miss nothing.
     let sql = rusqlite::Connection::open(home.db()).unwrap();
     let copied = sql
@@ -354,21 +370,6 @@ fn the_log_of_decisions_is_filtered_and_counted_by_what_was_decided() {
     let rest = page(newest.next);
     assert_eq!(rest.rows.iter().map(|row| row.id).collect::<Vec<_>>(), refused);
     assert_eq!(rest.next, None);
-
-    // An hour is one stretch or two.
-    let counts = db.read(|tx| tx.decision_counts(0, 3_600_000)).unwrap();
-    let sum = |outcome: &str| -> u64 {
-        counts.counts.iter().filter(|it| it.outcome == outcome).map(|it| it.count).sum()
-    };
-    assert_eq!((sum("deny"), sum("allow") + 2), (2, ids(all()).len() as u64));
-    assert!(
-        counts
-            .counts
-            .iter()
-            .all(|it| (it.outcome == "deny") == (it.policy.as_deref() == Some("tool-authorization")))
-    );
-    let later = db.read(|tx| tx.decision_counts(i64::MAX, 1_000)).unwrap();
-    assert_eq!((later.since, later.counts), (i64::MAX, vec![]));
 }
 
 #[test]
