@@ -24,6 +24,7 @@ mod search;
 mod serve;
 mod setup;
 mod task;
+mod upgrade;
 mod wait;
 
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ Clients:
 /// The one table several AI coding agents sit at: messages, tasks and shared context over MCP, every call
 /// judged by hot-swappable WebAssembly policies.
 #[derive(Debug, Parser)]
-#[command(name = "team-table", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "team-table", version = upgrade::VERSION, after_help = EXAMPLES, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -110,6 +111,8 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Put such a copy back while nothing runs; what was there is kept
     Restore(backup::RestoreArguments),
+    /// Compare this program with a release that you name; it asks nobody by itself
+    Upgrade(upgrade::UpgradeArguments),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -141,7 +144,13 @@ impl Command {
     const fn is_for_any_table(&self) -> bool {
         matches!(
             self,
-            Self::Serve | Self::Setup(_) | Self::Run(_) | Self::Wait(_) | Self::Ring(_) | Self::Doctor
+            Self::Serve
+                | Self::Setup(_)
+                | Self::Run(_)
+                | Self::Wait(_)
+                | Self::Ring(_)
+                | Self::Upgrade(_)
+                | Self::Doctor
         )
     }
 
@@ -298,6 +307,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Search(arguments) => search::run(&config, arguments),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
+        Command::Upgrade(arguments) => upgrade::run(&config, &arguments),
         // Answered above.
         Command::Completions { .. } | Command::Man { .. } | Command::Hook(_) => Ok(()),
         Command::Demo => demo::run(&config),
@@ -309,7 +319,9 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
 
 /// Writes the manual pages into a folder, which is made if it is not there.
 fn manual(dir: &std::path::Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Arguments::command(), dir)).map_err(
-        |error| std::io::Error::other(format!("cannot write manual pages into {}: {error}", dir.display())),
-    )
+    // The same pages for every target.
+    let command = Arguments::command().version(env!("CARGO_PKG_VERSION"));
+    std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir)).map_err(|error| {
+        std::io::Error::other(format!("cannot write manual pages into {}: {error}", dir.display()))
+    })
 }

@@ -48,6 +48,7 @@ mod office;
 mod operator;
 mod policies;
 mod policy_cli;
+mod release_check;
 mod remote;
 mod schemas;
 mod search;
