@@ -15,9 +15,10 @@ binary_of() {
   echo "$root/target/cross/$1/release/team-table$end"
 }
 
-# commit_and_date: what `team-table --version` names.
+# commit_and_date: what `team-table --version` names; TEAM_TABLE_COMMIT if it is set.
 commit_and_date() {
   local mark=
+  if [ -n "${TEAM_TABLE_COMMIT:-}" ]; then echo "$TEAM_TABLE_COMMIT"; return; fi
   git -C "$root" diff-index --quiet HEAD || mark=-modified
   TZ=UTC git -C "$root" log -1 --date=format-local:%F --format="%H %cd" | sed -E "s/^(.{7})[^ ]*/\1$mark/"
 }

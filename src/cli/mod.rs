@@ -136,7 +136,7 @@ enum Command {
     #[command(hide = true)]
     Ring(remote::RingArguments),
     /// Check database, permissions, policies, port, certificate and the hooks of the clients
-    Doctor,
+    Doctor(doctor::DoctorArguments),
 }
 
 impl Command {
@@ -150,7 +150,7 @@ impl Command {
                 | Self::Wait(_)
                 | Self::Ring(_)
                 | Self::Upgrade(_)
-                | Self::Doctor
+                | Self::Doctor(_)
         )
     }
 
@@ -313,7 +313,7 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Demo => demo::run(&config),
         Command::Sit { key } => hook::sit(&config, key),
         Command::Ring(arguments) => remote::ring(&config, &arguments),
-        Command::Doctor => doctor::run(&config),
+        Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }
 

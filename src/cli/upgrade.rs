@@ -16,6 +16,8 @@ use super::{CliError, output};
 use crate::config::Config;
 use crate::mcp;
 
+pub(super) use installed::WHEEL;
+
 /// The version for people: with the commit and the target.
 pub(super) const VERSION: &str = env!("TEAM_TABLE_VERSION");
 const TARGET: &str = env!("TEAM_TABLE_TARGET");

@@ -145,3 +145,16 @@ fn a_release_is_read_from_an_address_that_the_user_names() {
         assert!(said.contains(words), "{path}: {said}");
     }
 }
+
+#[test]
+fn doctor_asks_one_server_whether_it_is_ready() {
+    let home = Home::new();
+    let ready = serve(|path| if path == "/readyz" { ok("ready") } else { redirect("/readyz") });
+    let text = home.succeed(&["doctor", "--ready", &format!("{ready}/")]);
+    assert!(text.contains("is ready") && text.lines().count() == 1, "{text}");
+    let busy = serve(|_| "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned());
+    let output = home.run(&["doctor", "--ready", &busy]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("WRONG") && text.contains("503"), "{text}");
+    assert!(!home.db().exists());
+}

@@ -7,7 +7,7 @@ use crate::cli::setup::shell_line;
 use crate::config::Config;
 
 /// The name of the wheel: `team-table` in that registry is another project.
-const WHEEL: &str = "team-table-mcp";
+pub(in crate::cli) const WHEEL: &str = "team-table-mcp";
 const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// What upgrades this installation, where it is known for certain; else every way there is.
