@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""talk.py [--drive LETTER:] COMMAND...: lets two agents exchange a message through two processes of the program, over MCP on standard
-input and output, and has the program open databases of its predecessors. COMMAND starts the program, such as `team-table` or `wine64
-team-table.exe`; --drive is where the program sees this system's files. Needs nothing but Python's standard library. Prints how long
-it took; status 1 when something is not as it should be.
+"""talk.py [--drive LETTER:] [--only-talk] COMMAND...: lets two agents exchange a message through two processes of the program, over MCP
+on standard input and output, and has the program open databases of its predecessors. Prints how long it took; status 1 when something is
+not as it should be. Needs nothing but Python's standard library.
+
+COMMAND starts the program, such as `team-table` or `wine64 team-table.exe`. --drive is where the program sees this system's files. With
+--only-talk it opens no older database, and TALK_DB names the one for the talk.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ def expect(what: str, found, wanted) -> None:
 
 
 def talk(command: list[str], home: Path, drive: str) -> str:
-    db = f"{drive}{home / 'table.db'}"
+    db = os.environ.get("TALK_DB") or f"{drive}{home / 'table.db'}"
     begin = time.monotonic()
     alice = Process(command, home, db)
     expect("tools", len(alice.ask("tools/list", {})["tools"]), TOOLS)
@@ -130,13 +132,17 @@ def main() -> None:
     drive = ""
     if command[:1] == ["--drive"]:
         drive, command = command[1], command[2:]
-    command = [str(Path(word).resolve()) if "/" in word else word for word in command]
+    parts = [talk, open_python, open_first_schema]
+    if command[:1] == ["--only-talk"]:
+        parts, command = [talk], command[1:]
+    command = [os.path.abspath(word) if os.sep in word and Path(word).exists() else word for word in command]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for part in (talk, open_python, open_first_schema):
+        for part in parts:
             try:
                 print(part(command, Path(folder), drive), flush=True)
             except (RuntimeError, OSError, KeyError, ValueError, subprocess.TimeoutExpired) as problem:
                 sys.exit(f"FAILED {part.__name__}: {problem}")
 
 
-main()
+if __name__ == "__main__":
+    main()
