@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags};
+use crate::os;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -233,6 +234,7 @@ pub fn main() -> ExitCode {
     if given.next().is_some_and(|first| first == "hook") {
         return hook::main(given);
     }
+    os::prepare_terminal();
     let matches = Arguments::command().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
@@ -240,7 +242,7 @@ pub fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CliError::Io(error)) if os::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let text = error.to_string();
             if !text.is_empty() {
