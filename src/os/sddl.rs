@@ -60,7 +60,7 @@ pub(super) fn access(descriptor: &str, user: &str) -> Access {
         let fields: Vec<&str> = entry.split(';').collect();
         let (kind, flags, rights, who) = match fields.as_slice() {
             [kind, flags, rights, _, _, who, ..] => (*kind, *flags, *rights, *who),
-            _ => ("?", "", "", "?"),
+            _ => ("?", "", "?", "?"),
         };
         // Denials take nothing away here; entries for what will be made inside say nothing of the folder itself.
         if matches!(kind, "D" | "OD" | "XD") || flags.contains("IO") || who == user || TRUSTED.contains(&who)
