@@ -1,12 +1,10 @@
 //! The only wiring: a configuration becomes a database, policies, events and tools behind a transport, and
 //! is taken down again in an order that loses nothing.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Transport};
@@ -16,6 +14,7 @@ use crate::events::Hub;
 use crate::judgement::Judge;
 use crate::mcp;
 use crate::operator::Policies;
+use crate::os::{self, EndSignal, ReloadSignal};
 use crate::policy::{HostConfig, Loader, PolicyError, PolicyHost, PolicySet, SetStatus};
 use crate::storage::{Db, KEEP_BYTES, OpenError, OpenOptions, POLICY_SET, PolicyChange, ProcessRow};
 use crate::tools::{Table, TableOptions};
@@ -81,8 +80,7 @@ pub fn open_existing_db(config: &Config) -> Result<Db, OpenError> {
 pub fn start_policies(config: &Config) -> Result<PolicyHost, PolicyError> {
     // A directory that is not there is watched for in its parent, where the database is written to all the
     // time. One that cannot be made is found missing by the host, which says so where it matters.
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.policies);
-    if let Err(error) = made {
+    if let Err(error) = os::create_private_folder(&config.policies) {
         tracing::debug!(%error, "the policy directory cannot be made");
     }
     look_at_policies(config)
@@ -168,10 +166,10 @@ async fn serve_on(config: Config, console: Option<std::net::TcpListener>) -> Res
     let tls = config.tls.as_ref().map(|files| mcp::Tls::load(&files.cert, &files.key)).transpose()?;
     let tls = tls.map(Arc::new);
     // Before the first connection: a SIGHUP without a handler ends the process.
-    let hangup = signal(SignalKind::hangup())?;
+    let reload = ReloadSignal::listen()?;
     let table = table(&config)?;
     let ringing = Ringing::start(table.db().clone(), table.shared_policies(), Clock::System);
-    let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), hangup));
+    let background = tokio::spawn(look_after(table.clone(), config.policies.clone(), tls.clone(), reload));
     let this = ThisProcess::begin(
         table.db(),
         match (&console, config.transport) {
@@ -317,13 +315,10 @@ fn console(
 /// Is cancelled when a signal says to stop.
 fn stop_signal() -> std::io::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut end = EndSignal::listen()?;
     let stop = shutdown.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        end.next().await;
         tracing::info!("stopping: calls under way have ten seconds");
         stop.cancel();
     });
@@ -332,14 +327,14 @@ fn stop_signal() -> std::io::Result<CancellationToken> {
 
 /// What goes on beside the calls: SIGHUP reloads the policies and the certificate, the decision log is kept in
 /// bounds.
-async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut hangup: Signal) {
+async fn look_after(table: Table, dir: PathBuf, tls: Option<Arc<mcp::Tls>>, mut reload: ReloadSignal) {
     let mut prune = tokio::time::interval(PRUNE_EVERY);
     let mut record = tokio::time::interval(RECORD_EVERY);
     record.reset();
     let mut recorded = String::new();
     loop {
         tokio::select! {
-            _ = hangup.recv() => {
+            () = reload.next() => {
                 table.policies().reload();
                 if let Some(tls) = tls.clone() {
                     // Only fails when the runtime ends.

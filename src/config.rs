@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::os::{self, HOME};
 use crate::storage::Durability;
 
 /// The flags every command takes. Each has an environment variable of the same name.
@@ -89,6 +90,8 @@ pub type Elsewhere = Option<(String, Option<String>)>;
 pub struct Config {
     /// Database file.
     pub db: PathBuf,
+    /// Where the system wants what can be made again, and what must stay; without it both are beside the database.
+    pub kept: Option<[PathBuf; 2]>,
     /// A table on another machine, in place of the one in the database, without `/` or `/mcp` at its end; and the agent there,
     /// where one is named.
     pub url: Elsewhere,
@@ -172,23 +175,25 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
-/// Whether a browser can be opened here: there is a screen (`DISPLAY` or `WAYLAND_DISPLAY`; macOS always has one).
+/// Whether a browser can be opened here: there is a screen (`DISPLAY` or `WAYLAND_DISPLAY`; macOS and Windows always have one).
 #[must_use]
 pub fn has_screen() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
+    os::ALWAYS_HAS_SCREEN || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }
 
-/// The name of the user of this process (`USER`, else `LOGNAME`).
+/// The name of the user of this process (`USER`, else `LOGNAME`, else `USERNAME`).
 #[must_use]
 pub fn user() -> Option<String> {
-    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// The settings of Gemini CLI's user.
 #[must_use]
 pub fn gemini_settings() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+    let home = std::env::var_os(HOME).filter(|home| !home.is_empty())?;
     Some(PathBuf::from(home).join(".gemini").join("settings.json"))
 }
 
@@ -196,14 +201,14 @@ pub fn gemini_settings() -> Option<PathBuf> {
 #[must_use]
 pub fn opencode_folder() -> Option<PathBuf> {
     let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let config = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")))?;
+    let config = path("XDG_CONFIG_HOME").or_else(|| Some(path(HOME)?.join(".config")))?;
     Some(config.join("opencode"))
 }
 
 /// Cursor's own folder: `.cursor` in the home directory.
 #[must_use]
 pub fn cursor_folder() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+    let home = std::env::var_os(HOME).filter(|home| !home.is_empty())?;
     Some(PathBuf::from(home).join(".cursor"))
 }
 
@@ -255,8 +260,10 @@ impl Setting<'_> {
         let Some(raw) = self.raw() else { return Ok(None) };
         let shown = raw.to_string_lossy().into_owned();
         let home = || {
-            let home = (self.environment)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-            home.ok_or_else(|| self.wrong(&shown, "there is no HOME to begin at: use an absolute path"))
+            let home = (self.environment)(HOME).filter(|home| !home.is_empty()).map(PathBuf::from);
+            home.ok_or_else(|| {
+                self.wrong(&shown, "there is no home directory to begin at: use an absolute path")
+            })
         };
         let Some(text) = raw.to_str() else { return Ok(Some(raw.into())) };
         let rest = ["~", "$HOME", "${HOME}"].into_iter().find_map(|prefix| {
@@ -464,7 +471,11 @@ impl Config {
             no_color: environment("NO_COLOR").is_some_and(|value| !value.is_empty()),
             cargo_home: environment("CARGO_HOME")
                 .map(PathBuf::from)
-                .or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cargo"))),
+                .or_else(|| Some(PathBuf::from(environment(HOME)?).join(".cargo"))),
+            kept: os::KEPT.and_then(|kept| {
+                let home = environment(kept.variable).filter(|home| !home.is_empty()).map(PathBuf::from)?;
+                Some([kept.cache, kept.state].map(|folder| home.join(folder)))
+            }),
             db,
         })
     }
@@ -472,20 +483,33 @@ impl Config {
     /// Where compiled policies are kept between starts.
     #[must_use]
     pub fn policy_cache(&self) -> PathBuf {
-        self.beside_db("policy-cache")
+        match &self.kept {
+            Some([cache, _]) => self.of_table(cache, "policy-cache"),
+            None => self.beside_db("policy-cache"),
+        }
     }
 
     /// Where the last good policy set of the policy directory is kept. Each directory has its own: trying another one
     /// changes nothing that a server falls back to.
     #[must_use]
     pub fn policy_state(&self) -> PathBuf {
-        let of_database = self.beside_db("policy-state");
+        let of_database = match &self.kept {
+            Some([_, state]) => self.of_table(state, "policy-state"),
+            None => self.beside_db("policy-state"),
+        };
         if self.policies == default_policies(&self.db) {
             return of_database;
         }
         let path = std::path::absolute(&self.policies).unwrap_or_else(|_| self.policies.clone());
         let name = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
         of_database.join(name.get(..16).unwrap_or_default())
+    }
+
+    /// A folder of this table in one of all tables.
+    fn of_table(&self, folder: &Path, name: &str) -> PathBuf {
+        let path = std::path::absolute(&self.db).unwrap_or_else(|_| self.db.clone());
+        let table = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+        folder.join(table.get(..16).unwrap_or_default()).join(name)
     }
 
     fn beside_db(&self, name: &str) -> PathBuf {
@@ -497,7 +521,7 @@ impl Config {
 }
 
 fn default_db(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, ConfigError> {
-    let home = environment("HOME").filter(|home| !home.is_empty()).ok_or_else(|| {
+    let home = environment(HOME).filter(|home| !home.is_empty()).ok_or_else(|| {
         ConfigError::Combination(
             "there is no home directory: name the database with TEAM_TABLE_DB or --db".into(),
         )

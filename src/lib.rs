@@ -21,6 +21,7 @@
 //! | [`cli`] | a file for each subcommand; an operator asks no policy | SQL |
 //! | [`config`] | flag before environment before default; the only reader of the environment | |
 //! | [`app`] | the only wiring | rules |
+//! | [`os`] | everything that differs between Linux, macOS and Windows | everything else |
 //!
 //! The rules themselves are not in this crate: each built-in policy is one of its own in `policies/` (`reply-cap`, `wake-cap`,
 //! `rate-limit`, `tool-authorization`, `question-detection`), written with `policy-sdk/` as anybody's is. What a rule counts are
@@ -79,6 +80,7 @@ pub mod events;
 pub mod judgement;
 pub mod mcp;
 pub mod operator;
+pub mod os;
 pub mod policy;
 pub mod storage;
 pub mod tools;

@@ -13,25 +13,26 @@ use std::path::{Path, PathBuf};
 /// itself, so `cli` opens it through `app` and works on `storage`'s operations, reads the `config`, shows what
 /// `policy` says of its sets, and sets up logging with `mcp`'s filter. SQL and WebAssembly stay out of it all
 /// the same. `config` knows `storage` for one word of its vocabulary, the durability.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
+    ("os", &[]),
     ("domain", &[]),
-    ("storage", &["domain"]),
-    ("policy", &["domain"]),
+    ("storage", &["domain", "os"]),
+    ("policy", &["domain", "os"]),
     ("auth", &["domain", "storage"]),
     ("events", &["auth", "domain", "storage"]),
     ("judgement", &["domain", "policy", "storage"]),
-    ("wake", &["domain", "judgement", "policy", "storage"]),
-    ("tools", &["auth", "domain", "events", "judgement", "policy", "storage", "wake"]),
-    ("daemon", &["auth", "domain", "events", "judgement", "policy", "storage"]),
-    ("mcp", &["auth", "domain", "events", "tools"]),
-    ("operator", &["auth", "domain", "policy", "storage"]),
+    ("wake", &["domain", "judgement", "os", "policy", "storage"]),
+    ("tools", &["auth", "domain", "events", "judgement", "os", "policy", "storage", "wake"]),
+    ("daemon", &["auth", "domain", "events", "judgement", "os", "policy", "storage"]),
+    ("mcp", &["auth", "domain", "events", "os", "tools"]),
+    ("operator", &["auth", "domain", "os", "policy", "storage"]),
     ("console", &["auth", "domain", "events", "operator", "policy", "storage", "tools", "wake"]),
-    ("config", &["storage"]),
+    ("config", &["os", "storage"]),
     (
         "cli",
         &[
-            "app", "auth", "config", "console", "daemon", "domain", "events", "mcp", "operator", "policy",
-            "storage", "tools", "wake",
+            "app", "auth", "config", "console", "daemon", "domain", "events", "mcp", "operator", "os",
+            "policy", "storage", "tools", "wake",
         ],
     ),
 ];
@@ -197,6 +198,26 @@ fn the_system_clock_is_read_in_one_place() {
 #[test]
 fn environment_variables_are_read_in_config_only() {
     only_in(&["config.rs"], &["env::var", "env::vars", "var_os("]);
+}
+
+#[test]
+fn systems_differ_in_one_module_only() {
+    only_in(
+        &["os/"],
+        &[
+            "std::os::",
+            "rustix::",
+            "libc::",
+            "windows_sys::",
+            "cfg(unix",
+            "cfg(windows",
+            "cfg(not(unix",
+            "cfg(not(windows",
+            "cfg(target_",
+            "cfg!(",
+            "tokio::signal::",
+        ],
+    );
 }
 
 /// Standard output is the protocol's under stdio: only the operator's commands write to it, in one place.

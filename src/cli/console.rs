@@ -1,7 +1,6 @@
 //! `console`: serves the person's page on this machine alone and opens it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::Command;
 use std::process::exit;
 
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::auth::Secret;
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::person::{Actor, Role, check_name};
+use crate::os;
 use crate::storage::{Db, Invitation};
 
 /// The port that is tried first, beside the server's own: a bookmark stays good.
@@ -78,9 +78,8 @@ fn invite(db: &Db, name: Option<String>) -> Result<(String, String), CliError> {
 
 /// Opens an address in the person's browser; false where that cannot be.
 fn open(link: &str) -> bool {
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let mut command = Command::new(program);
+    let mut command = os::browser(link);
     // The link signs in: it is in no log of ours, and what the browser prints is not for this terminal.
-    command.arg(link).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

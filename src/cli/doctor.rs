@@ -1,7 +1,6 @@
 //! `doctor`: looks at everything a table needs and says how to mend what is wrong.
 
 use std::fmt::Display;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
 use crate::domain::clock::{Clock, SECOND};
 use crate::mcp::{self, Tls};
+use crate::os::{self, Access};
 use crate::policy::Source;
 use crate::storage::{CLOCK_TOLERANCE, ChainReport, Db};
 
@@ -209,9 +209,8 @@ fn writable(db: &Db) -> Finding {
 fn strangers(config: &Config) -> Option<Finding> {
     let db = std::path::absolute(&config.db).ok()?;
     let folder = db.parent()?;
-    let (found, of_folder) = (db.metadata().ok()?, folder.metadata().ok()?);
     // In a folder that everybody may use, such as /tmp, the file alone tells.
-    let owner = if of_folder.mode() & 0o1000 == 0 { of_folder.uid() } else { found.uid() };
+    let owner = os::owner_number(if os::is_shared_folder(folder) { &db } else { folder })?;
     let beside = ["", "-wal", "-shm"].map(|suffix| {
         let mut file = db.clone().into_os_string();
         file.push(suffix);
@@ -221,7 +220,7 @@ fn strangers(config: &Config) -> Option<Finding> {
     let inside = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
     let files = beside.into_iter().chain(folders.clone()).chain(inside.map(|entry| entry.path()));
     let (stranger, uid) = files
-        .filter_map(|file| Some((file.symlink_metadata().ok()?.uid(), file)))
+        .filter_map(|file| Some((os::owner_number(&file)?, file)))
         .find_map(|(uid, file)| (uid != owner).then_some((file, uid)))?;
     Some(Finding::bad(
         "owner",
@@ -232,19 +231,22 @@ fn strangers(config: &Config) -> Option<Finding> {
 
 fn permissions(db: &Path) -> Finding {
     let folder = db.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for (path, safe) in [(db, 0o600), (folder, 0o755)] {
-        match path.metadata() {
-            Ok(found) if found.mode() & 0o777 & !safe != 0 => {
-                let mode =
-                    format!("{} can be used by others (mode {:o})", path.display(), found.mode() & 0o777);
-                let wanted = if path == db { 0o600 } else { 0o700 };
-                return Finding::bad("permissions", mode, format!("chmod {wanted:o} {}", path.display()));
+    for (path, is_open) in
+        [(db, (|access| access.others_use) as fn(&Access) -> bool), (folder, |access| access.others_write)]
+    {
+        match Access::at(path) {
+            Ok(access) if is_open(&access) => {
+                let found = format!("{} can be used by others ({})", path.display(), access.shown);
+                return Finding::bad("permissions", found, Access::remedy(path));
             }
             Ok(_) => {}
             Err(error) => return Finding::bad("permissions", error, format!("check {}", path.display())),
         }
     }
-    Finding::good("permissions", "only the owner can read the database")
+    Finding::good(
+        "permissions",
+        "nobody but the owner (and the system's administrators) can open the database, or write to its folder",
+    )
 }
 
 fn policies(config: &Config) -> Finding {

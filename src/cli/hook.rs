@@ -4,9 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -22,6 +20,7 @@ use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
 use crate::domain::hook::{Event, Said};
 use crate::domain::seat::Client;
+use crate::os::{self, Private};
 use crate::storage::{Db, OpenOptions};
 use crate::wake::{Process, Session, hook};
 
@@ -196,13 +195,7 @@ fn register(config: &Config, key: &str) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.arg("sit").arg(key).arg("--db").arg(&config.db).arg("--policies").arg(&config.policies);
-    leave_running(&mut command).map_err(|error| format!("the name could not be registered: {error}"))
-}
-
-/// Starts a program that outlives this process, which does not wait for it: the system takes it over then.
-pub(super) fn leave_running(command: &mut Command) -> std::io::Result<()> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    command.spawn().map(drop)
+    os::leave_running(&mut command).map_err(|error| format!("the name could not be registered: {error}"))
 }
 
 fn session(
@@ -323,8 +316,7 @@ pub(super) fn log(config: Option<&Config>, problem: &str) {
         let _ = fs::remove_file(&path);
     }
     let line = format!("{} {}\n", clock::format(Clock::System.now()), output::visible(problem));
-    let opened = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+    let _ = os::open_private(&path, Private::Append).and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 /// Registers a session whose hook reserved a name.

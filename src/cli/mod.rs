@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags};
+use crate::os;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -242,6 +243,7 @@ pub fn main() -> ExitCode {
     if given.next().is_some_and(|first| first == "hook") {
         return hook::main(given);
     }
+    os::prepare_terminal();
     let matches = Arguments::command().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
@@ -249,7 +251,7 @@ pub fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(CliError::Io(error)) if os::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let text = error.to_string();
             if !text.is_empty() {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, output};
@@ -17,6 +16,7 @@ use crate::daemon::{Daemon, DaemonError, Ended, Note, PollOptions};
 use crate::domain::agent;
 use crate::domain::clock::{self, Clock};
 use crate::events::Hub;
+use crate::os::{EndSignal, ReloadSignal};
 use crate::policy::PolicyHost;
 use crate::wake::Ringing;
 
@@ -144,7 +144,10 @@ async fn poll(
                 };
                 let daemon =
                     Daemon::new(open, Arc::clone(&policies), options.clone(), Clock::System, tell_all);
-                let ended = daemon.run(&hub, stop).await;
+                let ended = match daemon {
+                    Ok(daemon) => daemon.run(&hub, stop).await,
+                    Err(problem) => Err(problem),
+                };
                 // It would keep a database open that is given up here.
                 ringing.stop().await;
                 this.end(&listed);
@@ -180,15 +183,13 @@ fn reopen(config: &Config) -> Result<crate::storage::Db, DaemonError> {
 
 /// Signals: stop after the message in hand; reload the policies.
 fn listen(stop: &CancellationToken, policies: &Arc<PolicyHost>) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut end, mut reload) = (EndSignal::listen()?, ReloadSignal::listen()?);
     let (stop, policies) = (stop.clone(), Arc::clone(policies));
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => policies.reload(),
+                () = end.next() => break,
+                () = reload.next() => policies.reload(),
             }
         }
         stop.cancel();

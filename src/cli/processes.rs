@@ -3,10 +3,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::clock::{Millis, SECOND};
+use crate::domain::clock::{self, Millis};
+use crate::os::FileId;
 
 /// SQLite's write lock in WAL mode: this byte of the `-shm` file.
 const WRITE_LOCK: &str = "120";
@@ -57,16 +57,13 @@ pub(super) fn with_a_lost_file(db: &Path) -> Vec<Process> {
 /// When a change was last written to the database, as the file system tells: a writer that holds others up got the lock
 /// after that.
 pub(super) fn last_write(db: &Path) -> Option<Millis> {
-    let written = |suffix: &str| {
-        let found = fs::metadata(beside(db, suffix)).ok()?;
-        Some(found.mtime() * SECOND + found.mtime_nsec() / 1_000_000)
-    };
+    let written = |suffix: &str| Some(clock::of(fs::metadata(beside(db, suffix)).ok()?.modified().ok()?));
     written("-wal").max(written(""))
 }
 
 /// The process that is suspended while it holds the write lock, or its turn in the line before it.
 pub(super) fn stopped_writer(db: &Path) -> Option<Process> {
-    let inode = |suffix: &str| fs::metadata(beside(db, suffix)).ok().map(|found| format!(":{}", found.ino()));
+    let inode = |suffix: &str| FileId::at(&beside(db, suffix)).ok().map(|id| format!(":{}", id.number));
     let (shared, turn) = (inode("-shm"), inode("-turn"));
     let of = |file: &str, inode: &Option<String>| inode.as_ref().is_some_and(|inode| file.ends_with(inode));
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();

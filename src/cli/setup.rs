@@ -10,9 +10,8 @@ mod run;
 mod targets;
 
 use std::io::IsTerminal;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -24,6 +23,7 @@ use crate::domain::agent;
 use crate::domain::clock::Clock;
 use crate::domain::refusal::Refusal;
 use crate::domain::seat::Client;
+use crate::os::{self, Private};
 use elsewhere::{check_named_by_token, enter};
 use files::{NAME, Program};
 use targets::{TARGETS, Target, Way};
@@ -447,11 +447,9 @@ fn check_seat(name: &str, role: &str) -> Result<(), Refusal> {
 /// Writes an owner-only file, in folders of the same kind.
 fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        os::create_private_folder(folder)?;
     }
-    let mut open = std::fs::OpenOptions::new();
-    let mut opened = open.create(true).truncate(true).write(true).mode(0o600).open(file)?;
-    std::io::Write::write_all(&mut opened, text.as_bytes())
+    std::io::Write::write_all(&mut os::open_private(file, Private::Replace)?, text.as_bytes())
 }
 
 fn say(text: &str) {
@@ -464,9 +462,10 @@ fn say(text: &str) {
 /// Runs a client's command; what it printed.
 fn run_client(program: &str, words: &[String]) -> Result<String, String> {
     let failed = |problem: String| format!("`{program} {}` failed: {problem}", words.join(" "));
-    let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let started = os::spawn(program, |command| {
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    });
+    let mut child = started.map_err(|error| failed(error.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
         // Qwen asks whether it may; the person said so to us. A client that does not read has closed it.
         let _ = std::io::Write::write_all(&mut input, b"y\n");
@@ -481,5 +480,13 @@ fn run_client(program: &str, words: &[String]) -> Result<String, String> {
 }
 
 fn is_on_path(program: &str) -> bool {
-    crate::config::search_path().iter().any(|folder| Path::new(folder).join(program).is_file())
+    on_path(program).is_some()
+}
+
+/// Where on the `PATH` a program is.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let folders = crate::config::search_path();
+    let mut files =
+        folders.iter().flat_map(|folder| os::program_names(program).map(|name| Path::new(folder).join(name)));
+    files.find(|file| file.is_file())
 }

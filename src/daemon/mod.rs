@@ -109,27 +109,31 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon that tells `tell` what happens.
+    ///
+    /// # Errors
+    /// [`DaemonError::Trouble`] when its lock file cannot be made beside the database.
     pub fn new(
         db: Db,
         policies: Arc<PolicyHost>,
         options: PollOptions,
         clock: Clock,
         tell: impl FnMut(&Note) + Send + 'static,
-    ) -> Self {
+    ) -> Result<Self, DaemonError> {
         let started = db.now(&clock);
-        Self {
+        let unwritable = |error| storage::Error::Unwritable(format!("the lock file of a daemon: {error}"));
+        Ok(Self {
+            holder: Holder::this_process(db.path()).map_err(unwritable)?,
             judge: Judge::new(db.clone()),
             db,
             policies,
             options,
-            holder: Holder::this_process(),
             clock,
             started,
             tell: Box::new(tell),
             hooks: Vec::new(),
             open: BTreeSet::new(),
             renewed: Instant::now(),
-        }
+        })
     }
 
     /// Answers the inbox until told to stop, or as the options say.
@@ -256,7 +260,7 @@ impl Daemon {
                 .db
                 .read(|tx| tx.lease(agent.id))?
                 .map(|(holder, _)| holder)
-                .filter(|it| holder::is_dead(it));
+                .filter(|it| holder::is_dead(self.db.path(), it));
             if self.take_lease(agent, dead)? {
                 return Ok(true);
             }

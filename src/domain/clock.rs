@@ -37,9 +37,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Millis {
         match self {
-            Self::System => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Self::System => of(SystemTime::now()),
             Self::Fixed(at) => at.load(Ordering::SeqCst),
         }
     }
@@ -50,6 +48,12 @@ impl Clock {
             at.fetch_add(by, Ordering::SeqCst);
         }
     }
+}
+
+/// A time of the file system; 0 for one before 1970.
+#[must_use]
+pub fn of(time: SystemTime) -> Millis {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Formats a time as clients see it: `2026-11-22T09:30:00.125+00:00`. The offset is spelled out because

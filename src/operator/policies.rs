@@ -14,6 +14,7 @@ use super::{Candidate, OperatorError};
 use crate::domain::clock::Clock;
 use crate::domain::decision::Mode;
 use crate::domain::person::{Actor, Role};
+use crate::os;
 use crate::policy::{
     CheckReport, HostConfig, Loader, PolicyEntry, PolicyError, PolicyHost, SetEditor, SetStatus, State,
     builtin, is_policy_name, named_digest, read_set, roll_back,
@@ -382,8 +383,10 @@ impl Record<'_> {
         let Policies { dir, db, .. } = self.policies;
         let mut details = json!({ "directory": dir, "from": from, "to": to });
         // Of a person it would be the user of the server.
-        if let (Actor::Operator, Some(fields)) = (self.by, details.as_object_mut()) {
-            fields.insert("uid".into(), rustix::process::geteuid().as_raw().into());
+        if let (Actor::Operator, Some(fields), Some(user)) =
+            (self.by, details.as_object_mut(), os::user_number())
+        {
+            fields.insert("uid".into(), user.into());
         }
         let change = PolicyChange {
             at: db.now(&Clock::System),

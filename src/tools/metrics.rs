@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::clock::{Clock, HOUR, Millis};
 use crate::events::Hub;
+use crate::os;
 use crate::policy::{LATENCY_BOUNDS, PolicyCounts, PolicyHost};
 use crate::storage::Db;
 
@@ -244,17 +245,12 @@ impl Collector for Process {
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)
         };
         gauge("process_start_time", "When the process started", Some(Unit::Seconds), millis(self.since))?;
-        #[cfg(target_os = "linux")]
-        {
-            let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-            let pages: Option<u64> = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-            if let Some(pages) = pages {
-                let bytes = real(pages * rustix::param::page_size() as u64);
-                gauge("process_resident_memory", "Memory in use", Some(Unit::Bytes), bytes)?;
-            }
-            if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-                gauge("process_open_fds", "Open file descriptors", None, real(open.count() as u64))?;
-            }
+        let (memory, files) = os::memory_and_files();
+        if let Some(bytes) = memory {
+            gauge("process_resident_memory", "Memory in use", Some(Unit::Bytes), real(bytes))?;
+        }
+        if let Some(open) = files {
+            gauge("process_open_fds", "Open file descriptors", None, real(open as u64))?;
         }
         let used = ConstCounter::new(cpu_time::ProcessTime::now().as_duration().as_secs_f64());
         let help = "Processor time used";

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use crate::os::{self, Private};
 
 /// The bell file's name; Claude Code's `FileChanged` hook matches on it, and the plugin of opencode watches it.
 const BELL: &str = "team-table.bell";
@@ -60,8 +61,7 @@ pub fn file_of(db: &Path, key: &str, what: &str) -> io::Result<PathBuf> {
 /// # Errors
 /// When the file cannot be made.
 pub fn one_at_a_time(db: &Path, key: &str) -> io::Result<Option<fs::File>> {
-    let path = file_of(db, key, "lock")?;
-    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let file = os::open_private(&file_of(db, key, "lock")?, Private::Keep)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -82,13 +82,13 @@ fn name_of(key: &str) -> String {
 
 /// The path of a file in an owner-only folder, which is made if it is not there.
 fn place(folder: &Path, name: &str) -> io::Result<PathBuf> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    os::create_private_folder(folder)?;
     std::path::absolute(folder.join(name))
 }
 
 fn make(folder: &Path, name: &str) -> io::Result<PathBuf> {
     let file = place(folder, name)?;
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
+    os::open_private(&file, Private::Append)?;
     Ok(file)
 }
 
@@ -107,13 +107,13 @@ pub fn ring(key: &str, wake: Option<&str>) -> io::Result<()> {
         "bell" => fs::write(place, b"ring\n"),
         "codex" => {
             let thread = key.strip_prefix("codex:").unwrap_or_default();
-            let mut command = Command::new("codex");
-            command.args(["queue", "--thread", thread, "--message", LINE]);
-            if !place.is_empty() {
-                command.env("CODEX_HOME", place);
-            }
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut child = command.spawn()?;
+            let mut child = os::spawn("codex", |command| {
+                command.args(["queue", "--thread", thread, "--message", LINE]);
+                if !place.is_empty() {
+                    command.env("CODEX_HOME", place);
+                }
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            })?;
             // Nobody waits for it; a thread takes its exit status, so that no zombie stays.
             std::thread::spawn(move || match child.wait() {
                 Ok(status) if !status.success() => tracing::warn!(%status, "codex queue failed"),

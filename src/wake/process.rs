@@ -1,23 +1,20 @@
-//! Processes of clients, as the kernel knows them. A process number is used again, so a process is told by its number and the
-//! time at which it started. Linux only: elsewhere no process is found, and nothing is bound to one.
-
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::parent_id;
+//! Processes of clients, as the system knows them. A process number is used again, so a process is told by its number and the
+//! time at which it started.
 
 use crate::domain::seat::Seat;
+use crate::os::{self, ProcessFacts};
 
 /// Ancestors that are looked at.
 const MAX_ANCESTORS: usize = 16;
 /// Programs that only start another one.
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "fish", "env"];
+const SHELLS: [&str; 9] = ["sh", "bash", "dash", "zsh", "fish", "env", "cmd", "powershell", "pwsh"];
 
 /// A process of this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
     /// Its number.
     pub pid: u32,
-    /// When it started, in the kernel's clock ticks since boot.
+    /// When it started, in units of the system.
     pub started: i64,
 }
 
@@ -25,29 +22,39 @@ impl Process {
     /// The process of this number; `None` if there is none, or it is another user's.
     #[must_use]
     pub fn find(pid: u32) -> Option<Self> {
-        let owner = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
-        let this = fs::metadata("/proc/self").ok()?.uid();
-        (owner == this).then(|| Some(Self { pid, started: field(pid, 22)? })).flatten()
+        let found = os::process(pid).filter(|found| found.is_ours)?;
+        Some(Self { pid, started: found.started })
     }
 
     /// The process that started this one.
     #[must_use]
     pub fn parent() -> Option<Self> {
-        Self::find(parent_id())
+        Self::find(os::parent_process())
+    }
+
+    /// The nearest process that this one descends from and that is no shell.
+    #[must_use]
+    pub fn starter() -> Option<Self> {
+        Self::descent()
+            .find(|(_, facts)| !SHELLS.contains(&facts.program.as_str()))
+            .map(|(process, _)| process)
     }
 
     /// The processes that this one descends from, the nearest first.
     pub fn ancestors() -> impl Iterator<Item = Self> {
-        let parent = |pid: &u32| u32::try_from(field(*pid, 4)?).ok();
-        std::iter::successors(Some(parent_id()), parent).take(MAX_ANCESTORS).map_while(Self::find)
+        Self::descent().map(|(process, _)| process)
     }
 
-    /// The nearest ancestor that is no shell.
-    #[must_use]
-    pub fn starter() -> Option<Self> {
-        let name =
-            |process: &Self| fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
-        Self::ancestors().find(|process| !SHELLS.contains(&name(process).trim()))
+    fn descent() -> impl Iterator<Item = (Self, ProcessFacts)> {
+        let of = |pid: u32| {
+            let facts = os::process(pid).filter(|facts| facts.is_ours)?;
+            Some((Self { pid, started: facts.started }, facts))
+        };
+        // A number that was taken again belongs to a process that started later than its supposed child.
+        let parent = move |(child, facts): &(Self, ProcessFacts)| {
+            of(facts.parent).filter(|(parent, _)| parent.started <= child.started)
+        };
+        std::iter::successors(of(os::parent_process()), parent).take(MAX_ANCESTORS)
     }
 
     /// Whether it still runs: another process may have its number by now.
@@ -67,14 +74,6 @@ impl Process {
     pub fn key(self) -> String {
         format!("pid:{}:{}", self.pid, self.started)
     }
-}
-
-/// A field of `/proc/PID/stat`, by its number in proc(5).
-fn field(pid: u32, number: usize) -> Option<i64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses, and may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 /// Whether a seat's way to be woken is a process that is no longer there.
@@ -118,10 +117,9 @@ mod tests {
 
     #[test]
     fn a_process_of_another_user_is_nobody_s_seat() {
-        // Process 1 is root's; as root, one of our own is asked for through a number that no process has.
-        let foreign = fs::metadata("/proc/1").map(|found| found.uid()).ok();
-        if foreign != fs::metadata("/proc/self").map(|found| found.uid()).ok() {
-            assert_eq!(Process::find(1), None);
+        // The first process is the system's, unless the tests run in a container of their own.
+        if let Some(first) = os::process(1) {
+            assert_eq!(Process::find(1).is_some(), first.is_ours);
         }
         assert_eq!(Process::find(u32::MAX), None);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::Home;
+use crate::harness::{Home, mode};
 
 #[test]
 fn a_copy_of_a_running_table_is_whole_and_leads_back() {
@@ -23,7 +23,7 @@ fn a_copy_of_a_running_table_is_whole_and_leads_back() {
     assert!(said.contains("chain intact") && said.contains("team-table restore"), "{said}");
     let manifest: Value = serde_json::from_str(&fs::read_to_string(format!("{name}.json")).unwrap()).unwrap();
     assert_eq!(manifest["blake3"], json!(blake3::hash(&fs::read(&copy).unwrap()).to_hex().as_str()));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().unwrap().permissions());
+    let mode = mode(&copy);
     assert_eq!(mode & 0o777, 0o600);
     assert!(!home.run(&["backup", &name]).status.success(), "a copy is never written over");
     share(&mut server, "after");

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, strings};
+use crate::harness::{Home, mode, set_mode, strings};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -280,8 +279,9 @@ fn the_doctor_makes_no_database() {
     let output = home.command().env("TEAM_TABLE_DB", &db).args(["doctor", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     assert!(!db.exists());
-    if let Ok(folder) = fs::metadata(db.parent().unwrap()) {
-        assert_eq!(folder.permissions().mode() & 0o777, 0o700, "the folder it left is open to others");
+    let folder = db.parent().unwrap();
+    if folder.exists() {
+        assert_eq!(mode(folder), 0o700, "the folder it left is open to others");
     }
 }
 
@@ -290,7 +290,7 @@ fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
     type Break = fn(&Home);
     let cases: [(&str, &str, Break); 6] = [
         ("permissions", "chmod 600", |home| {
-            fs::set_permissions(home.db(), fs::Permissions::from_mode(0o644)).unwrap();
+            set_mode(&home.db(), 0o644);
         }),
         ("database", "backup", |home| fs::write(home.db(), "garbage").unwrap()),
         ("database", "--db", |home| {
@@ -311,7 +311,7 @@ fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
     ];
     for (what, mend, break_it) in cases {
         let (home, _) = with_agents();
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        set_mode(home.path(), 0o700);
         break_it(&home);
         let (status, report) = doctor(&home, &[]);
         assert_eq!((status, &report["ok"]), (Some(1), &json!(false)), "{what}: {report}");

@@ -241,7 +241,7 @@ fn a_person_is_reminded_three_times_and_then_it_is_overdue() {
     let daemon = runtime.spawn(async move {
         let hub = Hub::start(db.clone());
         let tell = move |note: &Note| drop(sender.send(note.clone()));
-        Daemon::new(db, default_policies(), options, daemon_clock, tell).run(&hub, &told).await
+        Daemon::new(db, default_policies(), options, daemon_clock, tell)?.run(&hub, &told).await
     });
     office.send(&bob, "alice", "Is it done?", None);
     let reminder = || loop {

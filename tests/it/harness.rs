@@ -426,15 +426,37 @@ pub(crate) fn warm_up(db: &Path) {
 
 /// Copies a folder of plain files, with their modes.
 fn copy_folder(from: &Path, to: &Path) {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    team_table::os::create_private_folder(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let copy = to.join(entry.file_name());
         // Another test's host may just be replacing it.
         if fs::copy(entry.path(), &copy).is_ok() {
-            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+            set_mode(&copy, 0o600);
         }
+    }
+}
+
+/// Who may use a file or folder, as Unix writes it. Elsewhere: as if it were this user's alone, or everybody's.
+pub(crate) fn mode(path: &Path) -> u32 {
+    #[cfg(unix)]
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777;
+    #[cfg(not(unix))]
+    let mode = match (team_table::os::Access::at(path).unwrap().others_use, path.is_dir()) {
+        (false, false) => 0o600,
+        (false, true) => 0o700,
+        (true, _) => 0o777,
+    };
+    mode
+}
+
+/// Sets it on Unix. Elsewhere a file that is to be this user's alone becomes so, and others stay as they are.
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    #[cfg(not(unix))]
+    if mode & 0o077 == 0 {
+        team_table::os::make_private(path).unwrap();
     }
 }
 

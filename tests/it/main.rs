@@ -32,6 +32,7 @@ mod guests;
 mod handover;
 mod harness;
 mod identity;
+#[cfg(unix)]
 mod io_errors;
 mod judge_counts;
 mod lists;
@@ -41,6 +42,8 @@ mod mcp_http;
 mod mcp_ids;
 mod mcp_sse;
 mod mcp_stdio;
+#[cfg(unix)]
+mod mcp_stdio_end;
 mod mcp_support;
 mod mcp_tls;
 mod model;
@@ -53,10 +56,14 @@ mod remote;
 mod schemas;
 mod search;
 mod security;
+#[cfg(unix)]
 mod security_files;
+#[cfg(unix)]
 mod setup;
+#[cfg(unix)]
 mod storage_file;
 mod targets;
+#[cfg(unix)]
 mod terminal;
 mod upgrade;
 mod wake;

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use crate::cli::{complaint, doctor, finding};
-use crate::harness::{Home, Network, Process};
+use crate::harness::{Home, Network, Process, set_mode};
 use crate::mcp_support::{Client, NEVER, PATIENCE, Server, call, mcp, rpc};
 
 /// A certificate for `localhost`, with its key.
@@ -68,7 +67,7 @@ impl Files {
     }
 
     fn key_mode(&self, mode: u32) {
-        fs::set_permissions(self.key(), fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(&self.key(), mode);
     }
 
     fn cert(&self) -> PathBuf {

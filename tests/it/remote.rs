@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Network, Process, eventually};
+use crate::harness::{Home, Network, Process, eventually, mode, set_mode};
 
 /// The machine of the table, and another one with bob's client on it.
 struct Machines {
@@ -295,13 +294,13 @@ fn a_token_is_kept_owner_only_after_the_table_has_known_it() {
     assert!(!machines.credentials().exists());
     let kept = machines.set_up_with(&machines.bob);
     assert!(String::from_utf8_lossy(&kept.stdout).contains("knows this token as bob"), "{kept:?}");
-    let mode = fs::metadata(machines.credentials()).unwrap().permissions().mode();
+    let mode = mode(&machines.credentials());
     assert_eq!(mode & 0o777, 0o600);
     // Others could read it: it is not used.
-    fs::set_permissions(machines.credentials(), fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&machines.credentials(), 0o644);
     let open = machines.command().args(["wait", "--timeout", "1s"]).output().unwrap();
     assert!(String::from_utf8_lossy(&open.stderr).contains("others can read the tokens"), "{open:?}");
-    fs::set_permissions(machines.credentials(), fs::Permissions::from_mode(0o600)).unwrap();
+    set_mode(&machines.credentials(), 0o600);
     let doctor = machines.here.command().args(["doctor", "--json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
     let found =

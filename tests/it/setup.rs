@@ -2,13 +2,12 @@
 //! real ones do is seen in `.ci/clients`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::Home;
+use crate::harness::{Home, mode, set_mode};
 
 /// A machine with Claude Code on it.
 struct Machine {
@@ -49,7 +48,7 @@ esac
     fn install(&self, program: &str, script: &str) {
         let file = self.home.path().join("bin").join(program);
         fs::write(&file, script).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&file, 0o755);
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -113,7 +112,7 @@ fn setup_is_idempotent_and_undo_leaves_nothing() {
     let words: Vec<&str> = start.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     assert_eq!(words[..3], ["hook", "claude", "start"]);
     assert_eq!(words[5..], ["--name", "bob", "--role", "coder"]);
-    let mode = fs::metadata(dir.join("claude/hooks/hooks.json")).unwrap().permissions().mode();
+    let mode = mode(&dir.join("claude/hooks/hooks.json"));
     assert_eq!(mode & 0o777, 0o600);
 
     let said = machine.succeed(&["setup", "claude", "--name", "bob", "--role", "coder", "--yes"]);
@@ -166,7 +165,7 @@ const HOOKS: &str = "{ \"version\": 1, \"hooks\": { \"stop\": [ { \"command\": \
 fn all(folder: &Path) -> Vec<(PathBuf, String, u32)> {
     let entry = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.unwrap().path();
-        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let mode = mode(&path);
         (path.clone(), fs::read_to_string(&path).unwrap(), mode)
     };
     let mut all: Vec<_> = fs::read_dir(folder).unwrap().map(entry).collect();
@@ -181,7 +180,7 @@ fn cursor_keeps_what_others_put_into_its_files_and_gets_them_back_byte_for_byte(
     let folder = machine.home.path().join(".cursor");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("mcp.json"), SERVERS).unwrap();
-    fs::set_permissions(folder.join("mcp.json"), fs::Permissions::from_mode(0o640)).unwrap();
+    set_mode(&folder.join("mcp.json"), 0o640);
     fs::write(folder.join("hooks.json"), HOOKS).unwrap();
     let before = all(&folder);
     let setup = ["setup", "cursor", "--name", "bob", "--role", "coder", "--yes"];
@@ -198,7 +197,7 @@ fn cursor_keeps_what_others_put_into_its_files_and_gets_them_back_byte_for_byte(
     assert!(line("sessionStart", 0).ends_with(" --name bob --role coder"), "{hooks}");
     assert!(line("postToolUse", 0).contains(" hook cursor tool "), "{hooks}");
     assert!(line("sessionEnd", 0).contains(" hook cursor end "), "{hooks}");
-    let mode = fs::metadata(folder.join("mcp.json")).unwrap().permissions().mode();
+    let mode = mode(&folder.join("mcp.json"));
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(machine.succeed(&["setup", "cursor", "--status"]), "cursor: set up\n");
     assert_eq!(machine.finding("cursor")["ok"], true);
@@ -275,7 +274,7 @@ fn a_file_of_cursor_that_is_a_link_stays_one() {
     let (folder, dotfiles) = (machine.home.path().join(".cursor"), machine.project("dotfiles"));
     fs::create_dir(&folder).unwrap();
     fs::write(dotfiles.join("mcp.json"), SERVERS).unwrap();
-    fs::set_permissions(dotfiles.join("mcp.json"), fs::Permissions::from_mode(0o604)).unwrap();
+    set_mode(&dotfiles.join("mcp.json"), 0o604);
     let before = all(&dotfiles);
     std::os::unix::fs::symlink("../dotfiles/mcp.json", folder.join("mcp.json")).unwrap();
     machine.succeed(&["setup", "cursor", "--yes"]);

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use team_table::domain::clock;
 use team_table::storage::{ChainReport, Db, OpenError, OpenOptions};
 
-use crate::harness::{Agent, Desk, Home, START, numbers, strings};
+use crate::harness::{Agent, Desk, Home, START, mode, numbers, set_mode, strings};
 
 const PYTHON_0_1: &str = include_str!("../data/python-0.1.sql");
 const PYTHON_0_2: &str = include_str!("../data/python-0.2.1.sql");
@@ -55,10 +54,6 @@ fn dump(path: &Path) -> Vec<String> {
         }
     }
     rows
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 fn member<'a>(members: &'a Value, name: &str) -> &'a Value {
@@ -463,7 +458,7 @@ fn files_and_folder_are_the_owner_s_alone() {
 #[test]
 fn a_file_that_others_can_read_is_taken_from_them() {
     let (_dir, path) = ours();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&path, 0o644);
     let desk = Desk::on(&path);
     desk.join("carol");
     for suffix in ["", "-wal", "-shm"] {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use team_table::domain::decision::{
 use team_table::storage::{Db, DecisionRecord, OpenOptions};
 
 use crate::guests::{guest, guest_with_case};
-use crate::harness::{Home, START, default_policies, eventually};
+use crate::harness::{Home, START, default_policies, eventually, set_mode};
 
 /// Decisions in the log of the replay's test.
 const RECORDED: u64 = 20_000;
@@ -400,7 +399,7 @@ fn a_compiler_without_the_target_is_told_of_it() {
     // A compiler that has never heard of WebAssembly.
     let rustc = home.path().join("rustc");
     fs::write(&rustc, "#!/bin/sh\necho /nowhere\n").unwrap();
-    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&rustc, 0o755);
     let build = |rustc: &str, dir: &str, command: &str| {
         let mut run = home.command();
         run.args(["policy", command, dir]).current_dir(home.path()).env("TEAM_TABLE_WASM_RUSTC", rustc);

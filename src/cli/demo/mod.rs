@@ -39,6 +39,7 @@ pub(super) fn run(config: &Config) -> Result<(), CliError> {
         listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
         require_tokens: true,
         token: None,
+        kept: None,
         ..config.clone()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -243,7 +244,8 @@ async fn answer_while_away(config: &Config, ada: &Agent, stop: &CancellationToke
             // The story may have ended.
             let _ = sender.send((*escalation, policy.clone()));
         }
-    });
+    })
+    .map_err(|error| broken(&error.to_string()))?;
     let stop = stop.clone();
     tokio::spawn(async move { daemon.run(&hub, &stop).await });
     say("    ben │ goes away; his poll daemon takes over")?;

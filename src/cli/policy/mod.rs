@@ -13,6 +13,7 @@ mod flips;
 mod list;
 mod replay;
 mod scaffold;
+mod sdk_copy;
 mod shadow;
 mod test;
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::CliError;
+use super::{CliError, sdk_copy};
 use crate::cli::output;
 use crate::policy::is_policy_name;
 
-/// The folder of the SDK where this binary was built; there only as long as the sources are.
-const BUILT_BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policy-sdk");
+/// The folder of a new policy in which its copy of the SDK is.
+const COPY: &str = "sdk";
 /// The SDK's name on crates.io.
 const SDK: &str = "team-table-policy-sdk";
 
@@ -22,10 +22,12 @@ pub(crate) struct NewArguments {
     /// What it judges: tool calls, messages, or both
     #[arg(long, value_enum, default_value = "authorization")]
     hook: Template,
-    /// Where its SDK comes from: a folder, a git address or a version [default: the sources this program was built from
-    /// while they are there, else crates.io]
+    /// Where its SDK comes from: a version on crates.io, a folder or a git address [default: a copy that this program carries]
     #[arg(long, value_name = "SOURCE")]
     sdk: Option<String>,
+    /// Take the SDK from the copy that this program carries: the default
+    #[arg(long, conflicts_with = "sdk")]
+    offline: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -75,7 +77,7 @@ impl Template {
 }
 
 pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
-    let NewArguments { name, hook, sdk } = arguments;
+    let NewArguments { name, hook, sdk, .. } = arguments;
     if !is_policy_name(name) || name.ends_with('-') || name.contains("--") {
         return Err(CliError::Usage(format!(
             "{name:?} is not a policy name: use lower-case letters, digits and single '-' between them, as in no-shouting"
@@ -91,19 +93,28 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), CliError> {
     let rename = |text: &str| text.replace("my-rule", name).replace("MyRule", &type_name(name));
     let readme = include_str!("../../../policy-sdk/templates/README.md")
         .replace("SETTINGS\n", &format!("{settings}\n"));
-    for (file, text) in [
+    let workflow = include_str!("../../../policy-sdk/templates/workflow.yml");
+    let mut files: Vec<(PathBuf, Vec<u8>)> = [
         ("Cargo.toml", manifest(name, &sdk_source(sdk.as_deref()))),
         ("src/lib.rs", rename(&policy)),
         ("src/settings.toml", described.to_owned()),
         ("cases/cases.toml", rename(cases)),
         ("README.md", rename(&readme)),
         (".gitignore", "/target\n*.wasm\n".to_owned()),
-    ] {
-        let path = folder.join(file);
+        (".github/workflows/policy.yml", rename(workflow)),
+    ]
+    .map(|(file, text)| (folder.join(file), text.into_bytes()))
+    .into();
+    if sdk.is_none() {
+        let copy = sdk_copy::files().map(|(file, bytes)| (folder.join(COPY).join(file), bytes.to_vec()));
+        files.push((folder.join(COPY).join("Cargo.toml"), sdk_copy::manifest().into_bytes()));
+        files.extend(copy);
+    }
+    for (path, bytes) in files {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::write(path, text)?;
+        fs::write(path, bytes)?;
     }
     let text = format!(
         "{name} is a policy with one rule, its settings and three cases: cd {name}, edit src/lib.rs, cargo test"
@@ -120,17 +131,16 @@ fn type_name(name: &str) -> String {
     name.split('-').filter_map(capital).collect()
 }
 
-/// The value of the dependency on the SDK, without its features.
+/// The value of the dependency on the SDK, without its features. A copy is taken in the place of that version on crates.io.
 fn sdk_source(given: Option<&str>) -> String {
-    let folder = |path: PathBuf| format!("path = {:?}", path.display().to_string());
     match given {
         Some(source) if Path::new(source).join("Cargo.toml").is_file() => {
-            folder(fs::canonicalize(source).unwrap_or_else(|_| source.into()))
+            let folder = fs::canonicalize(source).unwrap_or_else(|_| source.into());
+            format!("path = {:?}", folder.display().to_string())
         }
         Some(source) if source.contains("://") => format!("git = {source:?}"),
         Some(version) => format!("version = {version:?}"),
-        None if Path::new(BUILT_BESIDE).join("Cargo.toml").is_file() => folder(BUILT_BESIDE.into()),
-        None => "version = \"1\"".to_owned(),
+        None => format!("version = {:?}, path = {COPY:?}", team_table_policy_sdk::SDK_VERSION),
     }
 }
 
@@ -172,9 +182,8 @@ mod tests {
     fn the_sdk_comes_from_where_one_says() {
         assert_eq!(sdk_source(Some("1.2")), "version = \"1.2\"");
         assert_eq!(sdk_source(Some("https://example.org/x")), "git = \"https://example.org/x\"");
-        let here = env!("CARGO_MANIFEST_DIR");
-        let folder = format!("path = \"{here}/policy-sdk\"");
-        assert_eq!(sdk_source(Some(&format!("{here}/src/../policy-sdk"))), folder);
-        assert_eq!(sdk_source(None), folder);
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy-sdk").display().to_string();
+        assert_eq!(sdk_source(Some(&here)), format!("path = {here:?}"));
+        assert_eq!(sdk_source(None), "version = \"1.0.0\", path = \"sdk\"");
     }
 }

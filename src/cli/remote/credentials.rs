@@ -1,7 +1,6 @@
 //! The tokens for tables on other machines, in `credentials.toml` beside the database: owner-only, written by `setup`.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use super::CliError;
 use crate::cli::setup::replace_file;
 use crate::config::Config;
 use crate::mcp::{Remote, RemoteError};
+use crate::os::Access;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,15 +94,17 @@ fn path(config: &Config) -> PathBuf {
 
 fn read(config: &Config) -> Result<Credentials, CliError> {
     let path = path(config);
-    let mode = match fs::metadata(&path) {
-        Ok(found) => found.mode() & 0o777,
+    let access = match Access::at(&path) {
+        Ok(access) => access,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Credentials::default()),
         Err(error) => return Err(error.into()),
     };
-    if mode & 0o077 != 0 {
+    if access.others_use {
         return Err(CliError::Broken(format!(
-            "others can read the tokens in {} (mode {mode:o}): chmod 600 it, and have them rotated",
-            path.display()
+            "others can read the tokens in {} ({}): {}, and have them rotated",
+            path.display(),
+            access.shown,
+            Access::remedy(&path)
         )));
     }
     toml_edit::de::from_str(&fs::read_to_string(&path)?)

@@ -4,7 +4,6 @@ mod credentials;
 mod ring;
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,11 +13,12 @@ use serde::de::DeserializeOwned;
 
 use super::CliError;
 use super::doctor::Finding;
-use super::hook::{self, DEADLINE};
+use super::hook::DEADLINE;
 use crate::config::{Config, ConfigError};
 use crate::domain::hook::{Event, MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
 use crate::domain::seat::{Client, MAX_NOTICE};
 use crate::mcp::{self, Remote, RemoteError};
+use crate::os::{self, Private};
 use crate::wake::{Session, bell};
 
 use credentials::with_agent;
@@ -153,7 +153,7 @@ impl Asked {
     fn until_answered<T>(&self, ask: impl FnOnce(bool) -> Result<T, CliError>) -> Result<T, CliError> {
         let lost = self.is_lost();
         if !lost {
-            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&self.0)?;
+            os::open_private(&self.0, Private::Replace)?;
         }
         let answer = ask(lost)?;
         let _ = fs::remove_file(&self.0);
@@ -163,7 +163,7 @@ impl Asked {
 
 /// A session's name on another machine: process numbers are of one machine.
 fn name_there(key: &str) -> String {
-    let machine: String = rustix::system::uname().nodename().to_string_lossy().chars().take(64).collect();
+    let machine: String = os::host_name().chars().take(64).collect();
     format!("{machine}/{key}")
 }
 
@@ -178,7 +178,7 @@ fn stand_by(config: &Config, table: &Remote, session: &Session, way: &str) -> Re
     if let Some(process) = session.process {
         command.args(["--pid", &process.pid.to_string(), "--started", &process.started.to_string()]);
     }
-    Ok(hook::leave_running(&mut command)?)
+    Ok(os::leave_running(&mut command)?)
 }
 
 /// Waits for an agent's news; `None`: the time is up.

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;
@@ -13,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::files::NAME;
 use crate::cli::output;
 use crate::domain::clock::{self, Millis};
+use crate::os::{self, Readers};
 
 /// Stands between the program and the event in a hook of ours.
 const HOOK: &str = " hook cursor ";
@@ -153,10 +153,7 @@ fn keep(file: &Path, now: Millis) -> io::Result<Option<PathBuf>> {
     backup.push(format!("{BACKUP}{}", clock::format(now).replace([':', '+'], "-")));
     let backup = PathBuf::from(backup);
     let text = fs::read(file)?;
-    let mut open = fs::OpenOptions::new();
-    let mut opened =
-        open.create_new(true).write(true).mode(found.permissions().mode() & 0o777).open(&backup)?;
-    opened.write_all(&text)?;
+    os::new_like(&found, &backup)?.write_all(&text)?;
     Ok(Some(backup))
 }
 
@@ -165,14 +162,14 @@ pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
     let found = fs::metadata(file).ok();
     let real = if found.is_some() { fs::canonicalize(file)? } else { file.to_owned() };
     let folder = real.parent().unwrap_or_else(|| Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut new = tempfile::Builder::new().prefix(".team-table-").tempfile_in(folder)?;
+    os::create_private_folder(folder)?;
+    let mut new = os::new_beside(folder, Readers::Owner)?;
     new.write_all(text.as_bytes())?;
     if let Some(found) = found {
         new.as_file().set_permissions(found.permissions())?;
     }
     new.as_file().sync_all()?;
-    new.persist(&real).map(drop).map_err(|error| error.error)
+    os::replace_file(new, &real)
 }
 
 /// The text with our entries. What is called as they are and is of somebody else is not replaced.

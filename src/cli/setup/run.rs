@@ -1,6 +1,5 @@
 //! `run`: one session of a client at the table, without installing anything.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,10 +7,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::files::{self, Program};
-use super::{CliError, check_seat, folder, is_on_path, remote, write_file};
+use super::{CliError, check_seat, folder, on_path, remote, write_file};
 use crate::config::Config;
 use crate::domain::agent;
 use crate::domain::seat::Client;
+use crate::os;
 use crate::wake;
 
 /// Those that can be started so that a session has what it would not have else: the hooks, or a way to be woken.
@@ -36,17 +36,17 @@ pub(crate) struct RunArguments {
 /// Becomes the client; returns only if it cannot.
 pub(crate) fn run(config: &Config, arguments: &RunArguments) -> Result<(), CliError> {
     let client = &arguments.client;
-    if !is_on_path(client) {
-        return Err(CliError::Usage(format!("{client} is not on the PATH: install it first")));
-    }
+    let program = on_path(client)
+        .ok_or_else(|| CliError::Usage(format!("{client} is not on the PATH: install it first")))?;
     let db = std::path::absolute(&config.db)?;
-    let mut command = Command::new(client);
+    let mut command = Command::new(program);
     if Client::parse(client) == Some(Client::Qwen) {
         with_input(&mut command, &db, arguments)?;
     } else {
         with_plugin(&mut command, config, &db, arguments)?;
     }
-    Err(CliError::Io(command.args(&arguments.more).exec()))
+    command.args(&arguments.more);
+    Err(CliError::Io(os::become_program(command)))
 }
 
 /// Claude Code takes a plugin for one session.

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use tokio_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig}
 use tokio_rustls::server::TlsStream;
 
 use crate::domain::clock::{self, Clock, Millis, SECOND};
+use crate::os::Access;
 
 /// Bytes of a certificate or key file that are read. A long chain takes some ten thousand.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -144,9 +144,9 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 fn read(path: &Path, owner_only: bool) -> Result<Vec<u8>, String> {
     let words = |error: io::Error| error.to_string();
     let file = File::open(path).map_err(words)?;
-    let mode = file.metadata().map_err(words)?.mode() & 0o777;
-    if owner_only && mode & 0o077 != 0 {
-        return Err(format!("others can use it (mode {mode:o}): chmod 600 {}", path.display()));
+    let access = Access::of(&file).map_err(words)?;
+    if owner_only && access.others_use {
+        return Err(format!("others can use it ({}): {}", access.shown, Access::remedy(path)));
     }
     let mut contents = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut contents).map_err(words)?;

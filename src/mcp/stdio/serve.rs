@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::LineTransport;
 use crate::mcp::protocol::Server;
+use crate::os::{EndSignal, ParentWatch};
 use crate::tools::Table;
 
 /// How long calls under way may go on once it is time to end: their replies are written, and we are gone
@@ -24,7 +25,6 @@ const FIRST_LOAD: Duration = Duration::from_mins(1);
 
 /// How often we look whether the process that started us still lives. Its end usually closes our input too,
 /// but not if another of its children inherited the other side of the pipe.
-#[cfg(unix)]
 const PARENT_CHECK: Duration = Duration::from_millis(500);
 
 /// Serves one client on standard input and output. `token` proves the agent behind it where a call brings
@@ -89,34 +89,18 @@ where
 }
 
 /// Cancels `stop` on a signal to end, or when the process that started us is gone.
-#[cfg(unix)]
 pub(super) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
-    use std::os::unix::process::parent_id;
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let parent = parent_id();
+    let mut end = EndSignal::listen()?;
+    let parent = ParentWatch::begin();
     let mut checks = tokio::time::interval(PARENT_CHECK);
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = end.next() => break,
                 () = stop.cancelled() => break,
-                _ = checks.tick() => if parent_id() != parent { break },
+                _ = checks.tick() => if parent.is_gone() { break },
             }
         }
-        stop.cancel();
-    });
-    Ok(())
-}
-
-/// Cancels `stop` on Ctrl-C; elsewhere the end of the input has to tell the rest.
-#[cfg(not(unix))]
-pub(super) fn cancel_on_signal_or_parent_exit(stop: CancellationToken) -> io::Result<()> {
-    tokio::spawn(async move {
-        let _ = tokio::signal::ctrl_c().await;
         stop.cancel();
     });
     Ok(())

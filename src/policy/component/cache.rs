@@ -2,18 +2,16 @@
 //! run with our rights: the folder and its files must belong to this user alone. Every entry carries a digest over its
 //! name and content; what is damaged is compiled again and overwritten. Must not depend on policies.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::os::{self, Access, Readers};
 use crate::policy::PolicyError;
 
 /// Length of a digest in bytes.
@@ -132,18 +130,18 @@ fn digest(name: &str, rest: &[u8]) -> blake3::Hash {
 
 /// Makes a folder for this user alone, or checks that it is one.
 pub(crate) fn private_dir(dir: &Path) -> Result<(), PolicyError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(PolicyError::io("create", dir))?;
+    os::create_private_folder(dir).map_err(PolicyError::io("create", dir))?;
     let metadata = fs::symlink_metadata(dir).map_err(PolicyError::io("look at", dir))?;
     if !metadata.is_dir() {
         return Err(untrusted(dir, "is not a folder"));
     }
-    trusted(dir, &metadata)
+    trusted(dir, &Access::at(dir).map_err(PolicyError::io("look at", dir))?)
 }
 
 /// Reads a file that only this user may write. `None` when it is not there.
 pub(crate) fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PolicyError> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
-    trusted(path, &file.metadata().map_err(PolicyError::io("look at", path))?)?;
+    trusted(path, &Access::of(&file).map_err(PolicyError::io("look at", path))?)?;
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes).map_err(PolicyError::io("read", path))?;
     Ok(Some(bytes))
@@ -151,42 +149,42 @@ pub(crate) fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, P
 
 /// Opens a plain file, and never through a symlink. `None` when it is not there.
 pub(super) fn open_plain(path: &Path) -> Result<Option<File>, PolicyError> {
-    const NOT_PLAIN: &str = "is not a plain file (symlinks are not followed)";
-    // Without waiting for the other end of a pipe.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP) => return Err(untrusted(path, NOT_PLAIN)),
-        Err(error) => return Err(PolicyError::io("open", path)(error.into())),
-    };
-    if !file.metadata().map_err(PolicyError::io("look at", path))?.is_file() {
-        return Err(untrusted(path, NOT_PLAIN));
+    match os::open_plain(path) {
+        Ok(Some(file)) => Ok(Some(file)),
+        Ok(None) => Err(untrusted(path, "is not a plain file (symlinks are not followed)")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PolicyError::io("open", path)(error)),
     }
-    Ok(Some(file))
 }
 
 /// Opens a plain file that not everybody on this machine can write or exchange. Its owner and its group are the operator's
 /// choice. `None` when it is not there.
 pub(crate) fn open_guarded(path: &Path) -> Result<Option<File>, PolicyError> {
     let Some(file) = open_plain(path)? else { return Ok(None) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for (what, metadata) in [(path, file.metadata()), (folder, fs::metadata(folder))] {
-        if metadata.map_err(PolicyError::io("look at", what))?.mode() & 0o002 != 0 {
-            return Err(untrusted(what, "can be written to by everybody on this machine; chmod o-w"));
+    let folder = folder_of(path);
+    for (what, access) in [(path, Access::of(&file)), (folder, Access::at(folder))] {
+        if access.map_err(PolicyError::io("look at", what))?.everybody_writes {
+            return Err(untrusted(
+                what,
+                "can be written to by everybody on this machine; take that permission away",
+            ));
         }
     }
     Ok(Some(file))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes a file of this user alone, whole or not at all.
 pub(crate) fn write_private(path: &Path, parts: &[&[u8]]) -> Result<(), PolicyError> {
-    write_whole(path, parts, 0o600)
+    write_whole(path, parts, Readers::Owner)
 }
 
 /// Writes a file, whole or not at all.
-pub(crate) fn write_whole(path: &Path, parts: &[&[u8]], mode: u32) -> Result<(), PolicyError> {
-    Staged::write(path, parts, mode)?.put_in_place()
+pub(crate) fn write_whole(path: &Path, parts: &[&[u8]], readers: Readers) -> Result<(), PolicyError> {
+    Staged::write(path, parts, readers)?.put_in_place()
 }
 
 /// A file that is written and synced beside its place: what is left to do needs no space on the disk.
@@ -197,11 +195,9 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// Writes it beside its place.
-    pub(crate) fn write(path: &Path, parts: &[&[u8]], mode: u32) -> Result<Self, PolicyError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    pub(crate) fn write(path: &Path, parts: &[&[u8]], readers: Readers) -> Result<Self, PolicyError> {
         let written = (|| {
-            let mut beside =
-                tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
+            let mut beside = os::new_beside(folder_of(path), readers)?;
             for part in parts {
                 beside.write_all(part)?;
             }
@@ -213,17 +209,15 @@ impl Staged {
 
     /// Renames it over what is at its place.
     pub(crate) fn put_in_place(self) -> Result<(), PolicyError> {
-        let Self { beside, path } = self;
-        beside.persist(&path).map_err(|error| PolicyError::io("write", &path)(error.error))?;
-        Ok(())
+        os::replace_file(self.beside, &self.path).map_err(PolicyError::io("write", &self.path))
     }
 }
 
-fn trusted(path: &Path, metadata: &fs::Metadata) -> Result<(), PolicyError> {
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
+fn trusted(path: &Path, access: &Access) -> Result<(), PolicyError> {
+    if !access.is_ours {
         return Err(untrusted(path, "belongs to another user"));
     }
-    if metadata.mode() & 0o022 != 0 {
+    if access.others_write {
         return Err(untrusted(path, "can be written to by others"));
     }
     Ok(())

@@ -13,6 +13,7 @@ use wasmtime::{
 
 use super::limits::{Limits, MAX_MEMORY_MIB};
 use super::ticker::{Ticker, Ticking};
+use crate::os::CPU_TICK;
 use crate::policy::PolicyError;
 
 /// Core instances, memories and tables that one component may have. The components of C and Rust have one of each,
@@ -146,7 +147,8 @@ fn limited(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Meter>> {
 pub(crate) fn restart(store: &mut Store<Meter>, limits: Limits) -> wasmtime::Result<()> {
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(Ticker::ticks(limits.millis));
-    let deadline = ThreadTime::now().as_duration() + Duration::from_millis(limits.millis.into());
+    // Where the time is counted in steps, a whole one may be somebody else's.
+    let deadline = ThreadTime::now().as_duration() + Duration::from_millis(limits.millis.into()) + CPU_TICK;
     store.epoch_deadline_callback(move |_| {
         let left = deadline.saturating_sub(ThreadTime::now().as_duration());
         if left.is_zero() {

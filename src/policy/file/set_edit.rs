@@ -1,15 +1,15 @@
 //! Changes to `policy-set.toml`: one editor at a time, no comment lost, the whole new file or the old one. Must not depend on what the
 //! modules are worth.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
 use crate::domain::decision::Mode;
+use crate::os::{self, Private, Readers};
 
 use super::builtin::{BUILTIN_PREFIX, builtin};
 use super::set_file::{PolicyEntry, SET_FILE, built_in, parse_set, text};
@@ -33,15 +33,10 @@ impl SetEditor {
     /// # Errors
     /// When the directory cannot be written to, or the file cannot be read as it is.
     pub fn open(dir: &Path) -> Result<Self, PolicyError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(PolicyError::io("create", dir))?;
+        os::create_private_folder(dir).map_err(PolicyError::io("create", dir))?;
         let lock_path = dir.join(LOCK_FILE);
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(PolicyError::io("open", &lock_path))?;
+        let lock =
+            os::open_private(&lock_path, Private::Keep).map_err(PolicyError::io("open", &lock_path))?;
         lock.lock().map_err(PolicyError::io("lock", &lock_path))?;
         let path = dir.join(SET_FILE);
         let mut editor = Self { path, document: DocumentMut::new(), _lock: lock };
@@ -163,7 +158,7 @@ impl SetEditor {
         // A name of its own for every content: the file that is in force is never overwritten.
         let digest = blake3::hash(bytes).to_hex();
         let file = format!("{policy}-{}.wasm", digest.get(..12).unwrap_or_default());
-        write_whole(&self.path.with_file_name(&file), &[bytes], 0o644)?;
+        write_whole(&self.path.with_file_name(&file), &[bytes], Readers::All)?;
         Ok(file)
     }
 
@@ -195,7 +190,7 @@ impl SetEditor {
                 .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
                 .map_err(PolicyError::io("remove", &self.path))?);
         }
-        let staged = Staged::write(&self.path, &[text.as_bytes()], 0o644)?;
+        let staged = Staged::write(&self.path, &[text.as_bytes()], Readers::All)?;
         record(&entries)?;
         Ok(staged.put_in_place()?)
     }

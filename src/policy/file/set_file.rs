@@ -224,9 +224,24 @@ fn module_error(module: &str) -> Option<String> {
             .is_none()
             .then(|| format!("no built-in policy `{name}`; there are {}", known()));
     }
-    let plain = !module.is_empty() && !module.starts_with('.') && !module.contains(['/', '\\', '\0']);
-    (!plain)
+    (!is_plain_name(module))
         .then(|| format!("module `{module}` must be a file name in the policy directory, or builtin:NAME"))
+}
+
+/// Whether this names a file in a folder, on every system: no path, no drive or stream (`C:x`, `x:y`), no name that Windows reads
+/// without its end, and none of its devices.
+fn is_plain_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let is_device = matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
+        || stem
+            .strip_prefix("com")
+            .or(stem.strip_prefix("lpt"))
+            .is_some_and(|number| number.chars().count() == 1);
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.ends_with(['.', ' '])
+        && !name.contains(['/', '\\', ':', '\0'])
+        && !is_device
 }
 
 /// Reads the module that an entry names, once. Returns the record of the entry, with the digest of what was read in the place

@@ -2,14 +2,14 @@
 //! the digests that were taken out of force because they failed. Must not depend on WebAssembly.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::os::{self, Private};
 use crate::policy::PolicyError;
 use crate::policy::component::{private_dir, read_private, write_private};
 use crate::policy::eval::MAX_MODULE_MIB;
@@ -231,8 +231,7 @@ impl State {
 
     fn lock(&self) -> Result<File, PolicyError> {
         let path = self.dir.join(LOCK_FILE);
-        let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let lock = opened.map_err(PolicyError::io("open", &path))?;
+        let lock = os::open_private(&path, Private::Keep).map_err(PolicyError::io("open", &path))?;
         lock.lock().map_err(PolicyError::io("lock", &path))?;
         Ok(lock)
     }

@@ -2,7 +2,6 @@
 //! any, else by looking at time stamps. Must not depend on what the files mean.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +9,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::state::QUARANTINE_FILE;
+use crate::os::{FileId, WRITE_WATCH, WriteWatch};
 use crate::policy::file::SET_FILE;
 
 /// How often time stamps are compared when there are no notifications.
@@ -26,8 +26,8 @@ pub(super) struct Watch {
     dir: PathBuf,
     state: Option<PathBuf>,
     watcher: Option<RecommendedWatcher>,
-    /// Device and inode of the directory that is watched; none while only what it will be made in is.
-    watched: Option<(u64, u64)>,
+    /// The directory that is watched; none while only what it will be made in is.
+    watched: Option<FileId>,
     seen: Vec<Stamp>,
 }
 
@@ -92,11 +92,14 @@ impl Watch {
         if self.watcher.is_some() { LOOK } else { POLL }
     }
 
-    /// Whether another directory is there than the one that is watched; without notifications, whether the time stamps
+    /// Whether another directory is there than the one that is watched; where nothing tells of writes, whether the time stamps
     /// differ from when this was last asked.
     pub(super) fn differs(&mut self) -> bool {
-        if self.watcher.is_some() {
-            return identity(&self.dir) != self.watched;
+        if self.watcher.is_some() && identity(&self.dir) != self.watched {
+            return true;
+        }
+        if self.watcher.is_some() && WRITE_WATCH == WriteWatch::Folder {
+            return false;
         }
         let now = self.stamps();
         let differs = now != self.seen;
@@ -122,8 +125,8 @@ impl Watch {
     }
 }
 
-fn identity(dir: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir).map(|dir| (dir.dev(), dir.ino()))
+fn identity(dir: &Path) -> Option<FileId> {
+    if dir.is_dir() { FileId::at(dir).ok() } else { None }
 }
 
 /// Reading is no change, and other files are ignored.

@@ -1,17 +1,16 @@
 //! Copies of the database: made while everything runs, looked over before they are believed, put back when nothing runs.
 
-use std::fs::{File, OpenOptions as FileOptions};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, fcntl_lock};
 
 use super::open::{self, APPLICATION_ID};
 use super::readers::consistent_copy;
+use crate::os::{self, Private, Readers};
 use crate::storage::error::{Error, Result};
 use crate::storage::ops::ChainReport;
 use crate::storage::{Db, OpenOptions};
@@ -52,7 +51,7 @@ impl Db {
     /// When the file is there already or cannot be written, or trouble with the database.
     pub fn back_up(&self, to: &Path) -> Result<()> {
         let unwritable = |error: std::io::Error| Error::Unwritable(format!("{}: {error}", to.display()));
-        FileOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(unwritable)?;
+        os::open_private(to, Private::New).map_err(unwritable)?;
         let copied = (|| {
             let source = open::reader(&self.inner.engine.file, OpenOptions::default())?;
             let mut target = Connection::open(to)?;
@@ -147,10 +146,9 @@ pub fn restore(copy: &Path, to: &Path, now: i64) -> Result<Option<PathBuf>, Rest
         Err(error) => return Err(io(to)(error)),
     };
     if let Some(file) = &in_use {
-        fcntl_lock(file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| RestoreError::InUse(to.display().to_string()))?;
+        os::lock_whole(file).map_err(|_| RestoreError::InUse(to.display().to_string()))?;
     }
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
+    let mut new = os::new_beside(folder, Readers::Owner).map_err(io(folder))?;
     std::io::copy(&mut File::open(copy).map_err(io(copy))?, new.as_file_mut()).map_err(io(to))?;
     new.as_file().sync_all().map_err(io(to))?;
     let kept = in_use.is_some().then(|| open::with_suffix(to, &format!(".before-restore-{}", now / 1_000)));
@@ -163,7 +161,7 @@ pub fn restore(copy: &Path, to: &Path, now: i64) -> Result<Option<PathBuf>, Rest
             }
         }
     }
-    new.persist(to).map_err(|error| io(to)(error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))?;
+    os::replace_file(new, to).map_err(io(to))?;
+    os::sync_folder(folder).map_err(io(folder))?;
     Ok(kept)
 }

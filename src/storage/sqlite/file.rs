@@ -5,16 +5,13 @@
 //! looked into only while this process has no connection to it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::os::FileId;
 use crate::storage::error::{Error, OpenError, Result};
-
-/// Device and inode: two paths to one file have the same.
-type FileId = (u64, u64);
 
 /// How many times this process has each database file open.
 static OPEN: Mutex<BTreeMap<FileId, usize>> = Mutex::new(BTreeMap::new());
@@ -41,7 +38,7 @@ impl OpenFile {
         inspect: impl FnOnce() -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
         let mut open = OPEN.lock();
-        let id = identify(path)
+        let id = FileId::at(path)
             .map_err(|error| OpenError::Io { path: path.display().to_string(), reason: error.to_string() })?;
         if !open.contains_key(&id) {
             inspect()?;
@@ -66,7 +63,7 @@ impl OpenFile {
 
     /// The file's number in its file system, as a signed number.
     pub(super) const fn inode(&self) -> i64 {
-        self.id.1.cast_signed()
+        self.id.number.cast_signed()
     }
 
     /// Refuses when the path no longer leads to the open file: a commit would go into a file that nothing opens again.
@@ -75,7 +72,7 @@ impl OpenFile {
     /// # Errors
     /// [`Error::Replaced`].
     pub(super) fn check(&self) -> Result<()> {
-        let lost = identify(&self.path).ok() != Some(self.id);
+        let lost = FileId::at(&self.path).ok() != Some(self.id);
         if self.lost.swap(lost, Ordering::Relaxed) != lost {
             let path = self.path.display();
             if lost {
@@ -106,9 +103,4 @@ impl Drop for OpenFile {
             }
         }
     }
-}
-
-fn identify(path: &Path) -> std::io::Result<FileId> {
-    let found = std::fs::metadata(path)?;
-    Ok((found.dev(), found.ino()))
 }

@@ -1,14 +1,13 @@
 //! Takes over a database of the Python Team Table (PyPI `team-table`, 0.1 and 0.2): copies it aside, then
 //! rebuilds it in place in one transaction.
 
-use std::fs::OpenOptions as FileOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::open::{run_migrations, with_suffix};
+use crate::os::{self, Private};
 use crate::storage::error::{Error, Result};
 use crate::storage::ops::AuditEntry;
 
@@ -80,7 +79,7 @@ fn back_up(path: &Path) -> Result<PathBuf> {
     let seconds = crate::domain::clock::Clock::System.now() / 1_000;
     let copy = with_suffix(path, &format!(".bak-{seconds}"));
     let fault = |error: std::io::Error| Error::Unwritable(format!("{}: {error}", copy.display()));
-    FileOptions::new().write(true).create_new(true).mode(0o600).open(&copy).map_err(fault)?;
+    os::open_private(&copy, Private::New).map_err(fault)?;
     let source = Connection::open(path)?;
     let mut target = Connection::open(&copy)?;
     Backup::new(&source, &mut target)?.run_to_completion(1_000, std::time::Duration::ZERO, None)?;

@@ -1,8 +1,7 @@
 //! Opening a database: owner-only files, the refusals, migrations under `user_version`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions as FileOptions, Permissions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::file::OpenFile;
 use super::legacy;
+use crate::os::{self, Private};
 use crate::storage::error::{Error, OpenError, Result};
 use crate::storage::{Durability, OpenOptions};
 
@@ -120,7 +120,10 @@ fn connect(path: &Path, options: OpenOptions) -> Result<Connection> {
 /// mode is written into it.
 fn set_durability(connection: &Connection, options: OpenOptions) -> Result<()> {
     connection.execute_batch(match options.durability {
-        Durability::Full => "PRAGMA synchronous = FULL",
+        // macOS writes through to the disk only on demand; elsewhere the last two change nothing.
+        Durability::Full => {
+            "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON"
+        }
         Durability::Normal => "PRAGMA synchronous = NORMAL",
     })?;
     // SQLite does not call the busy handler for this change, which only the first process makes.
@@ -224,15 +227,15 @@ fn classify(path: &Path, error: Error) -> OpenError {
 
 /// Makes a folder, owner-only, where there is none.
 pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.exists() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(folder) }
+    if folder.exists() { Ok(()) } else { os::create_private_folder(folder) }
 }
 
-/// Makes the folder (0700) and the file (0600) where there are none.
+/// Makes the folder and the file, owner-only, where there are none.
 fn create_owner_only(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         create_folder(folder)?;
     }
-    match FileOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match os::open_private(path, Private::New) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
@@ -243,11 +246,8 @@ fn create_owner_only(path: &Path) -> std::io::Result<()> {
 fn restrict(path: &Path) -> std::io::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let file = with_suffix(path, suffix);
-        match fs::metadata(&file) {
-            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-                fs::set_permissions(&file, Permissions::from_mode(0o600))?;
-            }
-            _ => {}
+        if file.exists() {
+            os::make_private(&file)?;
         }
     }
     Ok(())

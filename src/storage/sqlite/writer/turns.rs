@@ -3,13 +3,13 @@
 //! mostly sleep. An optimisation only: SQLite's lock guarantees exclusion; without flock support this is skipped. Must not
 //! depend on what is written.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use crate::os::{self, Private};
 use crate::storage::error::{Error, Result};
 use crate::storage::sqlite::open;
 
@@ -36,8 +36,7 @@ impl Turns {
     pub(crate) fn open(database: &Path, timeout: Duration) -> std::io::Result<Self> {
         // Of its own: SQLite's locks on its files would go with ours.
         let path = open::with_suffix(database, "-turn");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let file = Arc::new(file);
+        let file = Arc::new(os::open_private(&path, Private::Keep)?);
         let (asked, asking) = channel();
         let of_thread = Arc::clone(&file);
         std::thread::Builder::new()
