@@ -9,62 +9,59 @@ from formats import stamp
 from project import NAME, ROOT, TARGETS, Project
 
 
-def resolved(target: str) -> dict:
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-
-
-def compiled_in(metadata: dict, start: str) -> dict[str, list[str]]:
-    """What the program depends on at run time, each with what it depends on: no build scripts, no tests."""
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    macros = {package["id"] for package in metadata["packages"]
-              if any("proc-macro" in target["kind"] for target in package["targets"])}
-    found: dict[str, list[str]] = {}
-    waiting = [start]
-    while waiting:
-        one = waiting.pop()
-        if one in found:
-            continue
-        normal = [dependency["pkg"] for dependency in nodes[one]["deps"]
-                  if any(kind["kind"] is None for kind in dependency["dep_kinds"]) and dependency["pkg"] not in macros]
-        found[one] = sorted(normal)
-        waiting += normal
+def compiled_in(target: str) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """What the program depends on at run time for a target, each with what it depends on: no build scripts, macros or tests."""
+    command = ["cargo", "tree", "--locked", "--package", NAME, "--edges", "normal,no-proc-macro", "--target", target,
+               "--prefix", "depth", "--format", " {p}", "--charset", "ascii"]
+    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout.splitlines()
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    above: list[tuple[str, str]] = []
+    for line in lines:
+        depth, name, version, *_ = line.split()
+        one = name, version.removeprefix("v")
+        found.setdefault(one, set())
+        del above[int(depth):]
+        if above:
+            found[above[-1]].add(one)
+        above.append(one)
     return found
+
+
+def licences() -> dict[tuple[str, str], str]:
+    command = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    return {(package["name"], package["version"]): package["license"] for package in metadata["packages"]}
 
 
 def sbom(project: Project) -> bytes:
     locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
     sums = {(package["name"], package["version"]): package.get("checksum") for package in locked}
-    packages: dict[str, dict] = {}
-    depends: dict[str, set[str]] = {}
-    targets: dict[str, list[str]] = {}
+    licence = licences()
+    depends: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    targets: dict[tuple[str, str], list[str]] = {}
     for target in TARGETS:
-        metadata = resolved(target)
-        all_packages = {package["id"]: package for package in metadata["packages"]}
-        start = next(package["id"] for package in all_packages.values() if package["name"] == NAME)
-        refs = {one: f"{package['name']}@{package['version']}" for one, package in all_packages.items()}
-        for one, normal in compiled_in(metadata, start).items():
-            packages[refs[one]] = all_packages[one]
-            depends.setdefault(refs[one], set()).update(refs[other] for other in normal)
-            targets.setdefault(refs[one], []).append(target)
+        for one, others in compiled_in(target).items():
+            depends.setdefault(one, set()).update(others)
+            targets.setdefault(one, []).append(target)
 
-    def component(ref: str) -> dict:
-        package = packages[ref]
-        out = {"type": "application" if package["name"] == NAME else "library", "bom-ref": ref, "name": package["name"],
-               "version": package["version"], "purl": f"pkg:cargo/{package['name']}@{package['version']}"}
-        if package["license"]:
-            out["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
-        if checksum := sums[package["name"], package["version"]]:
+    def component(one: tuple[str, str]) -> dict:
+        name, version = one
+        out = {"type": "application" if name == NAME else "library", "bom-ref": f"{name}@{version}", "name": name,
+               "version": version, "purl": f"pkg:cargo/{name}@{version}"}
+        if licence[one]:
+            out["licenses"] = [{"expression": licence[one].replace("/", " OR ")}]
+        if checksum := sums[one]:
             out["hashes"] = [{"alg": "SHA-256", "content": checksum}]
-        if len(targets[ref]) < len(TARGETS):
-            out["properties"] = [{"name": "team-table:target", "value": target} for target in targets[ref]]
+        if len(targets[one]) < len(TARGETS):
+            out["properties"] = [{"name": "team-table:target", "value": target} for target in targets[one]]
         return out
 
-    main = f"{NAME}@{project.version}"
+    main = NAME, project.version
     return (json.dumps({
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{project.repository}/{project.version}/{project.commit}')}",
         "metadata": {"timestamp": stamp(project.epoch), "component": component(main)},
-        "components": [component(ref) for ref in sorted(packages) if ref != main],
-        "dependencies": [{"ref": ref, "dependsOn": sorted(depends[ref])} for ref in sorted(packages)],
+        "components": [component(one) for one in sorted(depends) if one != main],
+        "dependencies": [{"ref": "@".join(one), "dependsOn": ["@".join(other) for other in sorted(depends[one])]}
+                         for one in sorted(depends)],
     }, indent=1) + "\n").encode()
