@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("judgement", &["domain", "policy", "storage"]),
     ("wake", &["domain", "judgement", "policy", "storage"]),
     ("tools", &["auth", "domain", "events", "judgement", "policy", "storage", "wake"]),
-    ("daemon", &["auth", "domain", "events", "judgement", "policy", "storage"]),
+    ("daemon", &["auth", "domain", "events", "judgement", "operator", "policy", "storage"]),
     ("mcp", &["auth", "domain", "events", "tools"]),
     ("operator", &["auth", "domain", "policy", "storage"]),
     ("console", &["auth", "domain", "events", "operator", "policy", "storage", "tools", "wake"]),

@@ -49,6 +49,7 @@ mod operator;
 mod policies;
 mod policy_cli;
 mod remote;
+mod remote_views;
 mod schemas;
 mod search;
 mod security;
