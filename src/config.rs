@@ -16,7 +16,7 @@ pub struct Flags {
     /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub db: Option<PathBuf>,
-    /// A table on another machine, such as `https://table.example.com:8741` or, with an agent of several, `https://bob@…`, for serve on stdio, setup, run, wait and hooks, for board, task, message, context, search and escalation [env: `TEAM_TABLE_URL`]
+    /// A table on another machine, such as `https://table.example.com:8741` or, with an agent of several, `https://bob@…`, for serve on stdio, setup, run, wait and hooks with an agent's token, for board, task, message, context, search and escalation with a person's session [env: `TEAM_TABLE_URL`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     pub url: Option<String>,
     /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
