@@ -263,7 +263,8 @@ fn watch(source: &ViewSource<'_>, query: &EscalationWatch) -> Result<(), CliErro
                 }
             }
             // Its server is started anew.
-            Err(CliError::Remote(RemoteError::Unreachable { .. })) if reached => {}
+            Err(CliError::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }))
+                if reached => {}
             Err(error) => return Err(error),
         }
         std::thread::sleep(pause);
