@@ -271,7 +271,7 @@ fn threads_are_listed_and_read() {
     let before = answer.id.to_string();
     let body = read(&office, &["message", "thread", &number, "--before", &before]);
     assert_eq!((numbers(&body["messages"], "id"), &body["next"]), (vec![first.id], &Value::Null));
-    assert!(body["messages"][0]["read_at"].is_string());
+    assert!(body["messages"][0]["read_at"].is_string() && body["messages"][0]["unread"] == false, "{body}");
     let said = office.home.succeed(&["message", "thread", &number, "--limit", "1"]);
     assert!(said.starts_with(&format!("there is more: add --before {}\n", told.id)), "{said}");
     let line = complaint(office.home.run(&["message", "thread", &before]), 1);
