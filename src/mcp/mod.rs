@@ -16,7 +16,7 @@ mod protocol;
 mod sse;
 mod stdio;
 
-pub use client::{Remote, RemoteError};
+pub use client::{Answer, Remote, RemoteError};
 #[cfg(feature = "conformance")]
 pub use http::serve_http_with;
 pub use http::{HttpLimits, HttpOptions, Tls, TlsError, check_allowed, serve_http};

@@ -52,6 +52,8 @@ mod operator;
 mod policies;
 mod policy_cli;
 mod remote;
+#[cfg(unix)]
+mod remote_views;
 mod schemas;
 mod search;
 mod security;
