@@ -251,6 +251,12 @@ fn a_table_elsewhere_is_named_by_the_user_only() {
     only_in(&["cli/remote/", "mcp/client.rs", "mcp/stdio/", "mcp/mod.rs"], &["Remote::new", "serve_remote"]);
 }
 
+/// A document is fetched where the user has given its address on the command line.
+#[test]
+fn a_document_is_fetched_for_upgrade_and_doctor_only() {
+    only_in(&["cli/upgrade.rs", "cli/doctor.rs", "mcp/fetch.rs", "mcp/mod.rs"], &["fetch_document"]);
+}
+
 /// `SECURITY.md` names no file that is not there, and no test that is not there and run.
 #[test]
 fn the_security_table_is_true() {

@@ -21,7 +21,7 @@ register() { printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"na
 killed_daemon_frees_its_lease() {
   "$program" poll alice > "$home/poll.log" 2>&1 &
   local daemon=$!
-  until grep -q answers "$home/poll.log"; do kill -0 "$daemon" || return 1; done
+  until grep -q answering "$home/poll.log"; do kill -0 "$daemon" || return 1; done
   kill -KILL "$daemon"; wait "$daemon" || true
   "$program" poll alice --once
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,13 +13,23 @@ use super::{CliError, output, remote, setup};
 use crate::app;
 use crate::config::{Config, TlsFiles, Transport};
 use crate::domain::clock::{Clock, SECOND};
-use crate::mcp::Tls;
+use crate::mcp::{self, Tls};
 use crate::os::{self, Access};
 use crate::policy::Source;
 use crate::storage::{CLOCK_TOLERANCE, ChainReport, Db};
 
 /// Longest wait for the policies to load.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The longest answer of a server that is asked whether it is ready, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// Look at nothing but the server at this address, such as `http://127.0.0.1:8741`: status 0 when it is ready
+    #[arg(long, value_name = "URL")]
+    ready: Option<String>,
+}
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
@@ -45,18 +56,22 @@ impl Finding {
     }
 }
 
-pub(super) fn run(config: &Config) -> Result<(), CliError> {
+pub(super) fn run(config: &Config, arguments: &DoctorArguments) -> Result<(), CliError> {
     let mut findings = Vec::new();
-    database(config, &mut findings);
-    findings.push(policies(config));
-    if config.transport == Transport::Network {
-        findings.push(port(config));
+    if let Some(address) = &arguments.ready {
+        findings.push(server(address)?);
+    } else {
+        database(config, &mut findings);
+        findings.push(policies(config));
+        if config.transport == Transport::Network {
+            findings.push(port(config));
+        }
+        if let Some(files) = &config.tls {
+            findings.push(certificate(files));
+        }
+        findings.extend(setup::findings(config));
+        findings.extend(remote::findings(config));
     }
-    if let Some(files) = &config.tls {
-        findings.push(certificate(files));
-    }
-    findings.extend(setup::findings(config));
-    findings.extend(remote::findings(config));
     let ok = findings.iter().all(|finding| finding.ok);
     if output::is_json() {
         output::json(&json!({ "ok": ok, "findings": findings }))?;
@@ -262,6 +277,19 @@ fn policies(config: &Config) -> Finding {
 
 fn mend_policies(config: &Config) -> String {
     format!("correct or remove {}", config.policies.join("policy-set.toml").display())
+}
+
+fn server(address: &str) -> Result<Finding, CliError> {
+    let place = format!("{}/readyz", address.trim_end_matches('/'));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let shown = output::visible(address);
+    Ok(match runtime.block_on(mcp::fetch_document(&place, MAX_ANSWER)) {
+        Ok(_) => Finding::good("server", format!("{shown} is ready")),
+        Err(error) => {
+            let mend = "start it, or look at what its log and team-table doctor say";
+            Finding::bad("server", format!("{shown}: {error}"), mend)
+        }
+    })
 }
 
 fn port(config: &Config) -> Finding {

@@ -24,6 +24,7 @@ mod search;
 mod serve;
 mod setup;
 mod task;
+mod upgrade;
 mod view_source;
 mod wait;
 
@@ -55,7 +56,7 @@ Clients:
 /// The one table several AI coding agents sit at: messages, tasks and shared context over MCP, every call
 /// judged by hot-swappable WebAssembly policies.
 #[derive(Debug, Parser)]
-#[command(name = "team-table", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "team-table", version = upgrade::VERSION, after_help = EXAMPLES, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -117,6 +118,8 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Put such a copy back while nothing runs; what was there is kept
     Restore(backup::RestoreArguments),
+    /// Compare this program with a release that you name; it asks nobody by itself
+    Upgrade(upgrade::UpgradeArguments),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -140,7 +143,7 @@ enum Command {
     #[command(hide = true)]
     Ring(remote::RingArguments),
     /// Check database, permissions, policies, port, certificate and the hooks of the clients
-    Doctor,
+    Doctor(doctor::DoctorArguments),
 }
 
 impl Command {
@@ -148,7 +151,13 @@ impl Command {
     const fn is_for_any_table(&self) -> bool {
         matches!(
             self,
-            Self::Serve | Self::Setup(_) | Self::Run(_) | Self::Wait(_) | Self::Ring(_) | Self::Doctor
+            Self::Serve
+                | Self::Setup(_)
+                | Self::Run(_)
+                | Self::Wait(_)
+                | Self::Ring(_)
+                | Self::Upgrade(_)
+                | Self::Doctor(_)
         ) || self.is_for_persons_elsewhere()
     }
 
@@ -333,18 +342,21 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Search(arguments) => search::run(&ViewSource::open(&config, person)?, arguments),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
+        Command::Upgrade(arguments) => upgrade::run(&config, &arguments),
         // Answered above.
         Command::Completions { .. } | Command::Man { .. } | Command::Hook(_) => Ok(()),
         Command::Demo => demo::run(&config),
         Command::Sit { key } => hook::sit(&config, key),
         Command::Ring(arguments) => remote::ring(&config, &arguments),
-        Command::Doctor => doctor::run(&config),
+        Command::Doctor(arguments) => doctor::run(&config, &arguments),
     }
 }
 
 /// Writes the manual pages into a folder, which is made if it is not there.
 fn manual(dir: &std::path::Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Arguments::command(), dir)).map_err(
-        |error| std::io::Error::other(format!("cannot write manual pages into {}: {error}", dir.display())),
-    )
+    // The same pages for every target.
+    let command = Arguments::command().version(env!("CARGO_PKG_VERSION"));
+    std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir)).map_err(|error| {
+        std::io::Error::other(format!("cannot write manual pages into {}: {error}", dir.display()))
+    })
 }

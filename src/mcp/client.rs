@@ -109,7 +109,7 @@ impl Answer {
 /// A table on another machine, as an agent or a person sees it.
 #[derive(Clone)]
 pub struct Remote {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Connections,
     address: Arc<str>,
     token: HeaderValue,
 }
@@ -140,25 +140,7 @@ impl Remote {
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| RemoteError::Token(address.to_owned()))?;
         token.set_sensitive(true);
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        http.set_keepalive(Some(KEEP_ALIVE));
-        http.set_keepalive_interval(Some(KEEP_ALIVE / 2));
-        http.set_keepalive_retries(Some(3));
-        let roots = if scheme == Some("https") { roots(authority)? } else { RootCertStore::empty() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| certificate(Path::new("of the system"), &error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build(https);
+        let client = connections(scheme == Some("https"), authority)?;
         Ok(Self { client, address: address.into(), token })
     }
 
@@ -250,12 +232,7 @@ impl Remote {
     }
 
     pub(super) fn unreachable(&self, error: &dyn std::error::Error, unsent: bool) -> RemoteError {
-        // The first error says only that a request failed; why, the last of its sources.
-        let mut last = error;
-        while let Some(source) = last.source() {
-            last = source;
-        }
-        let mut reason = last.to_string();
+        let mut reason = deepest(error);
         if reason.contains("invalid peer certificate") {
             reason.push_str("; --ca FILE of team-table setup or person sign-in names who vouches for it");
         }
@@ -274,6 +251,37 @@ impl Remote {
             String::from_utf8_lossy(body).lines().next().unwrap_or_default().chars().take(200).collect();
         RemoteError::Refused { address: self.address.to_string(), status, words }
     }
+}
+
+/// The first error says only that a request failed; why, the last of its sources.
+pub(super) fn deepest(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+pub(super) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Connections that are kept; none is opened yet. `authority`: as for [`Remote::new`].
+pub(super) fn connections(secure: bool, authority: Option<&Path>) -> Result<Connections, RemoteError> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    http.set_keepalive(Some(KEEP_ALIVE));
+    http.set_keepalive_interval(Some(KEEP_ALIVE / 2));
+    http.set_keepalive_retries(Some(3));
+    let roots = if secure { roots(authority)? } else { RootCertStore::empty() };
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| certificate(Path::new("of the system"), &error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let https =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+    Ok(Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build(https))
 }
 
 fn certificate(path: &Path, reason: &dyn std::fmt::Display) -> RemoteError {

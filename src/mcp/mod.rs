@@ -6,17 +6,19 @@
 //! `http::accept` every connection before that, with `http::tls` if there is a certificate; `http::state` is what the routes share.
 //!
 //! `client` is the other side: a table on another machine, whose tools `stdio::bridge` serves; `http::seats` answers the hooks of sessions
-//! on other machines.
+//! on other machines. `fetch` reads one document from an address that the user names.
 //!
 //! May use `tools`, `auth`, `events` and `domain`; must not depend on SQL, WebAssembly and the tools' rules.
 
 mod client;
+mod fetch;
 mod http;
 mod protocol;
 mod sse;
 mod stdio;
 
 pub use client::{Answer, Remote, RemoteError};
+pub use fetch::{FetchError, fetch_document};
 #[cfg(feature = "conformance")]
 pub use http::serve_http_with;
 pub use http::{HttpLimits, HttpOptions, Tls, TlsError, check_allowed, serve_http};

@@ -42,7 +42,11 @@ fn with_agents() -> (Home, String) {
 #[test]
 fn version_and_help_need_no_database() {
     let home = Home::new();
-    assert_eq!(home.succeed(&["--version"]), format!("team-table {}\n", env!("CARGO_PKG_VERSION")));
+    let version = home.succeed(&["--version"]);
+    let begin = format!("team-table {} (", env!("CARGO_PKG_VERSION"));
+    let built_from = version.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(")\n"));
+    let (commit, target) = built_from.and_then(|rest| rest.split_once(", ")).expect(&version);
+    assert!(!commit.is_empty() && target.starts_with(&format!("{}-", std::env::consts::ARCH)), "{version}");
     let help = home.succeed(&["--help"]);
     for words in
         ["Examples:", "agent grant alice lead", "claude mcp add", "doctor", "TEAM_TABLE_DB", "--transport"]

@@ -48,3 +48,22 @@ fn leb(mut value: usize) -> Vec<u8> {
     out.push(u8::try_from(value).unwrap());
     out
 }
+
+/// Those that `.ci/cross/check.py` gives to the programs of other systems, where there is no compiler of the text.
+#[test]
+fn the_guests_of_the_cross_check_are_made_from_their_text() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/cross/guests");
+    let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    fs::create_dir_all(&fresh).unwrap();
+    let mut stale = Vec::new();
+    for name in
+        ["grows_in_call", "loops_in_call", "recurses", "returns_gigabytes", "returns_wild_pointer", "traps"]
+    {
+        let file = format!("{name}.wasm");
+        fs::write(fresh.join(&file), guest(name)).unwrap();
+        if fs::read(folder.join(&file)).ok() != Some(guest(name)) {
+            stale.push(file);
+        }
+    }
+    assert!(stale.is_empty(), "copy {stale:?} from {} to {}", fresh.display(), folder.display());
+}

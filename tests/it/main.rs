@@ -51,6 +51,7 @@ mod office;
 mod operator;
 mod policies;
 mod policy_cli;
+mod release_check;
 mod remote;
 #[cfg(unix)]
 mod remote_views;

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::files::{self, DESCRIPTION, NAME, PLUGIN, Program};
+use crate::cli::upgrade::WHEEL;
 use crate::domain::seat::Client;
 
 /// Where what belongs to a plugin lies. Gemini CLI and Qwen Code look for theirs at the root.
@@ -28,28 +29,38 @@ pub(super) fn write(root: &Path) -> std::io::Result<()> {
 fn files() -> Vec<(String, String)> {
     let program = Program { path: NAME, db: None, url: None, seat: None, allow_tools: false };
     let of = |client| files::files(client, &program).into_iter().map(|(path, text)| place(path, text));
-    let registry = (
-        "server.json".to_owned(),
-        files::text(&json!({
-            "$schema": SCHEMA, "name": "io.github.team-table/team-table", "title": "Team Table", "description": DESCRIPTION,
-            "version": env!("CARGO_PKG_VERSION"),
-            "packages": [{
-                "registryType": "cargo", "identifier": NAME, "version": env!("CARGO_PKG_VERSION"),
-                "transport": { "type": "stdio" },
-                "environmentVariables": [{
-                    "name": "TEAM_TABLE_DB", "description": "The database; ~/.team-table/team_table.db if it is not set",
-                    "format": "filepath",
-                }],
-            }],
-        })),
-    );
     // Cursor has no plugin of ours: its files hold what others put there, too.
     Client::ALL
         .into_iter()
         .filter(|client| *client != Client::Cursor)
         .flat_map(of)
-        .chain([registry])
+        .chain([("server.json".to_owned(), files::text(&registry()))])
         .collect()
+}
+
+/// What the MCP registry is told. A release adds the bundles, whose checksums are known when they are built.
+fn registry() -> Value {
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    let owner = repository.rsplit('/').nth(1).unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    let package = |kind: &str, identifier: &str, runner: Option<&str>| {
+        let mut package = json!({
+            "registryType": kind, "identifier": identifier, "version": version, "transport": { "type": "stdio" },
+            "environmentVariables": [{
+                "name": "TEAM_TABLE_DB", "description": "The database; ~/.team-table/team_table.db if it is not set",
+                "format": "filepath",
+            }],
+        });
+        if let (Some(fields), Some(runner)) = (package.as_object_mut(), runner) {
+            fields.insert("runtimeHint".into(), runner.into());
+        }
+        package
+    };
+    json!({
+        "$schema": SCHEMA, "name": format!("io.github.{owner}/{NAME}"), "title": "Team Table", "description": DESCRIPTION,
+        "version": version, "repository": { "url": repository, "source": "github" },
+        "packages": [package("pypi", WHEEL, Some("uvx")), package("npm", NAME, Some("npx")), package("cargo", NAME, None)],
+    })
 }
 
 fn place(path: &str, text: String) -> (String, String) {
