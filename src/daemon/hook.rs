@@ -46,6 +46,7 @@ fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
