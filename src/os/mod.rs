@@ -62,6 +62,7 @@ pub struct Kept {
 
 /// Who may do what with a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Access {
     /// Whether it belongs to this user. On Windows also if to the administrators: what an elevated process makes is theirs.
     pub is_ours: bool,

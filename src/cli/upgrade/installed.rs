@@ -108,7 +108,9 @@ fn lists(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.lines().any(is_it))
 }
 
+/// In paths and quotes as Unix writes them.
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
