@@ -541,10 +541,11 @@ fn default_policies(db: &Path) -> PathBuf {
     db.parent().unwrap_or(Path::new("")).join("policies")
 }
 
-/// In paths as Unix writes them.
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
+    // In paths as Unix writes them.
+    #![cfg(unix)]
+
     use super::*;
 
     #[test]

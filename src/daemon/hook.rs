@@ -46,8 +46,9 @@ fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
+    #![cfg(unix)]
+
     use super::*;
 
     #[test]

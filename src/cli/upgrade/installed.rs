@@ -108,10 +108,11 @@ fn lists(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.lines().any(is_it))
 }
 
-/// In paths and quotes as Unix writes them.
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
+    // In paths and quotes as Unix writes them.
+    #![cfg(unix)]
+
     use super::*;
 
     fn put(root: &Path, path: &str, text: &str) -> PathBuf {
