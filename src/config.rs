@@ -17,7 +17,7 @@ pub struct Flags {
     /// Database file [env: `TEAM_TABLE_DB`] [default: `~/.team-table/team_table.db`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub db: Option<PathBuf>,
-    /// A table on another machine, such as `https://table.example.com:8741` or, with an agent of several, `https://bob@…`, for serve on stdio, setup, run, wait and hooks [env: `TEAM_TABLE_URL`]
+    /// A table on another machine, such as `https://table.example.com:8741` or, with an agent of several, `https://bob@…`, for serve on stdio, setup, run, wait and hooks with an agent's token, for board, task, message, context, search and escalation with a person's session [env: `TEAM_TABLE_URL`]
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     pub url: Option<String>,
     /// Policy directory [env: `TEAM_TABLE_POLICIES`] [default: `policies/` beside the database]
@@ -346,7 +346,8 @@ fn table_elsewhere(setting: &Setting<'_>, transport: Transport) -> Result<Elsewh
 }
 
 /// The address of a table without the agent and without what its routes begin with; the agent.
-fn table_url(text: &str) -> Option<(String, Option<String>)> {
+#[must_use]
+pub fn table_url(text: &str) -> Option<(String, Option<String>)> {
     let url = text.trim_end_matches('/');
     let (scheme, rest) = url.strip_suffix("/mcp").unwrap_or(url).split_once("://")?;
     let (agent, host) =
@@ -542,6 +543,9 @@ fn default_policies(db: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    // In paths as Unix writes them.
+    #![cfg(unix)]
+
     use super::*;
 
     #[test]

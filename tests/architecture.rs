@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("judgement", &["domain", "policy", "storage"]),
     ("wake", &["domain", "judgement", "os", "policy", "storage"]),
     ("tools", &["auth", "domain", "events", "judgement", "os", "policy", "storage", "wake"]),
-    ("daemon", &["auth", "domain", "events", "judgement", "os", "policy", "storage"]),
+    ("daemon", &["auth", "domain", "events", "judgement", "operator", "os", "policy", "storage"]),
     ("mcp", &["auth", "domain", "events", "os", "tools"]),
     ("operator", &["auth", "domain", "os", "policy", "storage"]),
     ("console", &["auth", "domain", "events", "operator", "policy", "storage", "tools", "wake"]),

@@ -1,14 +1,15 @@
 //! `audit`: who did what, and whether the log is whole.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::listing::Listing;
 use super::{CliError, output};
 use crate::app;
 use crate::config::Config;
-use crate::domain::clock::{self, Clock};
-use crate::storage::{AuditFilter, AuditRow, ChainReport, Upkeep};
+use crate::domain::clock::Clock;
+use crate::operator::views::AuditView;
+use crate::storage::{AuditFilter, ChainReport, Upkeep};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
@@ -27,15 +28,6 @@ pub(super) enum AuditCommand {
     Verify,
 }
 
-pub(super) fn as_json(row: &AuditRow) -> Value {
-    let mut value = json!(row);
-    if let Value::Object(fields) = &mut value {
-        fields.insert("at".into(), clock::format(row.at).into());
-        fields.insert("details".into(), serde_json::from_str(&row.details).unwrap_or(Value::Null));
-    }
-    value
-}
-
 pub(super) fn run(config: &Config, command: AuditCommand) -> Result<(), CliError> {
     match command {
         AuditCommand::List { agent, action, listing } => {
@@ -43,7 +35,7 @@ pub(super) fn run(config: &Config, command: AuditCommand) -> Result<(), CliError
                 AuditFilter { agent, action, since: listing.from.since, limit: listing.limit.into() };
             let rows = app::open_existing_db(config)?.read(|tx| tx.audit_rows(&filter))?;
             if output::is_json() {
-                let rows: Vec<Value> = rows.iter().map(as_json).collect();
+                let rows: Vec<AuditView> = rows.into_iter().map(Into::into).collect();
                 return Ok(output::json(&json!({ "rows": rows }))?);
             }
             let rows = rows.into_iter().map(|row| {

@@ -21,23 +21,25 @@ const NAMELESS: &str = "owner";
 
 #[derive(Debug, Args)]
 pub(super) struct ConsoleArguments {
-    /// Sign in as this person; left out: the user of this process
-    #[arg(long = "as", value_name = "NAME")]
-    name: Option<String>,
     /// Print the address and open no browser
     #[arg(long)]
     no_open: bool,
 }
 
-pub(super) fn run(config: Config, arguments: &ConsoleArguments, has_port: bool) -> Result<(), CliError> {
+pub(super) fn run(
+    config: Config,
+    arguments: &ConsoleArguments,
+    person: Option<&str>,
+    has_port: bool,
+) -> Result<(), CliError> {
     let listener = listen(&config, has_port)?;
     let address = listener.local_addr()?;
     let db = app::open_db(&config)?;
-    let (person, code) = invite(&db, arguments.name.clone())?;
+    let (name, code) = invite(&db, person.map(str::to_owned))?;
     drop(db);
     let link = format!("http://{address}/console/join/{code}");
     output::line(&format!("the console of {}", config.db.display()))?;
-    output::line(&format!("for {person}, once, within 15 minutes: {link}"))?;
+    output::line(&format!("for {name}, once, within 15 minutes: {link}"))?;
     output::line(&format!("afterwards: http://{address}/console (Ctrl-C ends it)"))?;
     if !arguments.no_open && config::has_screen() && !open(&link) {
         output::complain("no browser could be opened: open the address above in one");

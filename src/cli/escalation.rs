@@ -7,18 +7,20 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::view_source::ViewSource;
 use super::{CliError, output};
-use crate::app;
-use crate::config::Config;
-use crate::daemon::payload::{Escalation, approvals, escalation, status, votes};
-use crate::domain::clock::Clock;
-use crate::domain::message::Message;
-use crate::domain::person::Actor;
+use crate::domain::message::MessageView;
 use crate::domain::refusal::Refusal;
-use crate::storage::{self, Answer, Db, EscalationRow, Vote};
+use crate::mcp::RemoteError;
+use crate::operator::views::{
+    Decision, EscalationList, EscalationListData, EscalationShow, EscalationShowData, EscalationView,
+    EscalationWatch, EscalationWatchData,
+};
+use crate::storage::Answer;
 
-/// How often `watch` looks.
+/// How often `watch` looks into the database, and how often it asks a table on another machine.
 const WATCH: Duration = Duration::from_millis(500);
+const WATCH_REMOTE: Duration = Duration::from_secs(1);
 /// Characters of a question in a list.
 const LINE: usize = 80;
 
@@ -69,97 +71,67 @@ pub(super) struct ResolveArguments {
     note: Option<String>,
 }
 
-pub(super) fn run(config: &Config, command: EscalationCommand) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
+pub(super) fn run(source: &ViewSource<'_>, command: EscalationCommand) -> Result<(), CliError> {
     match command {
-        EscalationCommand::List { all, agent } => list(&db, agent.as_deref(), all),
-        EscalationCommand::Show { number } => show(&db, number),
-        EscalationCommand::Resolve(arguments) => {
-            resolve(&db, arguments)?;
-            Ok(app::ring(config, &db)?)
-        }
-        EscalationCommand::Watch { agent } => watch(&db, agent.as_deref()),
+        EscalationCommand::List { all, agent } => list(source, &EscalationList { all, agent }),
+        EscalationCommand::Show { number } => show(source, number),
+        EscalationCommand::Resolve(arguments) => resolve(source, arguments),
+        EscalationCommand::Watch { agent } => watch(source, &EscalationWatch { agent }),
     }
 }
 
-fn list(db: &Db, agent: Option<&str>, all: bool) -> Result<(), CliError> {
-    let rows = db.read(|tx| {
-        let rows = tx.escalations(agent, all, 500)?;
-        let more = |row: EscalationRow| Ok((tx.waiting_with(&row)?, votes(tx, &row)?, row));
-        rows.into_iter().map(more).collect::<Result<Vec<_>, storage::Error>>()
-    })?;
+fn list(source: &ViewSource<'_>, query: &EscalationList) -> Result<(), CliError> {
+    let list = source.view(query)?;
     if output::is_json() {
-        let rows: Vec<Value> = rows.iter().map(|(waiting, votes, row)| listed(row, waiting, votes)).collect();
-        return Ok(output::json(&json!({ "escalations": rows }))?);
+        return Ok(output::json(&json!(list))?);
     }
-    let rows = rows.iter().map(|(waiting, votes, row)| {
+    let EscalationListData { escalations } = list;
+    let rows = escalations.into_iter().map(|listed| {
+        let (waiting, row) = (listed.waiting, listed.escalation);
         let what = match row.hook.as_str() {
-            "escalation" => format!("{} asks: {}", row.asker, question(row)),
+            "escalation" => format!("{} asks: {}", row.asker, question(&row)),
             "wake" => format!("messages of {} wait to wake {}", row.asker, row.agent),
             _ => format!("{} wants to call {}", row.asker, row.action),
         };
         let what = if waiting.is_empty() { what } else { format!("{what} (+{} waiting)", waiting.len()) };
-        let what = match approvals(row, votes) {
-            Some(approvals) => format!("{what} ({approvals})"),
+        let what = match row.approved() {
+            Some(approved) => format!("{what} ({approved})"),
             None => what,
         };
-        let (time, why) = (output::local_time(row.created_at), format!("{} ({})", row.message, row.policy));
-        [row.id.to_string(), status(row).to_owned(), time, row.agent.clone(), what, why]
+        let (time, why) = (output::local(&row.created_at), format!("{} ({})", row.message, row.policy));
+        [row.id.to_string(), row.status, time, row.agent, what, why]
     });
     let header = ["N", "STATUS", "SINCE", "FOR", "WHAT", "WHY"];
     Ok(output::table(header, &["FOR", "WHY"], rows, "nothing waits for a person")?)
 }
 
-/// The escalation, and the numbers of the messages that wait with it.
-fn listed(row: &EscalationRow, waiting: &[Message], votes: &[Vote]) -> Value {
-    let mut value = escalation(row, votes);
-    if let Some(fields) = value.as_object_mut() {
-        let waiting: Vec<_> = waiting.iter().map(|message| message.id).collect();
-        fields.insert("waiting".into(), json!(waiting));
-    }
-    value
-}
-
 /// The first line of a question, or as much of it as fits into a list.
-fn question(row: &EscalationRow) -> String {
-    let asked: Value = serde_json::from_str(&row.arguments).unwrap_or_default();
-    output::first_line(asked.get("content").and_then(Value::as_str).unwrap_or_default(), LINE)
+fn question(row: &EscalationView) -> String {
+    output::first_line(row.arguments.get("content").and_then(Value::as_str).unwrap_or_default(), LINE)
 }
 
-fn find(db: &Db, number: i64) -> Result<EscalationRow, CliError> {
-    Ok(db.read(|tx| tx.escalation(number))?.ok_or_else(|| {
-        Refusal::not_found(
-            format!("there is no escalation {number}"),
-            "`team-table escalation list --all` shows them",
-        )
-    })?)
-}
-
-fn show(db: &Db, number: i64) -> Result<(), CliError> {
-    let row = find(db, number)?;
-    let escalation = db.read(|tx| Escalation::read(tx, row))?;
+fn show(source: &ViewSource<'_>, number: i64) -> Result<(), CliError> {
+    let shown = source.view(&EscalationShow { number })?;
     if output::is_json() {
-        return Ok(output::json(&escalation.payload())?);
+        return Ok(output::json(&json!(shown))?);
     }
-    let Escalation { row, thread, waiting, votes } = escalation;
-    output::line(&format!(
-        "escalation {} for {}: {}, since {}",
-        row.id,
-        output::visible(&row.agent),
-        status(&row),
-        output::local_time(row.created_at)
-    ))?;
-    output::line(&format!("policy   {} {}", row.policy, row.module))?;
-    output::line(&format!("reason   {}: {}", row.code, output::visible(&row.message)))?;
+    let EscalationShowData { escalation: row, thread, waiting } = shown;
+    let [agent, status, policy, module, code, message, action] =
+        [&row.agent, &row.status, &row.policy, &row.module, &row.code, &row.message, &row.action]
+            .map(|text| output::visible(text));
+    let since = output::local(&row.created_at);
+    output::line(&format!("escalation {} for {agent}: {status}, since {since}", row.id))?;
+    output::line(&format!("policy   {policy} {module}"))?;
+    output::line(&format!("reason   {code}: {message}"))?;
     if let Some(decision) = row.decision_id {
         output::line(&format!("decision {decision} (team-table policy explain {decision})"))?;
     }
     output::line("facts")?;
-    output::indented(&serde_json::from_str::<Value>(&row.facts).unwrap_or_default())?;
+    output::indented(&row.facts)?;
     if row.repeats > 0 {
         output::line(&format!("asked again {} time(s)", row.repeats))?;
     }
-    if row.hook == "escalation" {
+    if row.is_question() {
         output::line("thread")?;
         for message in &thread {
             message_line(if Some(message.id) == row.message_id { ">" } else { " " }, message)?;
@@ -175,11 +147,11 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
         }
         output::line(&format!("answer with: team-table escalation resolve {} --reply \"…\"", row.id))?;
     } else {
-        if let Some(approvals) = approvals(&row, &votes) {
-            output::line(&approvals)?;
+        if let Some(approved) = row.approved() {
+            output::line(&output::visible(&approved))?;
         }
-        output::line(&format!("call     {}", row.action))?;
-        output::indented(&serde_json::from_str::<Value>(&row.arguments).unwrap_or_default())?;
+        output::line(&format!("call     {action}"))?;
+        output::indented(&row.arguments)?;
         output::line(&format!(
             "decide with: team-table escalation resolve {} --approve (or --deny)",
             row.id
@@ -188,16 +160,13 @@ fn show(db: &Db, number: i64) -> Result<(), CliError> {
     Ok(())
 }
 
-fn message_line(mark: &str, message: &Message) -> std::io::Result<()> {
-    let Message { id, sender, recipient, content, created_at, .. } = message;
+fn message_line(mark: &str, message: &MessageView) -> std::io::Result<()> {
+    let MessageView { id, sender, recipient, content, created_at, .. } = message;
     let [sender, recipient, content] = [sender, recipient, content].map(|text| output::visible(text));
-    output::line(&format!(
-        "{mark} #{id} {} {sender} → {recipient}: {content}",
-        output::local_time(*created_at)
-    ))
+    output::line(&format!("{mark} #{id} {} {sender} → {recipient}: {content}", output::local(created_at)))
 }
 
-fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
+fn resolve(source: &ViewSource<'_>, arguments: ResolveArguments) -> Result<(), CliError> {
     let ResolveArguments { number, reply, approve, deny, dismiss, note } = arguments;
     let answer = match (reply, approve, deny, dismiss) {
         (Some(text), ..) => Some(Answer::Reply(text)),
@@ -207,15 +176,12 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
         (None, false, false, false) => None,
     };
     match (number, answer) {
-        (Some(number), Some(answer)) => {
-            find(db, number)?;
-            decide(db, number, answer, note)
-        }
-        (None, None) if std::io::stdin().is_terminal() && !output::is_json() => walk(db),
+        (Some(number), Some(answer)) => decide(source, number, answer, note),
+        (None, None) if std::io::stdin().is_terminal() && !output::is_json() => walk(source),
         (Some(number), None) => {
-            let row = find(db, number)?;
+            let row = source.view(&EscalationShow { number })?.escalation;
             let answers =
-                if row.hook == "escalation" { "--reply \"…\" or --dismiss" } else { "--approve or --deny" };
+                if row.is_question() { "--reply \"…\" or --dismiss" } else { "--approve or --deny" };
             Err(Refusal::precondition(
                 format!("escalation {number} needs a decision"),
                 format!("add {answers}"),
@@ -230,23 +196,26 @@ fn resolve(db: &Db, arguments: ResolveArguments) -> Result<(), CliError> {
     }
 }
 
-fn decide(db: &Db, number: i64, answer: Answer, note: Option<String>) -> Result<(), CliError> {
-    let now = db.now(&Clock::System);
-    let said =
-        db.write(move |tx| tx.resolve_escalation(&Actor::Operator, number, &answer, note.as_deref(), now))?;
-    Ok(output::done(&json!({ "escalation": number, "done": said }), &format!("escalation {number}: {said}"))?)
+fn decide(
+    source: &ViewSource<'_>,
+    number: i64,
+    answer: Answer,
+    note: Option<String>,
+) -> Result<(), CliError> {
+    let done = source.decide(number, Decision { answer, note })?;
+    let text = format!("escalation {number}: {}", output::visible(&done.done));
+    Ok(output::done(&json!(done), &text)?)
 }
 
 /// Goes through what is open, oldest first, and asks for each.
-fn walk(db: &Db) -> Result<(), CliError> {
-    let mut open = db.read(|tx| tx.escalations(None, false, 500))?;
-    open.reverse();
+fn walk(source: &ViewSource<'_>) -> Result<(), CliError> {
+    let EscalationWatchData { open } = source.view(&EscalationWatch::default())?;
     if open.is_empty() {
         return Ok(output::line("nothing waits for a person")?);
     }
-    for row in open {
-        show(db, row.id)?;
-        let is_question = row.hook == "escalation";
+    for row in open.iter().rev() {
+        show(source, row.id)?;
+        let is_question = row.is_question();
         let choices = if is_question { "[r]eply, [x] dismiss" } else { "[a]pprove, [d]eny" };
         loop {
             let answer = match (ask(&format!("{choices}, [s]kip, [q]uit? "))?.as_deref(), is_question) {
@@ -265,7 +234,7 @@ fn walk(db: &Db) -> Result<(), CliError> {
                 Answer::Reply(_) => None,
                 _ => ask("note (empty for none): ")?.filter(|note| !note.is_empty()),
             };
-            decide(db, row.id, answer, note)?;
+            decide(source, row.id, answer, note)?;
             break;
         }
     }
@@ -282,37 +251,37 @@ pub(super) fn ask(question: &str) -> std::io::Result<Option<String>> {
     Ok((read > 0).then(|| line.trim().to_owned()))
 }
 
-fn watch(db: &Db, agent: Option<&str>) -> Result<(), CliError> {
-    let mut known = BTreeSet::new();
+fn watch(source: &ViewSource<'_>, query: &EscalationWatch) -> Result<(), CliError> {
+    let pause = if source.is_remote() { WATCH_REMOTE } else { WATCH };
+    let (mut known, mut reached) = (BTreeSet::new(), false);
     loop {
-        let mut rows = db.read(|tx| {
-            let rows = tx.escalations(agent, false, 500)?;
-            rows.into_iter()
-                .map(|row| Ok((votes(tx, &row)?, row)))
-                .collect::<Result<Vec<_>, storage::Error>>()
-        })?;
-        rows.reverse();
-        for (votes, row) in rows {
-            if !known.insert((row.id, row.reminders)) {
-                continue;
+        match source.view(query) {
+            Ok(EscalationWatchData { open }) => {
+                reached = true;
+                for row in open.iter().rev().filter(|row| known.insert((row.id, row.reminders))) {
+                    announce(row)?;
+                }
             }
-            if output::is_json() {
-                output::json_line(&escalation(&row, &votes))?;
-            } else {
-                let reminder =
-                    if row.reminders > 0 { format!(" (reminder {})", row.reminders) } else { String::new() };
-                let message = output::visible(&row.message);
-                output::line(&format!(
-                    "{} ⚠ escalation {}{reminder} for {}, from {}: {message} ({}); team-table escalation show {}",
-                    output::local_time(row.created_at),
-                    row.id,
-                    output::visible(&row.agent),
-                    output::visible(&row.asker),
-                    row.policy,
-                    row.id
-                ))?;
-            }
+            // Its server is started anew.
+            Err(CliError::Remote(RemoteError::Unreachable { .. } | RemoteError::Refused { .. }))
+                if reached => {}
+            Err(error) => return Err(error),
         }
-        std::thread::sleep(WATCH);
+        std::thread::sleep(pause);
     }
+}
+
+fn announce(row: &EscalationView) -> std::io::Result<()> {
+    if output::is_json() {
+        return output::json_line(&json!(row));
+    }
+    let reminder = if row.reminders > 0 { format!(" (reminder {})", row.reminders) } else { String::new() };
+    let [agent, asker, message, policy] =
+        [&row.agent, &row.asker, &row.message, &row.policy].map(|text| output::visible(text));
+    output::line(&format!(
+        "{} ⚠ escalation {}{reminder} for {agent}, from {asker}: {message} ({policy}); team-table escalation show {}",
+        output::local(&row.created_at),
+        row.id,
+        row.id
+    ))
 }

@@ -1,16 +1,14 @@
 //! `message`: the threads, and one of them to read.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::listing::Before;
+use super::view_source::ViewSource;
 use super::{CliError, output};
-use crate::app;
-use crate::config::Config;
-use crate::domain::clock;
-use crate::domain::message::{Message, Origin, Receipt};
-use crate::domain::refusal::Refusal;
-use crate::storage::{Page, THREAD_COUNT_CAP, ThreadQuery, ThreadRow};
+use crate::domain::message::{EVERYONE, MessageView, Origin};
+use crate::operator::views::{MessageList, MessageListData, MessageThread, MessageThreadData, ThreadMessage};
+use crate::storage::THREAD_COUNT_CAP;
 
 /// Characters of a message in a list.
 const LINE: usize = 80;
@@ -34,31 +32,33 @@ pub(super) enum MessageCommand {
     },
 }
 
-pub(super) fn run(config: &Config, command: MessageCommand) -> Result<(), CliError> {
+pub(super) fn run(source: &ViewSource<'_>, command: MessageCommand) -> Result<(), CliError> {
     match command {
         MessageCommand::List { agent, page: Before { before, limit } } => {
-            list(config, &ThreadQuery { agent, before, limit: limit.into() })
+            list(source, &MessageList { agent, before, limit })
         }
-        MessageCommand::Thread { number, page } => thread(config, number, &page),
+        MessageCommand::Thread { number, page: Before { before, limit } } => {
+            thread(source, &MessageThread { number, before, limit })
+        }
     }
 }
 
-fn list(config: &Config, query: &ThreadQuery) -> Result<(), CliError> {
-    let Page { rows, next } = app::open_existing_db(config)?.read(|tx| tx.threads(query))?;
+fn list(source: &ViewSource<'_>, query: &MessageList) -> Result<(), CliError> {
+    let list = source.view(query)?;
     if output::is_json() {
-        let threads: Vec<Value> = rows.into_iter().map(as_json).collect();
-        return Ok(output::json(&json!({ "threads": threads, "next": next }))?);
+        return Ok(output::json(&json!(list))?);
     }
+    let MessageListData { threads, next } = list;
     let empty = match (next, query.agent.is_none() && query.before.is_none()) {
         (Some(_), _) => "no thread among those looked at",
         (None, true) => "there are no messages yet: agents write them with send_message and broadcast",
         (None, false) => "no thread: team-table message list shows them all",
     };
-    let rows = rows.into_iter().map(|row| {
+    let rows = threads.into_iter().map(|row| {
         let many = if row.messages >= THREAD_COUNT_CAP { "+" } else { "" };
         [
             row.thread_id.to_string(),
-            output::local_time(row.last.created_at),
+            output::local(&row.last.created_at),
             row.participants.join(", "),
             format!("{}{many}", row.messages),
             output::first_line(&row.first.content, LINE),
@@ -70,69 +70,43 @@ fn list(config: &Config, query: &ThreadQuery) -> Result<(), CliError> {
     Ok(output::more(next)?)
 }
 
-fn as_json(row: ThreadRow) -> Value {
-    json!({
-        "thread_id": row.thread_id, "messages": row.messages, "participants": row.participants,
-        "first": row.first.view(None), "last": row.last.view(None),
-    })
-}
-
-fn thread(config: &Config, number: i64, page: &Before) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
-    let messages = db.read(|tx| tx.thread_page(number, page.before, page.limit.into()))?;
-    if messages.is_empty() && page.before.is_none() {
-        let part = db.read(|tx| tx.message(number))?;
-        let hint = match part {
-            Some(part) => format!("message {number} is part of thread {}", part.thread_id),
-            None => "team-table message list shows the threads there are".to_owned(),
-        };
-        return Err(Refusal::not_found(format!("there is no thread {number}"), hint).into());
-    }
-    // A thread has the number of its first message.
-    let next = messages.first().map(|(message, _)| message.id).filter(|first| *first != number);
+fn thread(source: &ViewSource<'_>, query: &MessageThread) -> Result<(), CliError> {
+    let thread = source.view(query)?;
     if output::is_json() {
-        let messages: Vec<Value> = messages.into_iter().map(message_json).collect();
-        return Ok(output::json(&json!({ "messages": messages, "next": next }))?);
+        return Ok(output::json(&json!(thread))?);
     }
+    let MessageThreadData { messages, next } = thread;
     if messages.is_empty() {
         return Ok(output::line("nothing before that")?);
     }
     output::more(next)?;
-    for (message, receipt) in &messages {
-        output::line(&heading(message, *receipt))?;
-        output::quote(&message.content)?;
+    for message in &messages {
+        output::line(&heading(message))?;
+        output::quote(&message.message.content)?;
     }
     Ok(())
 }
 
 /// Who wrote to whom, when, and what became of it.
-fn heading(message: &Message, receipt: Option<Receipt>) -> String {
-    let Message { id, sender, recipient, created_at, reply_to, origin, person, .. } = message;
+fn heading(ThreadMessage { message, unread }: &ThreadMessage) -> String {
+    let MessageView { id, sender, recipient, created_at, reply_to, origin, person, .. } = message;
     let person = person.as_ref().map_or(String::new(), |person| format!(" ({person})"));
-    let to = if recipient == crate::domain::message::EVERYONE { "everyone" } else { recipient };
+    let to = if recipient == EVERYONE { "everyone" } else { recipient };
     let mut more = vec![match origin {
-        Origin::Agent => String::new(),
-        Origin::Automatic => "by its daemon".to_owned(),
-        Origin::Person => "by a person".to_owned(),
-        Origin::Task => "about a task".to_owned(),
+        None | Some(Origin::Agent) => String::new(),
+        Some(Origin::Automatic) => "by its daemon".to_owned(),
+        Some(Origin::Person) => "by a person".to_owned(),
+        Some(Origin::Task) => "about a task".to_owned(),
     }];
     more.push(reply_to.map_or(String::new(), |id| format!("answers #{id}")));
-    more.push(match receipt {
-        None => String::new(),
-        Some(Receipt { read_at: Some(at), .. }) => format!("read {}", output::local_time(at)),
-        Some(Receipt { announced_at: Some(at), .. }) => format!("announced {}", output::local_time(at)),
-        Some(_) => "not read yet".to_owned(),
+    more.push(match (&message.read_at, &message.announced_at) {
+        (Some(at), _) => format!("read {}", output::local(at)),
+        (None, Some(at)) => format!("announced {}", output::local(at)),
+        (None, None) if *unread => "not read yet".to_owned(),
+        (None, None) => String::new(),
     });
     more.retain(|part| !part.is_empty());
     let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
     let [sender, to] = [&format!("{sender}{person}"), to].map(output::visible);
-    format!("#{id} {} {sender} → {to}{more}", output::local_time(*created_at))
-}
-
-fn message_json((message, receipt): (Message, Option<Receipt>)) -> Value {
-    let mut view = message.view(None);
-    let receipt = receipt.unwrap_or_default();
-    view.announced_at = receipt.announced_at.map(clock::format);
-    view.read_at = receipt.read_at.map(clock::format);
-    json!(view)
+    format!("#{id} {} {sender} → {to}{more}", output::local(created_at))
 }

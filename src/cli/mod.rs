@@ -25,6 +25,7 @@ mod serve;
 mod setup;
 mod task;
 mod upgrade;
+mod view_source;
 mod wait;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags};
 use crate::os;
+use view_source::ViewSource;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +64,10 @@ struct Arguments {
     style: output::Style,
     #[command(flatten)]
     flags: Flags,
+    /// The person: with --url, whose session is used where several have signed in from here; with console, who signs in (left out:
+    /// the user of this process)
+    #[arg(long = "as", global = true, help_heading = "Global options", value_name = "PERSON")]
+    person: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,7 +158,23 @@ impl Command {
                 | Self::Ring(_)
                 | Self::Upgrade(_)
                 | Self::Doctor(_)
-        )
+        ) || self.is_for_persons_elsewhere()
+    }
+
+    /// Whether it works for a table on another machine by a person's session.
+    const fn is_for_persons_elsewhere(&self) -> bool {
+        match self {
+            Self::Person(command) => command.is_remote(),
+            command => matches!(
+                command,
+                Self::Board(_)
+                    | Self::Task(_)
+                    | Self::Message(_)
+                    | Self::Context(_)
+                    | Self::Search(_)
+                    | Self::Escalation(_)
+            ),
+        }
     }
 
     /// Whether it prints an answer that a program may read.
@@ -288,6 +310,17 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
     if !command.is_for_any_table() {
         remote::check_local(&config)?;
     }
+    let person = arguments.person.as_deref();
+    let names_person = match &command {
+        Command::Console(_) => true,
+        Command::Person(command) => matches!(command, person::PersonCommand::SignOut),
+        command => command.is_for_persons_elsewhere() && config.url.is_some(),
+    };
+    if person.is_some() && !names_person {
+        return Err(CliError::Usage(
+            "--as names whose session to use at a table on another machine: add --url, to a command that takes it".into(),
+        ));
+    }
     serve::set_up_logging(&config, matches!(command, Command::Serve));
     let has_port = arguments.flags.port.is_some();
     match command {
@@ -299,14 +332,14 @@ fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Setup(arguments) => setup::run(&config, &arguments),
         Command::Run(arguments) => setup::run_once(&config, &arguments),
         Command::Wait(arguments) => wait::run(&config, &arguments),
-        Command::Escalation(command) => escalation::run(&config, command),
-        Command::Console(arguments) => console::run(config, &arguments, has_port),
-        Command::Person(command) => person::run(&config, command),
-        Command::Board(arguments) => board::run(&config, &arguments),
-        Command::Task(command) => task::run(&config, command),
-        Command::Message(command) => message::run(&config, command),
-        Command::Context(command) => context::run(&config, command),
-        Command::Search(arguments) => search::run(&config, arguments),
+        Command::Escalation(command) => escalation::run(&ViewSource::open(&config, person)?, command),
+        Command::Console(arguments) => console::run(config, &arguments, person, has_port),
+        Command::Person(command) => person::run(&config, command, person),
+        Command::Board(arguments) => board::run(&ViewSource::open(&config, person)?, &arguments),
+        Command::Task(command) => task::run(&ViewSource::open(&config, person)?, command),
+        Command::Message(command) => message::run(&ViewSource::open(&config, person)?, command),
+        Command::Context(command) => context::run(&ViewSource::open(&config, person)?, command),
+        Command::Search(arguments) => search::run(&ViewSource::open(&config, person)?, arguments),
         Command::Backup(arguments) => backup::backup(&config, &arguments),
         Command::Restore(arguments) => backup::restore(&config, &arguments),
         Command::Upgrade(arguments) => upgrade::run(&config, &arguments),

@@ -167,6 +167,11 @@ pub(super) fn local_time(at: Millis) -> String {
     utc.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
+/// A time for programs as a person reads it. What is no time is shown as it is.
+pub(super) fn local(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(|_| visible(time), |at| local_time(at.as_millisecond()))
+}
+
 /// Text from others, as one piece of a line: control characters become visible.
 pub(super) fn visible(text: &str) -> String {
     rewrite(text, is_hidden, |c| c.escape_default().to_string())

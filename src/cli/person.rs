@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::remote::{self, SignInArguments};
 use super::{CliError, output};
 use crate::app;
 use crate::auth::Secret;
@@ -28,6 +29,10 @@ pub(super) enum PersonCommand {
         /// Its number, from `person sessions`
         session: i64,
     },
+    /// Sign in at a table on another machine by a link, for the commands that take --url
+    SignIn(SignInArguments),
+    /// End the session at a table on another machine, that of --as at --url
+    SignOut,
     /// Remove a person: every session ends, and the name is not used again
     Remove {
         /// Name
@@ -54,7 +59,20 @@ fn parse_role(word: &str) -> Result<Role, String> {
     Role::parse(word).map_err(|refusal| format!("{}; {}", refusal.message, refusal.hint))
 }
 
-pub(super) fn run(config: &Config, command: PersonCommand) -> Result<(), CliError> {
+impl PersonCommand {
+    /// Whether it is about a table on another machine.
+    pub(super) const fn is_remote(&self) -> bool {
+        matches!(self, Self::SignIn(_) | Self::SignOut)
+    }
+}
+
+/// `person`: at a table on another machine, whose session to end.
+pub(super) fn run(config: &Config, command: PersonCommand, person: Option<&str>) -> Result<(), CliError> {
+    match command {
+        PersonCommand::SignIn(arguments) => return remote::sign_in(config, &arguments),
+        PersonCommand::SignOut => return remote::sign_out(config, person),
+        _ => {}
+    }
     let db = app::open_existing_db(config)?;
     let now = db.now(&Clock::System);
     match command {
@@ -109,6 +127,8 @@ pub(super) fn run(config: &Config, command: PersonCommand) -> Result<(), CliErro
             let text = format!("session {session} of {} has ended", ended.person);
             output::done(&session_json(&ended), &text)?;
         }
+        // Answered above.
+        PersonCommand::SignIn(_) | PersonCommand::SignOut => {}
         PersonCommand::Remove { name } => {
             let removed = name.clone();
             let sessions = db.write(move |tx| tx.remove_person(&Actor::Operator, &removed, now))?;

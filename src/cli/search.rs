@@ -1,14 +1,13 @@
 //! `search`: words in messages, tasks and shared context.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::view_source::ViewSource;
 use super::{CliError, output};
-use crate::app;
-use crate::config::Config;
-use crate::domain::clock::{self, Clock};
 use crate::domain::message::EVERYONE;
-use crate::storage::{Hit, Page, Place, SearchKind, SearchQuery};
+use crate::operator::views::{HitView, Search, SearchData};
+use crate::storage::{Place, SearchKind};
 
 #[derive(Debug, Args)]
 pub(super) struct SearchArguments {
@@ -33,18 +32,16 @@ fn kind(word: &str) -> Result<SearchKind, String> {
     SearchKind::parse(word).map_err(|refusal| refusal.hint)
 }
 
-pub(super) fn run(config: &Config, arguments: SearchArguments) -> Result<(), CliError> {
+pub(super) fn run(source: &ViewSource<'_>, arguments: SearchArguments) -> Result<(), CliError> {
     let SearchArguments { words, kind, agent, before, limit } = arguments;
-    let db = app::open_existing_db(config)?;
-    let query = SearchQuery { text: words.join(" "), kinds: kind, agent, before, limit: limit.into() };
-    db.update_search()?;
-    let now = db.now(&Clock::System);
-    let Page { rows, next } = db.read(|tx| tx.search(&query, now))?;
+    let kinds: Vec<_> = kind.into_iter().map(SearchKind::as_str).collect();
+    let query = Search { text: words.join(" "), kinds: kinds.join(","), agent, before, limit };
+    let found = source.view(&query)?;
     if output::is_json() {
-        let hits: Vec<Value> = rows.iter().map(as_json).collect();
-        return Ok(output::json(&json!({ "hits": hits, "next": next }))?);
+        return Ok(output::json(&json!(found))?);
     }
-    if rows.is_empty() {
+    let SearchData { hits, next } = found;
+    if hits.is_empty() {
         output::line(match next {
             Some(_) => "nothing found among those looked at",
             None => {
@@ -52,16 +49,16 @@ pub(super) fn run(config: &Config, arguments: SearchArguments) -> Result<(), Cli
             }
         })?;
     }
-    for hit in &rows {
+    for hit in &hits {
         output::line(&heading(hit))?;
-        output::quote(&hit.excerpt.text)?;
+        output::quote(&hit.excerpt)?;
     }
     Ok(output::more(next)?)
 }
 
 /// Where something was found, and how to see all of it.
-fn heading(hit: &Hit) -> String {
-    let at = output::local_time(hit.at);
+fn heading(hit: &HitView) -> String {
+    let at = output::local(&hit.at);
     match &hit.place {
         Place::Message { id, thread_id, sender, recipient } => {
             let to = if recipient == EVERYONE { "everyone" } else { recipient };
@@ -74,26 +71,4 @@ fn heading(hit: &Hit) -> String {
         }
         Place::Context { key } => format!("{at} context {}", output::visible(key)),
     }
-}
-
-/// A hit for programs; what matches is given in characters of the excerpt, the end not included.
-fn as_json(hit: &Hit) -> Value {
-    let text = &hit.excerpt.text;
-    let characters = |bytes: usize| text.get(..bytes).map_or(0, |part| part.chars().count());
-    let matches: Vec<_> =
-        hit.excerpt.matches.iter().map(|range| [characters(range.start), characters(range.end)]).collect();
-    let mut value = match &hit.place {
-        Place::Message { id, thread_id, sender, recipient } => json!({
-            "kind": "message", "id": id, "thread_id": thread_id, "sender": sender, "recipient": recipient,
-        }),
-        Place::Task { id, status } => json!({ "kind": "task", "id": id, "status": status.as_str() }),
-        Place::Context { key } => json!({ "kind": "context", "key": key }),
-    };
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("at".into(), clock::format(hit.at).into());
-        fields.insert("title".into(), hit.title.as_str().into());
-        fields.insert("excerpt".into(), text.as_str().into());
-        fields.insert("matches".into(), json!(matches));
-    }
-    value
 }

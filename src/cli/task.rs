@@ -1,16 +1,14 @@
 //! `task`: the tasks, and one with all that belongs to it.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::listing::Before;
-use super::{CliError, audit, output};
-use crate::app;
-use crate::config::Config;
-use crate::domain::clock::{Clock, Millis};
-use crate::domain::refusal::Refusal;
-use crate::domain::task::{Priority, Status, Task};
-use crate::storage::{BoardQuery, Page, ReadTx, Result, TaskRef, TaskStory};
+use super::view_source::ViewSource;
+use super::{CliError, output};
+use crate::domain::task::{Priority, Status};
+use crate::operator::views::{TaskList, TaskListData, TaskShow, TaskShowData};
+use crate::storage::TaskRef;
 
 /// Characters of a title in a list.
 const TITLE: usize = 80;
@@ -52,66 +50,32 @@ fn priority(word: &str) -> Result<Priority, String> {
     Priority::parse(word).map_err(|refusal| refusal.hint)
 }
 
-pub(super) fn run(config: &Config, command: TaskCommand) -> Result<(), CliError> {
+pub(super) fn run(source: &ViewSource<'_>, command: TaskCommand) -> Result<(), CliError> {
     match command {
         TaskCommand::List { status, assignee, creator, priority, ready, page } => {
             let Before { before, limit } = page;
-            let limit = limit.into();
-            list(config, &BoardQuery { status, assignee, creator, priority, ready, before, limit })
+            list(source, &TaskList { status, assignee, creator, priority, ready, before, limit })
         }
-        TaskCommand::Show { number } => show(config, number),
+        TaskCommand::Show { number } => show(source, number),
     }
 }
 
-/// A task in a list, with the numbers of the tasks that it still waits for.
-pub(super) fn listed(tx: &ReadTx<'_>, task: Task) -> Result<(Task, Vec<i64>)> {
-    let waits_for = if task.unmet > 0 { tx.unmet_dependencies(task.id)? } else { Vec::new() };
-    Ok((task, waits_for))
-}
-
-/// What holds a task up: "stale", "waits for #3, #4"; empty when nothing does.
-pub(super) fn held_up(task: &Task, waits_for: &[i64], now: Millis) -> String {
-    if task.is_stale(now) {
-        return "stale".to_owned();
-    }
-    if waits_for.is_empty() || task.status.is_final() {
-        return String::new();
-    }
-    let numbers: Vec<_> = waits_for.iter().map(|id| format!("#{id}")).collect();
-    format!("waits for {}", numbers.join(", "))
-}
-
-/// A task for programs.
-pub(super) fn as_json(task: Task, waits_for: &[i64], now: Millis) -> Value {
-    let mut value = json!(task.view(now));
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("waits_for".into(), json!(waits_for));
-    }
-    value
-}
-
-fn list(config: &Config, query: &BoardQuery) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
-    let now = db.now(&Clock::System);
-    let Page { rows, next } = db.read(|tx| {
-        let Page { rows, next } = tx.board(query)?;
-        let rows = rows.into_iter().map(|task| listed(tx, task)).collect::<Result<Vec<_>>>()?;
-        Ok(Page { rows, next })
-    })?;
+fn list(source: &ViewSource<'_>, query: &TaskList) -> Result<(), CliError> {
+    let list = source.view(query)?;
     if output::is_json() {
-        let tasks: Vec<Value> =
-            rows.into_iter().map(|(task, waits_for)| as_json(task, &waits_for, now)).collect();
-        return Ok(output::json(&json!({ "tasks": tasks, "next": next }))?);
+        return Ok(output::json(&json!(list))?);
     }
-    let rows = rows.iter().map(|(task, waits_for)| {
+    let TaskListData { tasks, next } = list;
+    let rows = tasks.into_iter().map(|listed| {
+        let (held_up, task) = (listed.held_up(), listed.task);
         [
             task.id.to_string(),
             task.status.as_str().to_owned(),
-            held_up(task, waits_for, now),
+            held_up,
             task.priority.as_str().to_owned(),
-            task.assignee.clone(),
-            task.creator.clone(),
-            output::local_time(task.updated_at),
+            task.assignee,
+            task.creator,
+            output::local(&task.updated_at),
             output::first_line(&task.title, TITLE),
         ]
     });
@@ -126,39 +90,43 @@ fn list(config: &Config, query: &BoardQuery) -> Result<(), CliError> {
     Ok(output::more(next)?)
 }
 
-fn show(config: &Config, number: i64) -> Result<(), CliError> {
-    let db = app::open_existing_db(config)?;
-    let now = db.now(&Clock::System);
-    let (story, unmet) = db.read(|tx| Ok((tx.task_story(number)?, tx.unmet_dependencies(number)?)))?;
-    let story = story.ok_or_else(|| {
-        Refusal::not_found(format!("there is no task {number}"), "team-table task list shows them")
-    })?;
+fn show(source: &ViewSource<'_>, number: i64) -> Result<(), CliError> {
+    let story = source.view(&TaskShow { number })?;
     if output::is_json() {
-        return Ok(output::json(&story_json(story, &unmet, now))?);
+        return Ok(output::json(&json!(story))?);
     }
-    let TaskStory { task, waits_for, needed_by, children, parent, thread_id, changes } = story;
+    let TaskShowData {
+        task: listed,
+        assignee_seen,
+        depends_on,
+        needed_by,
+        parts,
+        part_of,
+        thread_id,
+        changes,
+    } = story;
+    let (held_up, task) = (listed.held_up(), listed.task);
     let field = |name: &str, text: &str| match text {
         "" => Ok(()),
         text => output::line(&format!("{name:<9} {}", output::visible(text))),
     };
     field("task", &format!("{} {}", task.id, task.title))?;
-    let held_up = held_up(&task, &unmet, now);
     let comma = if held_up.is_empty() { "" } else { ", " };
     field("status", &format!("{}{comma}{held_up}", task.status.as_str()))?;
     field("priority", task.priority.as_str())?;
-    let seen = task.assignee_seen.map(|at| format!(", last seen {}", output::local_time(at)));
+    let seen = assignee_seen.map(|at| format!(", last seen {}", output::local(&at)));
     match task.assignee.as_str() {
         "" => field("assignee", "nobody yet")?,
         name => field("assignee", &format!("{name}{}", seen.unwrap_or_default()))?,
     }
     field("creator", &task.creator)?;
     field("reviewer", &task.reviewer)?;
-    field("posted", &output::local_time(task.created_at))?;
-    field("changed", &output::local_time(task.updated_at))?;
-    if let Some(parent) = parent {
+    field("posted", &output::local(&task.created_at))?;
+    field("changed", &output::local(&task.updated_at))?;
+    if let Some(parent) = part_of {
         field("part of", &named(&parent))?;
     }
-    for (name, tasks) in [("waits for", waits_for), ("needed by", needed_by), ("parts", children)] {
+    for (name, tasks) in [("waits for", depends_on), ("needed by", needed_by), ("parts", parts)] {
         if !tasks.is_empty() {
             output::line(name)?;
             tasks.iter().try_for_each(|task| output::quote(&named(task)))?;
@@ -174,8 +142,9 @@ fn show(config: &Config, number: i64) -> Result<(), CliError> {
         output::line("changes")?;
     }
     for row in changes {
-        let (at, agent) = (output::local_time(row.at), output::visible(&row.agent));
-        output::line(&format!("    {at} {agent} {} {}", row.action, output::visible(&row.details)))?;
+        let [agent, action, details] =
+            [&row.agent, &row.action, &row.details.to_string()].map(|text| output::visible(text));
+        output::line(&format!("    {} {agent} {action} {details}", output::local(&row.at)))?;
     }
     if let Some(thread) = thread_id {
         output::line(&format!("what its members were told: team-table message thread {thread}"))?;
@@ -185,18 +154,4 @@ fn show(config: &Config, number: i64) -> Result<(), CliError> {
 
 fn named(task: &TaskRef) -> String {
     format!("#{} {}: {}", task.id, task.status.as_str(), output::first_line(&task.title, TITLE))
-}
-
-fn story_json(story: TaskStory, unmet: &[i64], now: Millis) -> Value {
-    let one = |task: &TaskRef| json!({ "id": task.id, "title": task.title, "status": task.status.as_str() });
-    let all = |tasks: &[TaskRef]| tasks.iter().map(one).collect::<Vec<_>>();
-    json!({
-        "depends_on": all(&story.waits_for),
-        "needed_by": all(&story.needed_by),
-        "parts": all(&story.children),
-        "part_of": story.parent.as_ref().map(one),
-        "thread_id": story.thread_id,
-        "changes": story.changes.iter().map(audit::as_json).collect::<Vec<_>>(),
-        "task": as_json(story.task, unmet, now),
-    })
 }

@@ -10,6 +10,7 @@
 //! | `words` | agents' words as text, times, numbers |
 //! | `needs`, `item` | what waits for a person, and deciding it |
 //! | `board`, `tasks` | the board, and one task |
+//! | `data` | what a command line on another machine shows and decides, as JSON |
 //! | the rest | a file for each view |
 //!
 //! Must not depend on SQL, WebAssembly, MCP and the tools.
@@ -17,6 +18,7 @@
 mod assets;
 mod board;
 mod context;
+mod data;
 mod decisions;
 mod form;
 mod frame;

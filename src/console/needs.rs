@@ -13,8 +13,9 @@ use super::live::Region;
 use super::server::Console;
 use super::visitor::{Visitor, see};
 use super::words;
-use crate::domain::person::{Person, Role};
+use crate::domain::person::{Actor, Person, Role};
 use crate::domain::refusal::Refusal;
+use crate::operator::views::{concerns, of_person};
 use crate::storage::{self, Answer, EscalationRow, ReadTx};
 
 /// Items of one list. More than a person decides one by one.
@@ -22,26 +23,12 @@ const LISTED: i64 = 200;
 /// Items that one form decides at most.
 const AT_ONCE: usize = 200;
 
-/// What one person is shown: an approver what they decide, the others everything.
-fn concerns(person: &Person, row: &EscalationRow) -> bool {
-    person.role != Role::Approver || person.decides_for(&row.agent)
-}
-
-/// The newest items that concern a person. For an approver agent by agent: what concerns others hides nothing of theirs.
+/// The newest items that concern a person.
 fn rows_for(
     person: &Person,
     list: impl Fn(Option<&str>) -> storage::Result<Vec<EscalationRow>>,
 ) -> storage::Result<Vec<EscalationRow>> {
-    if person.role != Role::Approver {
-        return list(None);
-    }
-    let mut rows = Vec::new();
-    for agent in &person.agents {
-        rows.extend(list(Some(agent))?);
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
-    rows.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
-    Ok(rows)
+    of_person(person, LISTED, list)
 }
 
 /// How many items are open for the person who looks.
@@ -81,7 +68,7 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
     };
     let shown = match chosen {
         Some(id) => {
-            Some(ask.tx.escalation(id)?.filter(|row| concerns(ask.person, row)).ok_or_else(|| {
+            Some(ask.tx.escalation(id)?.filter(|row| concerns(ask.person, &row.agent)).ok_or_else(|| {
                 Refusal::not_found(
                     format!("there is no item {id}"),
                     "go back to the list of what waits for you",
@@ -89,7 +76,7 @@ fn view_with(ask: &Ask<'_>, kept: Option<&Kept>) -> storage::Result<View> {
             })?)
         }
         None => match ask.query.number("item") {
-            Some(id) => ask.tx.escalation(id)?.filter(|row| concerns(ask.person, row)),
+            Some(id) => ask.tx.escalation(id)?.filter(|row| concerns(ask.person, &row.agent)),
             None => rows.first().cloned(),
         },
     };
@@ -223,6 +210,23 @@ fn answer(form: &Form) -> Result<(Answer, Option<String>), Refusal> {
     })
 }
 
+/// Decides one item as a person; says in a few words what became of it.
+///
+/// # Errors
+/// Those of [`resolve_escalation`](crate::storage::WriteTx::resolve_escalation), and `unauthenticated` when the session has ended.
+pub(super) async fn resolve(
+    console: &Console,
+    visitor: &Visitor,
+    id: i64,
+    answer: Answer,
+    note: Option<String>,
+) -> Result<String, PageError> {
+    let job = move |tx: &storage::WriteTx<'_>, actor: &Actor, now| {
+        tx.resolve_escalation(actor, id, &answer, note.as_deref(), now)
+    };
+    console.act(visitor, job).await
+}
+
 /// `POST /needs/{id}`: decides one item and goes on to the next.
 pub(super) async fn decide(
     State(console): State<Console>,
@@ -232,13 +236,7 @@ pub(super) async fn decide(
 ) -> Response {
     let form = Form::from(body);
     let decided = match answer(&form) {
-        Ok((answer, note)) => {
-            console
-                .act(&visitor, move |tx, actor, now| {
-                    tx.resolve_escalation(actor, id, &answer, note.as_deref(), now)
-                })
-                .await
-        }
+        Ok((answer, note)) => resolve(&console, &visitor, id, answer, note).await,
         Err(refusal) => Err(refusal.into()),
     };
     let refusal = match decided {
@@ -280,13 +278,7 @@ pub(super) async fn decide_several(
     };
     let mut refused = Vec::new();
     for id in items.into_iter().take(AT_ONCE) {
-        let (answer, note) = (answer.clone(), note.clone());
-        let decided = console
-            .act(&visitor, move |tx, actor, now| {
-                tx.resolve_escalation(actor, id, &answer, note.as_deref(), now)
-            })
-            .await;
-        if let Err(error) = decided {
+        if let Err(error) = resolve(&console, &visitor, id, answer.clone(), note.clone()).await {
             match error.into_refusal() {
                 Ok(refusal) => refused.push(refusal),
                 Err(error) => return error.into_response(),

@@ -21,7 +21,7 @@ use super::passkeys::{self, Challenges};
 use super::policies::{self, PolicyFiles};
 use super::trials::{self, Trials};
 use super::visitor::Visitor;
-use super::{assets, board, health, needs, people, search, tasks, threads, visitor};
+use super::{assets, board, data, health, needs, people, search, tasks, threads, visitor};
 use crate::domain::clock::{Clock, Millis};
 use crate::domain::origin;
 use crate::domain::person::Actor;
@@ -185,7 +185,8 @@ pub fn router(table: &Table, options: ConsoleOptions) -> Router {
         .route("/join", post(visitor::join))
         .route("/sign-in/begin", post(passkeys::begin_sign_in))
         .route("/sign-in/finish", post(passkeys::finish_sign_in))
-        .route("/assets/{digest}/{name}", get(assets::asset));
+        .route("/assets/{digest}/{name}", get(assets::asset))
+        .nest("/data", data::routes(&console));
     open.merge(signed_in)
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(from_fn(same_origin))

@@ -86,7 +86,10 @@ pub(super) async fn admit(State(console): State<Console>, mut request: Request, 
 }
 
 /// The visitor, and whether the session was not used for so long that its time was written anew.
-async fn look_up(console: &Console, headers: &HeaderMap) -> Result<Option<(Visitor, bool)>, PageError> {
+pub(super) async fn look_up(
+    console: &Console,
+    headers: &HeaderMap,
+) -> Result<Option<(Visitor, bool)>, PageError> {
     let Some(secret) = hash_of(console, headers) else { return Ok(None) };
     let found = console
         .read(move |tx, now| Ok(tx.person_by_session(&secret, now)?.map(|found| (found, now))))
@@ -183,28 +186,33 @@ pub(super) async fn invited(State(console): State<Console>, Path(code): Path<Str
 /// `POST /join`: follows the link. The secret is always a new one: what somebody put into the browser before is of no use.
 pub(super) async fn join(State(console): State<Console>, headers: HeaderMap, body: Bytes) -> Response {
     let form = Form::from(body);
-    let link = secret_hash(form.get("code").unwrap_or_default());
-    // A look first: what is no link at all takes no place among the writers.
-    match console.read(move |tx, now| tx.person_by_link(&link, now)).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return no_such_link(&console),
-        Err(error) => return error.into_response(),
-    }
-    let device = device(&headers);
-    let secret = match Secret::mint() {
-        Ok(secret) => secret,
-        Err(refusal) => return PageError::from(refusal).into_response(),
-    };
-    let hash = secret.hash();
-    let opened = console.write(move |tx, now| tx.open_session(&link, &hash, &device, now)).await;
-    match opened {
-        Ok(_) => {}
+    let code = form.get("code").unwrap_or_default();
+    let (secret, _) = match follow_link(&console, code, device(&headers)).await {
+        Ok(opened) => opened,
         Err(error) if error.code() == Code::Unauthenticated => return no_such_link(&console),
         Err(error) => return error.into_response(),
-    }
+    };
     end_session_of_before(&console, &headers).await;
     let cookie = session_cookie(&console, &headers, &secret.reveal());
     redirect(&console.at("/"), cookie)
+}
+
+/// Uses a link up and begins a session; its secret, and whose it is.
+///
+/// # Errors
+/// `unauthenticated`, in the same words whether the link never was, was used or is too old.
+pub(super) async fn follow_link(
+    console: &Console,
+    code: &str,
+    device: String,
+) -> Result<(Secret, Person), PageError> {
+    let link = secret_hash(code);
+    // A look first: what is no link at all takes no place among the writers.
+    console.read(move |tx, now| tx.check_link(&link, now)).await?;
+    let secret = Secret::mint()?;
+    let hash = secret.hash();
+    let person = console.write(move |tx, now| tx.open_session(&link, &hash, &device, now)).await?;
+    Ok((secret, person))
 }
 
 /// Ends the browser's session of before, if it has one: its cookie is about to be replaced.

@@ -26,7 +26,7 @@ impl Holder {
     pub fn this_process(db: &Path) -> io::Result<Self> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(io::Error::other)?;
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("{:016x}", u64::from_ne_bytes(id));
         let folder = folder(db);
         os::create_private_folder(&folder)?;
         let file = folder.join(&id);

@@ -47,6 +47,8 @@ fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String
 
 #[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use super::*;
 
     #[test]

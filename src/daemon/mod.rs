@@ -6,13 +6,13 @@ mod holder;
 mod hook;
 mod judge;
 mod note;
-pub mod payload;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Token;
@@ -23,6 +23,7 @@ use crate::domain::principal::Principal;
 use crate::domain::refusal::Refusal;
 use crate::events::{Hub, Subscription};
 use crate::judgement::Judge;
+use crate::operator::views::EscalationShowData;
 use crate::policy::PolicyHost;
 use crate::storage::{self, Db, EscalationRow, Registration};
 use judge::Reviewed;
@@ -387,8 +388,8 @@ impl Daemon {
     fn announce(&mut self, id: i64, reminder: i64) -> Result<(), DaemonError> {
         let Some(row) = self.db.read(|tx| tx.escalation(id))? else { return Ok(()) };
         if let Some(command) = &self.options.on_escalation {
-            let escalation = self.db.read(|tx| payload::Escalation::read(tx, row.clone()))?;
-            self.hooks.extend(hook::run(command, escalation.payload().to_string()));
+            let escalation = self.db.read(|tx| EscalationShowData::read(tx, row.clone()))?;
+            self.hooks.extend(hook::run(command, json!(escalation).to_string()));
         }
         let EscalationRow { id, asker, action, policy, code, message, .. } = row;
         self.tell(&Note::Escalated { escalation: id, from: asker, action, policy, code, message, reminder });

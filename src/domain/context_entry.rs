@@ -1,6 +1,6 @@
 //! Shared context: versioned, optionally expiring key-value entries.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::{self, DAY, Millis};
 use super::refusal::Refusal;
@@ -33,7 +33,7 @@ pub struct ContextEntry {
 }
 
 /// An entry as clients see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextView {
     /// Key.
     pub key: String,

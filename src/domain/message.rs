@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::{self, Millis};
 use super::refusal::{Code, Refusal};
@@ -16,7 +16,7 @@ pub const MAX_IDEMPOTENCY_KEY: usize = 128;
 pub const EVERYONE: &str = "*";
 
 /// Who wrote a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The agent, by a tool call.
@@ -139,7 +139,7 @@ pub struct Message {
 }
 
 /// A message as clients see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageView {
     /// Number.
     pub id: i64,
@@ -166,7 +166,7 @@ pub struct MessageView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<bool>,
     /// In an inbox: what was said to it in the reader's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub answered: Option<AnsweredView>,
     /// In its sender's thread: when the recipient's client was told of it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,7 +48,7 @@ impl Code {
 }
 
 /// A call that was not carried out, in words for the caller. Nothing of it happened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Refusal {
     /// For programs.

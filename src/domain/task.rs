@@ -1,6 +1,6 @@
 //! Tasks: their states, who may move them, and when one counts as abandoned.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::{self, MINUTE, Millis};
 use super::principal::Principal;
@@ -17,7 +17,8 @@ pub const MAX_DEPENDENCIES: usize = 50;
 pub const STALE_AFTER: Millis = 15 * MINUTE;
 
 /// A state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Posted, not started.
     Pending,
@@ -87,7 +88,8 @@ fn words(statuses: &[Status]) -> String {
 }
 
 /// How urgent a task is. Ordered: `High < Medium < Low`, as ranks are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Rank 0.
     High,
@@ -231,14 +233,14 @@ pub struct Task {
 }
 
 /// A task as clients see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of Task")]
 pub struct TaskView {
     pub id: i64,
     pub title: String,
     pub description: String,
-    pub status: &'static str,
-    pub priority: &'static str,
+    pub status: Status,
+    pub priority: Priority,
     pub creator: String,
     pub assignee: String,
     pub result: String,
@@ -266,8 +268,8 @@ impl Task {
             id: self.id,
             title: self.title,
             description: self.description,
-            status: self.status.as_str(),
-            priority: self.priority.as_str(),
+            status: self.status,
+            priority: self.priority,
             creator: self.creator,
             assignee: self.assignee,
             result: self.result,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -75,7 +75,38 @@ pub enum RemoteError {
     },
 }
 
-/// A table on another machine, as one agent sees it.
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Whether what was asked for was done.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// Whether there is nothing of that name, or it is for others.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED
+        )
+    }
+
+    /// As an error: the status and the first line.
+    #[must_use]
+    pub fn unexpected(&self, table: &Remote) -> RemoteError {
+        table.unexpected(self.status, &self.body)
+    }
+}
+
+/// A table on another machine, as an agent or a person sees it.
 #[derive(Clone)]
 pub struct Remote {
     client: Connections,
@@ -130,24 +161,42 @@ impl Remote {
         waits: Duration,
     ) -> Result<A, RemoteError> {
         let body = serde_json::to_vec(question).unwrap_or_default();
+        let answer = self.exchange(self.post(path, body.into(), HeaderMap::new()), waits).await?;
+        if answer.is_success()
+            && let Ok(answer) = serde_json::from_slice(&answer.body)
+        {
+            return Ok(answer);
+        }
+        Err(self.refused(answer.status, &answer.body))
+    }
+
+    /// Asks with a JSON body, or by `GET` without one; the answer as it came, whatever its status.
+    ///
+    /// # Errors
+    /// See [`RemoteError`].
+    pub async fn answer(&self, path: &str, body: Option<Vec<u8>>) -> Result<Answer, RemoteError> {
+        let request = match body {
+            Some(body) => self.send(Method::POST, path, body.into(), HeaderMap::new()),
+            None => self.send(Method::GET, path, Bytes::new(), HeaderMap::new()),
+        };
+        self.exchange(request, Duration::ZERO).await
+    }
+
+    async fn exchange(
+        &self,
+        request: impl Future<Output = Result<Response<Incoming>, RemoteError>>,
+        waits: Duration,
+    ) -> Result<Answer, RemoteError> {
         let exchange = async {
-            let response = self.post(path, body.into(), HeaderMap::new()).await?;
-            let status = response.status();
-            Ok((status, self.read(response).await?))
+            let response = request.await?;
+            Ok(Answer { status: response.status(), body: self.read(response).await? })
         };
         let silent = |_| RemoteError::Unreachable {
             address: self.address.to_string(),
             reason: "it does not answer".into(),
             unsent: false,
         };
-        let (status, body) =
-            tokio::time::timeout(waits + ANSWER_TIMEOUT, exchange).await.map_err(silent)??;
-        if status.is_success()
-            && let Ok(answer) = serde_json::from_slice(&body)
-        {
-            return Ok(answer);
-        }
-        Err(self.refused(status, &body))
+        tokio::time::timeout(waits + ANSWER_TIMEOUT, exchange).await.map_err(silent)?
     }
 
     pub(super) async fn post(
@@ -156,9 +205,19 @@ impl Remote {
         body: Bytes,
         headers: HeaderMap,
     ) -> Result<Response<Incoming>, RemoteError> {
+        self.send(Method::POST, path, body, headers).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> Result<Response<Incoming>, RemoteError> {
         let address = || RemoteError::Address(self.address.to_string());
-        let mut request =
-            Request::post(format!("{}{path}", self.address)).body(Full::new(body)).map_err(|_| address())?;
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.address));
+        let mut request = request.body(Full::new(body)).map_err(|_| address())?;
         let own = request.headers_mut();
         *own = headers;
         own.insert(AUTHORIZATION, self.token.clone());
@@ -175,7 +234,7 @@ impl Remote {
     pub(super) fn unreachable(&self, error: &dyn std::error::Error, unsent: bool) -> RemoteError {
         let mut reason = deepest(error);
         if reason.contains("invalid peer certificate") {
-            reason.push_str("; team-table setup --ca FILE names who vouches for it");
+            reason.push_str("; --ca FILE of team-table setup or person sign-in names who vouches for it");
         }
         RemoteError::Unreachable { address: self.address.to_string(), reason, unsent }
     }
@@ -184,6 +243,10 @@ impl Remote {
         if status == StatusCode::UNAUTHORIZED {
             return RemoteError::Token(self.address.to_string());
         }
+        self.unexpected(status, body)
+    }
+
+    fn unexpected(&self, status: StatusCode, body: &[u8]) -> RemoteError {
         let words =
             String::from_utf8_lossy(body).lines().next().unwrap_or_default().chars().take(200).collect();
         RemoteError::Refused { address: self.address.to_string(), status, words }

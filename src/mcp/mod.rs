@@ -17,7 +17,7 @@ mod protocol;
 mod sse;
 mod stdio;
 
-pub use client::{Remote, RemoteError};
+pub use client::{Answer, Remote, RemoteError};
 pub use fetch::{FetchError, fetch_document};
 #[cfg(feature = "conformance")]
 pub use http::serve_http_with;

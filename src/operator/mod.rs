@@ -3,7 +3,7 @@
 //!
 //! [`Policies`] is the handle: it changes the set (`policies`), with a module that a person brings (`candidate`), and answers
 //! what a change would have come to (`replay`, `shadow`, both over `walk`, in terms of `flips`), how one decision came about
-//! (`explain`), who changed what (`changes`), and how settings are a form (`describe`).
+//! (`explain`), who changed what (`changes`), and how settings are a form (`describe`). [`views`] is what a person looks at in the terminal.
 
 mod candidate;
 mod changes;
@@ -14,6 +14,7 @@ mod flips;
 mod policies;
 mod replay;
 mod shadow;
+pub mod views;
 mod walk;
 
 pub use candidate::{Candidate, Source};

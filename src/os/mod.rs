@@ -31,10 +31,10 @@ use std::process::{Child, Command};
 use tempfile::NamedTempFile;
 
 pub use system::{
-    ALWAYS_HAS_SCREEN, CPU_TICK, EndSignal, Group, HOME, KEPT, ParentWatch, ReloadSignal, WRITE_WATCH,
-    become_owner_of, become_program, browser, create_private_folder, host_name, is_closed_pipe,
-    is_shared_folder, leave_running, lock_whole, make_private, memory_and_files, new_like, open_plain,
-    other_owner_of_root, owner_number, parent_process, prepare_terminal, process, program_names,
+    ALWAYS_HAS_SCREEN, CPU_TICK, EndSignal, FILES_TAKE_ACCESS_OF_FOLDER, Group, HOME, KEPT, ParentWatch,
+    ReloadSignal, WRITE_WATCH, become_owner_of, become_program, browser, create_private_folder, host_name,
+    is_closed_pipe, is_shared_folder, leave_running, lock_whole, make_private, memory_and_files, new_like,
+    open_plain, other_owner_of_root, owner_number, parent_process, prepare_terminal, process, program_names,
     replace_file, shell, sync_folder, user_number,
 };
 
@@ -62,6 +62,7 @@ pub struct Kept {
 
 /// Who may do what with a file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Access {
     /// Whether it belongs to this user. On Windows also if to the administrators: what an elevated process makes is theirs.
     pub is_ours: bool,

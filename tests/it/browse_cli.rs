@@ -12,14 +12,14 @@ use crate::harness::{numbers, strings};
 use crate::office::Office;
 
 /// What moves the cursor, changes colours, turns the direction, or pretends to be a line of the program's own.
-const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}evil\r\t\u{2028}#1 nobody → you";
+pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}evil\r\t\u{2028}#1 nobody → you";
 
-fn post(office: &Office, by: &Principal, draft: TaskDraft) -> i64 {
+pub(crate) fn post(office: &Office, by: &Principal, draft: TaskDraft) -> i64 {
     let (by, now) = (by.clone(), Clock::System.now());
     office.db.write(move |tx| tx.create_task(&by, &draft, now)).unwrap().id
 }
 
-fn draft(title: &str) -> TaskDraft {
+pub(crate) fn draft(title: &str) -> TaskDraft {
     TaskDraft {
         title: title.into(),
         description: String::new(),
@@ -32,12 +32,12 @@ fn draft(title: &str) -> TaskDraft {
     }
 }
 
-fn update(office: &Office, by: &Principal, id: i64, to: Status, result: &str) -> Task {
+pub(crate) fn update(office: &Office, by: &Principal, id: i64, to: Status, result: &str) -> Task {
     let (by, result, now) = (by.clone(), result.to_owned(), Clock::System.now());
     office.db.write(move |tx| tx.update_task(&by, id, to, &result, now)).unwrap()
 }
 
-fn share(office: &Office, by: &Principal, key: &str, value: &str) {
+pub(crate) fn share(office: &Office, by: &Principal, key: &str, value: &str) {
     let (by, now) = (by.clone(), Clock::System.now());
     let entry =
         ContextWrite { key: key.into(), value: value.into(), expires_at: None, expected_version: None };
@@ -271,7 +271,7 @@ fn threads_are_listed_and_read() {
     let before = answer.id.to_string();
     let body = read(&office, &["message", "thread", &number, "--before", &before]);
     assert_eq!((numbers(&body["messages"], "id"), &body["next"]), (vec![first.id], &Value::Null));
-    assert!(body["messages"][0]["read_at"].is_string());
+    assert!(body["messages"][0]["read_at"].is_string() && body["messages"][0]["unread"] == false, "{body}");
     let said = office.home.succeed(&["message", "thread", &number, "--limit", "1"]);
     assert!(said.starts_with(&format!("there is more: add --before {}\n", told.id)), "{said}");
     let line = complaint(office.home.run(&["message", "thread", &before]), 1);

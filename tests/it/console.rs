@@ -650,3 +650,79 @@ async fn only_an_operator_changes_policies_or_sees_the_forms() {
     }
     assert!(!set_file.exists());
 }
+
+#[tokio::test]
+async fn data_routes_take_a_session_in_authorization_and_nothing_else() {
+    let desk = Desk::start().await;
+    let token = desk.server.register("alice").await;
+    let held = desk.hold("alice", "{}");
+    let code = desk.invite("anna", Role::Operator, &[]);
+    let bearer = |secret: &str| format!("Bearer {secret}");
+    let send = async |request: &str, headers: &[(&str, &str)], body: &str| {
+        desk.server.send(request, headers, body).await
+    };
+    // A form of another page, and one of our own: the code is no credential of a browser.
+    let form = format!("code={code}");
+    for headers in [&[("origin", "https://evil.example")][..], &[("origin", &desk.origin)], &[]] {
+        let answer = send("POST /console/data/sign-in", headers, &form).await;
+        assert!(answer.status == 401 || answer.status == 403, "{}: {}", answer.status, answer.body);
+    }
+    let seen = send(&format!("GET /console/join/{code}"), &[], "").await;
+    assert_eq!(seen.status, 200, "the link is not used up");
+    let body = "{\"machine\":\"m\"}";
+    let signed = send("POST /console/data/sign-in", &[("authorization", &bearer(&code))], body).await;
+    assert_eq!(signed.status, 200, "{}", signed.body);
+    assert!(signed.header("set-cookie").is_none() && signed.header("location").is_none());
+    assert_eq!(signed.header("cache-control"), Some("no-store"));
+    let secret = signed.json()["session"].as_str().unwrap().to_owned();
+    let again = send("POST /console/data/sign-in", &[("authorization", &bearer(&code))], body).await;
+    assert_eq!((again.status, again.json()["code"].as_str()), (401, Some("unauthenticated")));
+
+    let cookie = desk.person("ben", Role::Operator, &[]).await;
+    let decision = format!("/console/data/escalations/{held}");
+    for request in
+        ["GET /console/data/board?limit=1", &format!("POST {decision}"), "POST /console/data/sign-out"]
+    {
+        let body = if request.starts_with("POST") { "{\"answer\":\"approve\",\"note\":null}" } else { "" };
+        let wrong: [&[(&str, &str)]; 5] = [
+            &[("origin", &desk.origin)],
+            &[("origin", &desk.origin), ("cookie", &cookie)],
+            &[("authorization", &bearer(&token))],
+            &[("authorization", &bearer(&code))],
+            &[("authorization", "Bearer"), ("cookie", &cookie), ("origin", &desk.origin)],
+        ];
+        for headers in wrong {
+            let answer = send(request, headers, body).await;
+            let refused = (answer.status, answer.json()["code"].as_str() == Some("unauthenticated"));
+            assert_eq!(refused, (401, true), "{request} {headers:?}: {}", answer.body);
+        }
+    }
+    assert_eq!(desk.status(held), "open");
+
+    let known = bearer(&secret);
+    let headers = [("authorization", known.as_str())];
+    let board = send("GET /console/data/board?limit=1", &headers, "").await;
+    assert_eq!((board.status, board.header("content-type")), (200, Some("application/json")));
+    for (request, status) in [
+        ("GET /console/data/board", 400),
+        ("GET /console/data/board?limit=x", 400),
+        ("GET /console/data/board?limit=1001", 400),
+        ("GET /console/data/tasks?limit=1&ready=false&status=over", 400),
+        ("GET /console/data/nothing", 404),
+        ("GET /console/data/task?number=99", 404),
+    ] {
+        let answer = send(request, &headers, "").await;
+        assert_eq!(answer.status, status, "{request}: {}", answer.body);
+        assert!(answer.json()["hint"].is_string(), "{request}");
+    }
+    for body in ["", "{}", "{\"answer\":\"maybe\",\"note\":null}"] {
+        assert_eq!(send(&format!("POST {decision}"), &headers, body).await.status, 400, "{body}");
+    }
+    // A person's session is no agent's token.
+    let call = serde_json::json!({ "name": "list_tasks", "arguments": {} });
+    let answer = desk.server.rpc("tools/call", call, &headers).await;
+    assert_eq!(answer["result"]["structuredContent"]["code"], "unauthenticated", "{answer}");
+    assert_eq!(send("POST /console/data/sign-out", &headers, "{}").await.status, 200);
+    assert_eq!(send("GET /console/data/board?limit=1", &headers, "").await.status, 401);
+    desk.server.stop().await;
+}

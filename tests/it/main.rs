@@ -53,6 +53,8 @@ mod policies;
 mod policy_cli;
 mod release_check;
 mod remote;
+#[cfg(unix)]
+mod remote_views;
 mod schemas;
 mod search;
 mod security;

@@ -492,3 +492,23 @@ fn a_table_elsewhere_is_entered_where_its_certificate_is_vouched_for() {
     let mut bob = Process::spawn(here.command().args(["--url", &url]));
     assert_eq!(bob.call("heartbeat", json!({ "name": "bob" })).ok()["name"], "bob");
 }
+
+#[test]
+fn a_person_signs_in_from_a_command_line_where_the_certificate_is_vouched_for() {
+    let (table, here) = (Home::new(), Home::new());
+    let files = Files::of(&Identity::new());
+    let server = files.process(&table, "127.0.0.1");
+    let url = format!("https://localhost:{}", server.address.rsplit_once(':').unwrap().1);
+    let invited =
+        table.succeed(&["person", "invite", "anna", "--role", "viewer", "--server", &url, "--json"]);
+    let invited: serde_json::Value = serde_json::from_str(&invited).unwrap();
+    let link = invited["link"].as_str().unwrap();
+    let stranger = here.run(&["person", "sign-in", link]);
+    let said = String::from_utf8(stranger.stderr).unwrap();
+    assert!(said.contains("cannot be reached: invalid peer certificate"), "{said}");
+    assert!(said.contains("--ca FILE of team-table setup or person sign-in"), "{said}");
+    let cert = files.cert();
+    here.succeed(&["person", "sign-in", link, "--ca", cert.to_str().unwrap()]);
+    let board = here.succeed(&["board", "--url", &url]);
+    assert!(board.starts_with("there are no tasks yet"), "{board}");
+}

@@ -245,7 +245,7 @@ async fn answer_while_away(config: &Config, ada: &Agent, stop: &CancellationToke
             let _ = sender.send((*escalation, policy.clone()));
         }
     })
-    .map_err(|error| broken(&error.to_string()))?;
+    .map_err(broken)?;
     let stop = stop.clone();
     tokio::spawn(async move { daemon.run(&hub, &stop).await });
     say("    ben │ goes away; his poll daemon takes over")?;

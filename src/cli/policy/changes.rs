@@ -1,11 +1,12 @@
 //! `policy history`: who changed what decides, and from what to what.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app;
 use crate::cli::listing::Listing;
-use crate::cli::{CliError, audit, output};
+use crate::cli::{CliError, output};
 use crate::config::Config;
+use crate::operator::views::AuditView;
 use crate::operator::{RecordedChange, WhatWas};
 use crate::storage::AuditRow;
 
@@ -14,7 +15,7 @@ pub(super) fn run(config: &Config, listing: &Listing) -> Result<(), CliError> {
     let db = app::open_existing_db(config)?;
     let rows = db.read(|tx| tx.policy_changes(since, limit))?;
     if output::is_json() {
-        let rows: Vec<Value> = rows.iter().map(audit::as_json).collect();
+        let rows: Vec<AuditView> = rows.into_iter().map(Into::into).collect();
         return Ok(output::json(&json!({ "changes": rows }))?);
     }
     output::table(

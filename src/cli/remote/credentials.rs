@@ -1,4 +1,5 @@
-//! The tokens for tables on other machines, in `credentials.toml` beside the database: owner-only, written by `setup`.
+//! What tables on other machines are entered with, in `credentials.toml` beside the database, owner-only: agents' tokens (`[[table]]`),
+//! written by `setup`, and the sessions of persons (`[[person]]`), written by `person sign-in`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,8 +15,10 @@ use crate::os::Access;
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
-    #[serde(default, rename = "table")]
+    #[serde(default, rename = "table", skip_serializing_if = "Vec::is_empty")]
     tables: Vec<Credential>,
+    #[serde(default, rename = "person", skip_serializing_if = "Vec::is_empty")]
+    persons: Vec<Credential>,
 }
 
 /// What one table is entered with.
@@ -24,9 +27,9 @@ struct Credentials {
 pub(crate) struct Credential {
     /// Where it is.
     pub(crate) url: String,
-    /// The agent.
+    /// The agent, or the person.
     pub(crate) name: String,
-    /// The agent's token.
+    /// The agent's token, or the secret of the person's session.
     pub(crate) token: String,
     /// Who vouches for the server's certificate, where that is not an authority that the system knows. PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +77,7 @@ pub(crate) fn keep(config: &Config, credential: Credential) -> Result<(), CliErr
     write(config, &kept)
 }
 
-/// Removes the credentials that are not needed any more, and the file with the last one.
+/// Removes the agents' credentials that are not needed any more.
 pub(crate) fn forget(config: &Config, is_needed: impl Fn(&str) -> bool) -> Result<(), CliError> {
     let mut kept = read(config)?;
     let before = kept.tables.len();
@@ -82,9 +85,60 @@ pub(crate) fn forget(config: &Config, is_needed: impl Fn(&str) -> bool) -> Resul
     if kept.tables.len() == before {
         return Ok(());
     }
-    if kept.tables.is_empty() {
-        return Ok(fs::remove_file(path(config))?);
+    write(config, &kept)
+}
+
+/// The sessions of persons.
+pub(super) fn persons(config: &Config) -> Result<Vec<Credential>, CliError> {
+    Ok(read(config)?.persons)
+}
+
+/// The one session at a table, where one is named, of a person, where one is named.
+pub(super) fn find_person(
+    config: &Config,
+    url: Option<&str>,
+    name: Option<&str>,
+) -> Result<Credential, CliError> {
+    let fits = |one: &Credential| {
+        url.is_none_or(|url| url == one.url) && name.is_none_or(|name| name.eq_ignore_ascii_case(&one.name))
+    };
+    let mut found = persons(config)?;
+    found.retain(fits);
+    match (&found[..], url) {
+        ([one], _) => Ok(one.clone()),
+        ([], Some(url)) => {
+            let who = name.map_or_else(|| "nobody is".to_owned(), |name| format!("{name} is not"));
+            Err(CliError::Usage(format!(
+                "{who} signed in at {url} from here: an operator of the table makes a link with team-table person invite NAME \
+                 --server {url}, and team-table person sign-in follows it"
+            )))
+        }
+        ([], None) => {
+            Err(CliError::Usage("no such session is kept here: there is nothing to sign out of".into()))
+        }
+        (several, _) => {
+            let all: Vec<_> = several.iter().map(|one| format!("{} at {}", one.name, one.url)).collect();
+            Err(CliError::Usage(format!(
+                "several sessions are kept here ({}): add --as NAME{}",
+                all.join(", "),
+                if url.is_none() { " and --url URL" } else { "" }
+            )))
+        }
     }
+}
+
+/// Keeps a session in place of the one of the same person.
+pub(super) fn keep_person(config: &Config, session: Credential) -> Result<(), CliError> {
+    let mut kept = read(config)?;
+    kept.persons.retain(|one| (&one.url, &one.name) != (&session.url, &session.name));
+    kept.persons.push(session);
+    write(config, &kept)
+}
+
+/// Removes a session.
+pub(super) fn forget_person(config: &Config, session: &Credential) -> Result<(), CliError> {
+    let mut kept = read(config)?;
+    kept.persons.retain(|one| (&one.url, &one.name) != (&session.url, &session.name));
     write(config, &kept)
 }
 
@@ -110,11 +164,18 @@ fn read(config: &Config) -> Result<Credentials, CliError> {
     toml_edit::de::from_str(&fs::read_to_string(&path)?)
         // The parser's own words show the line, and with it a token.
         .map_err(|_| {
-            CliError::Broken(format!("{} is not what setup writes: mend it or remove it", path.display()))
+            CliError::Broken(format!(
+                "{} is not what this program writes: mend it or remove it",
+                path.display()
+            ))
         })
 }
 
+/// Writes the file; removes it where nothing is left to keep.
 fn write(config: &Config, credentials: &Credentials) -> Result<(), CliError> {
+    if credentials.tables.is_empty() && credentials.persons.is_empty() {
+        return Ok(fs::remove_file(path(config))?);
+    }
     let text = toml_edit::ser::to_string_pretty(credentials).map_err(std::io::Error::other)?;
     Ok(replace_file(&path(config), &text)?)
 }

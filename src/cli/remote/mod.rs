@@ -1,6 +1,7 @@
 //! Tables on other machines: the hooks of sessions here go there, with the agent's token, and what rings there rings here.
 
 mod credentials;
+mod person;
 mod ring;
 
 use std::fs;
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::CliError;
 use super::doctor::Finding;
 use super::hook::DEADLINE;
+use super::{CliError, output};
 use crate::config::{Config, ConfigError};
 use crate::domain::hook::{Event, MAX_WAIT, NewsAnswer, NewsQuestion, Report, Ring, RingQuestion, Said};
 use crate::domain::seat::{Client, MAX_NOTICE};
@@ -23,6 +24,7 @@ use crate::wake::{Session, bell};
 
 use credentials::with_agent;
 pub(super) use credentials::{Credential, forget, keep};
+pub(super) use person::{PersonSession, SignInArguments, sign_in, sign_out};
 pub(super) use ring::{RingArguments, run as ring};
 
 /// The table on another machine that the configuration names, if it names one.
@@ -161,10 +163,25 @@ impl Asked {
     }
 }
 
+/// The name of this machine.
+fn machine() -> String {
+    os::host_name().chars().take(64).collect()
+}
+
 /// A session's name on another machine: process numbers are of one machine.
 fn name_there(key: &str) -> String {
-    let machine: String = os::host_name().chars().take(64).collect();
-    format!("{machine}/{key}")
+    format!("{}/{key}", machine())
+}
+
+/// Says that what is sent to an address can be read on the way.
+pub(super) fn warn_of_plain_http(url: &str) -> std::io::Result<()> {
+    let here = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
+    if url.starts_with("http://") && !here && !output::is_json() {
+        output::warning(
+            "the token crosses the network in the clear: https, or a network that nobody else is on",
+        )?;
+    }
+    Ok(())
 }
 
 /// Starts what waits for the rings of a session; it ends with the session.

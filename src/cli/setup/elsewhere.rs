@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use super::{SetupArguments, say};
-use crate::cli::{CliError, output, remote};
+use crate::cli::{CliError, remote};
 use crate::config::Config;
 
 /// The longest token that is read, in bytes; ours have 46.
@@ -25,12 +25,7 @@ pub(super) fn enter(
         ));
     }
     check_named_by_token(arguments.name.is_some() || arguments.role.is_some())?;
-    let here = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
-    if url.starts_with("http://") && !here && !output::is_json() {
-        output::warning(
-            "the token crosses the network in the clear: https, or a network that nobody else is on",
-        )?;
-    }
+    remote::warn_of_plain_http(url)?;
     if arguments.token_stdin {
         let mut token = String::new();
         std::io::stdin().take(MAX_TOKEN).read_to_string(&mut token)?;

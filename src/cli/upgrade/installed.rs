@@ -110,6 +110,9 @@ fn lists(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    // In paths and quotes as Unix writes them.
+    #![cfg(unix)]
+
     use super::*;
 
     fn put(root: &Path, path: &str, text: &str) -> PathBuf {

@@ -43,7 +43,7 @@ pub fn new_like(like: &Metadata, path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of the system.
 pub fn make_private(path: &Path) -> io::Result<()> {
-    if fs::metadata(path)?.mode() & 0o077 == 0 {
+    if !access_at(path)?.others_use {
         return Ok(());
     }
     fs::set_permissions(path, Permissions::from_mode(0o600))

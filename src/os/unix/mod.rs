@@ -24,5 +24,7 @@ pub use process::{
 
 /// The environment variable with the home directory.
 pub const HOME: &str = "HOME";
+/// Whether a file that a library makes gets the access that its folder hands down.
+pub const FILES_TAKE_ACCESS_OF_FOLDER: bool = false;
 /// In what steps the processor time of a thread is counted: too small to matter.
 pub const CPU_TICK: Duration = Duration::ZERO;

@@ -27,5 +27,7 @@ pub const WRITE_WATCH: WriteWatch = WriteWatch::Nothing;
 /// Below the part of the profile that stays on this machine.
 pub const KEPT: Option<Kept> =
     Some(Kept { variable: "LOCALAPPDATA", cache: "team-table", state: "team-table" });
+/// Whether a file that a library makes gets the access that its folder hands down.
+pub const FILES_TAKE_ACCESS_OF_FOLDER: bool = true;
 /// In what steps the processor time of a thread is counted: one tick of the clock.
 pub const CPU_TICK: Duration = Duration::from_millis(16);

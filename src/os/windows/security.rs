@@ -4,19 +4,17 @@ use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW, ConvertSidToStringSidW,
     ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo, SDDL_REVISION_1, SE_FILE_OBJECT,
-    SetNamedSecurityInfoW,
 };
 use windows_sys::Win32::Security::{
-    DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl, GetTokenInformation, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
-    TokenUser,
+    DACL_SECURITY_INFORMATION, GetTokenInformation, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR,
+    SECURITY_ATTRIBUTES, SetFileSecurityW, TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
@@ -182,22 +180,8 @@ pub(super) fn descriptor_of(file: BorrowedHandle<'_>) -> io::Result<(String, Str
 
 /// Gives a file that is there the access of a new private one.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
-    let private = Descriptor::private(path.is_dir())?;
-    let name = wide(path.as_os_str());
-    let (mut present, mut defaulted, mut acl) = (0, 0, null_mut());
-    #[expect(unsafe_code, reason = "calls of the system; see SAFETY")]
-    // SAFETY: the name ends with a zero; the ACL lies inside the descriptor, which lives until the end of this function.
-    let status = unsafe {
-        check(GetSecurityDescriptorDacl(private.0.0, &raw mut present, &raw mut acl, &raw mut defaulted))?;
-        SetNamedSecurityInfoW(
-            name.as_ptr(),
-            SE_FILE_OBJECT,
-            DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
-            null_mut(),
-            null_mut(),
-            acl,
-            null(),
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status.cast_signed())) }
+    let (private, name) = (Descriptor::private(path.is_dir())?, wide(path.as_os_str()));
+    #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
+    // SAFETY: the name ends with a zero, and the descriptor lives until the end of this function.
+    check(unsafe { SetFileSecurityW(name.as_ptr(), DACL_SECURITY_INFORMATION, private.0.0) })
 }

@@ -10,8 +10,10 @@ use serde_json::json;
 
 use super::guests::{call, patient};
 use crate::domain::decision::{Fact, Hook, InboxMessage, Mode, Outcome};
+#[cfg(unix)]
+use crate::policy::PolicyError;
 use crate::policy::file::{BUILTINS, builtin};
-use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
+use crate::policy::{Limits, Loader, Policy, PolicySet};
 
 fn rate_limit(loader: &Loader) -> PolicySet {
     let bytes = builtin("rate-limit").unwrap().bytes;

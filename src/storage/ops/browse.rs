@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::audit::{AuditRow, read_row};
@@ -94,7 +95,7 @@ pub struct BoardQuery {
 }
 
 /// Another task, where one task names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskRef {
     /// Number.
     pub id: i64,

@@ -1,6 +1,6 @@
 //! What waits for a person, and the one pass that an approval gives.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::audit::Entry;
@@ -66,7 +66,8 @@ pub struct Approval {
 }
 
 /// A person's answer to an escalation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// A question: send this text to the asker.
     Reply(String),
@@ -82,7 +83,7 @@ pub enum Answer {
 const WAITING: i64 = 50;
 
 /// An escalation as read back.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 #[expect(
     missing_docs,
     reason = "the fields are those of NewEscalation and the columns that say what became of it"
@@ -91,7 +92,6 @@ pub struct EscalationRow {
     pub id: i64,
     pub hook: String,
     pub agent: String,
-    #[serde(skip)]
     pub agent_id: Option<i64>,
     pub asker: String,
     pub action: String,
@@ -103,7 +103,6 @@ pub struct EscalationRow {
     pub code: String,
     pub message: String,
     pub facts: String,
-    #[serde(skip)]
     pub holds_inbox: bool,
     pub decision_id: Option<i64>,
     pub status: String,

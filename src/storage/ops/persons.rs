@@ -113,6 +113,20 @@ impl ReadTx<'_> {
         .transpose()
     }
 
+    /// As [`person_by_link`](Self::person_by_link).
+    ///
+    /// # Errors
+    /// `unauthenticated`, in the same words whether the link never was, was used or is too old.
+    pub fn check_link(&self, link: &[u8; 32], now: Millis) -> Result<Person> {
+        Ok(self.person_by_link(link, now)?.ok_or_else(|| {
+            Refusal::new(
+                Code::Unauthenticated,
+                "this link is not valid (any more)",
+                "a link works once, within 15 minutes: ask an operator for another, or run team-table console",
+            )
+        })?)
+    }
+
     /// Whose session a secret is of, and the session.
     pub fn person_by_session(&self, secret: &[u8; 32], now: Millis) -> Result<Option<(Person, Session)>> {
         let found = self.one(
@@ -235,14 +249,7 @@ impl WriteTx<'_> {
         device: &str,
         now: Millis,
     ) -> Result<Person> {
-        let Some(person) = self.person_by_link(link, now)? else {
-            return Err(Refusal::new(
-                Code::Unauthenticated,
-                "this link is not valid (any more)",
-                "a link works once, within 15 minutes: ask an operator for another, or run team-table console",
-            )
-            .into());
-        };
+        let person = self.check_link(link, now)?;
         self.execute("UPDATE person_links SET used_at = ?2 WHERE hash = ?1", params![link, now])?;
         self.begin_session(&person, secret, device, "link", now)?;
         Ok(person)

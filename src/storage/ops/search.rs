@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::browse::{Page, WALK};
 use crate::domain::clock::Millis;
 use crate::domain::message::Message;
@@ -81,7 +83,8 @@ pub struct SearchQuery {
 }
 
 /// Where something was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Place {
     /// In a message.
     Message {

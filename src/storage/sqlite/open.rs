@@ -61,6 +61,10 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
     restrict(path).map_err(io)?;
     // Missing in a new database and in a backup. Not worth failing for: `doctor` then has nothing to compare.
     let _ = note_home(&connection, &file);
+    if os::FILES_TAKE_ACCESS_OF_FOLDER {
+        // The log may have been made just now.
+        restrict(path).map_err(io)?;
+    }
     Ok((connection, file))
 }
 
@@ -241,8 +245,8 @@ fn create_owner_only(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Takes everybody else's permissions off the database and the files SQLite keeps beside it (which inherit
-/// the database's own when SQLite makes them).
+/// Takes everybody else's permissions off the database and the files SQLite keeps beside it (which get the database's own on Unix
+/// when SQLite makes them).
 fn restrict(path: &Path) -> std::io::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
         let file = with_suffix(path, suffix);
