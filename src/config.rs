@@ -508,7 +508,10 @@ impl Config {
 
     /// A folder of this table in one of all tables.
     fn of_table(&self, folder: &Path, name: &str) -> PathBuf {
-        let path = std::path::absolute(&self.db).unwrap_or_else(|_| self.db.clone());
+        // However its path is written: what was rolled back in one process must be so in each.
+        let whole = std::fs::canonicalize(&self.db);
+        let in_folder = || Some(std::fs::canonicalize(self.db.parent()?).ok()?.join(self.db.file_name()?));
+        let path = whole.ok().or_else(in_folder).unwrap_or_else(|| self.db.clone());
         let table = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
         folder.join(table.get(..16).unwrap_or_default()).join(name)
     }

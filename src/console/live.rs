@@ -162,10 +162,17 @@ fn key_of(address: String, person: &Person) -> Key {
     (address, person)
 }
 
+/// Those who show a view.
+struct Channel {
+    sender: watch::Sender<Arc<Vec<Region>>>,
+    /// Before that it is not made anew.
+    rests_until: Instant,
+}
+
 /// The views that are open somewhere.
 #[derive(Default)]
 pub(super) struct Live {
-    channels: Mutex<HashMap<Key, watch::Sender<Arc<Vec<Region>>>>>,
+    channels: Mutex<HashMap<Key, Channel>>,
     /// How many streams each session has.
     of_session: Mutex<HashMap<i64, usize>>,
     /// Views are made one after the other; each takes a fifth of a core at most, and so do all quick ones together.
@@ -203,7 +210,7 @@ impl Live {
 
     /// How many pages are open.
     pub(super) fn pages(&self) -> usize {
-        self.channels.lock().values().map(watch::Sender::receiver_count).sum()
+        self.channels.lock().values().map(|channel| channel.sender.receiver_count()).sum()
     }
 }
 
@@ -211,10 +218,10 @@ impl Live {
 fn subscribe(console: &Console, key: &Key) -> watch::Receiver<Arc<Vec<Region>>> {
     let mut channels = console.live.channels.lock();
     if let Some(channel) = channels.get(key) {
-        return channel.subscribe();
+        return channel.sender.subscribe();
     }
     let (sender, receiver) = watch::channel(Arc::default());
-    channels.insert(key.clone(), sender);
+    channels.insert(key.clone(), Channel { sender, rests_until: Instant::now() });
     drop(channels);
     tokio::spawn(follow(console.clone(), key.clone()));
     receiver
@@ -232,7 +239,7 @@ async fn renew(console: &Console, key: &Key) -> Option<Duration> {
         Ok(regions) => {
             let channels = console.live.channels.lock();
             let channel = channels.get(key)?;
-            channel.send_if_modified(|known| {
+            channel.sender.send_if_modified(|known| {
                 let differs = digests(known) != digests(&regions);
                 *known = Arc::new(regions);
                 differs
@@ -243,7 +250,9 @@ async fn renew(console: &Console, key: &Key) -> Option<Duration> {
     let pause = began.elapsed() * SHARE;
     tokio::time::sleep(pause.min(OTHERS_WAIT)).await;
     drop(turn);
-    Some(pause.saturating_sub(OTHERS_WAIT))
+    let pause = pause.saturating_sub(OTHERS_WAIT);
+    console.live.channels.lock().get_mut(key)?.rests_until = Instant::now() + pause;
+    Some(pause)
 }
 
 /// Makes a view anew whenever something was committed, for as long as a page shows it.
@@ -258,7 +267,7 @@ async fn follow(console: Console, key: Key) {
             () = tokio::time::sleep(REFRESH) => {}
         }
         let mut channels = console.live.channels.lock();
-        if channels.get(&key).is_none_or(|channel| channel.receiver_count() == 0) {
+        if channels.get(&key).is_none_or(|channel| channel.sender.receiver_count() == 0) {
             channels.remove(&key);
             return;
         }
@@ -311,8 +320,12 @@ pub(super) async fn stream(
     let have = have.split('.').map(str::to_owned).collect();
     let key = key_of(address, &visitor.person);
     let receiver = subscribe(&console, &key);
-    // What the channel has may be older than the page.
-    renew(&console, &key).await;
+    // What the channel has may be older than the page. What takes long follows in its turn.
+    let rests =
+        console.live.channels.lock().get(&key).is_some_and(|channel| channel.rests_until > Instant::now());
+    if !rests {
+        renew(&console, &key).await;
+    }
     let pages = Pages { console, visitor, receiver, have, looked_up: None, over: false, _place: place };
     let body = stream::unfold((pages, true), |(mut pages, first)| async move {
         let chunk = pages.next(first).await?;

@@ -155,8 +155,9 @@ impl Daemon {
         let ended = self.answer_until_ended(&agent, hub, stop).await;
         let holder = self.holder.name().to_owned();
         let released = self.db.write(move |tx| tx.release_lease(agent.id, &holder));
-        if let Err(error) = released {
-            tracing::debug!(%error, "the lease runs out by itself");
+        match released {
+            Ok(()) => self.holder.end(),
+            Err(error) => tracing::debug!(%error, "the lease runs out by itself"),
         }
         // The process ends after this, and the commands' threads with it.
         let done = matches!(ended, Ok(Ended::Once | Ended::Escalated));

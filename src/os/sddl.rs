@@ -5,8 +5,10 @@ use super::Access;
 
 /// The system, the administrators, and stand-ins for the owner: none of them is anybody else.
 const TRUSTED: [&str; 4] = ["SY", "BA", "CO", "OW"];
-/// Everyone, users who are signed in, the users of this machine, those at its console, and callers without a name.
-const EVERYBODY: [&str; 6] = ["WD", "AU", "BU", "IU", "AN", "BG"];
+/// How the number of a person or group of a domain or machine begins. All else is a group that the system makes, of more than a few.
+const NAMED: &str = "S-1-5-21-";
+/// How the numbers of a domain's users, guests and computers end.
+const ALL_OF_DOMAIN: [&str; 3] = ["-513", "-514", "-515"];
 
 /// Rights by their letters, with the bits of an access mask.
 const RIGHTS: [(&str, u32); 22] = [
@@ -63,14 +65,18 @@ pub(super) fn access(descriptor: &str, user: &str) -> Access {
             _ => ("?", "", "?", "?"),
         };
         // Denials take nothing away here; entries for what will be made inside say nothing of the folder itself.
-        if matches!(kind, "D" | "OD" | "XD") || flags.contains("IO") || who == user || TRUSTED.contains(&who)
+        if matches!(kind, "D" | "OD" | "XD")
+            || flags.as_bytes().chunks(2).any(|pair| pair == b"IO")
+            || who == user
+            || TRUSTED.contains(&who)
         {
             continue;
         }
         let mask = mask(rights).unwrap_or(u32::MAX);
         access.others_use |= mask & !HARMLESS != 0;
         access.others_write |= mask & WRITES != 0;
-        access.everybody_writes |= mask & WRITES != 0 && (EVERYBODY.contains(&who) || kind != "A");
+        let is_few = who.starts_with(NAMED) && !ALL_OF_DOMAIN.iter().any(|end| who.ends_with(end));
+        access.everybody_writes |= mask & WRITES != 0 && (!is_few || kind != "A");
     }
     access
 }
@@ -125,7 +131,7 @@ mod tests {
         assert_eq!(of("(A;ID;0x1200a9;;;BU)"), (true, true, false, false), "users read");
         assert_eq!(of("(A;ID;FR;;;WD)"), (true, true, false, false));
         assert_eq!(of(&format!("(A;;FA;;;{other})")), (true, true, true, false));
-        for everybody in ["WD", "AU", "BU"] {
+        for everybody in ["WD", "AU", "BU", "DU", "S-1-5-21-1-2-3-513", "S-1-5-113"] {
             for rights in ["FA", "FW", "0x1301bf", "GW", "LC", "SD"] {
                 assert_eq!(
                     of(&format!("(A;ID;{rights};;;{everybody})")),
@@ -136,6 +142,7 @@ mod tests {
         }
         assert_eq!(of("(D;;FA;;;WD)"), (true, false, false, false), "a denial gives nothing");
         assert_eq!(of("(A;OICIIO;FA;;;WD)"), (true, false, false, false), "only what is made inside");
+        assert_eq!(of("(A;CIOI;FA;;;WD)"), (true, true, true, true), "the folder, too");
         assert_eq!(of("(A;;RC;;;WD)"), (true, false, false, false), "only the permissions can be looked at");
         assert!(!summary(&format!("O:{other}D:(A;;FA;;;{ME})")).0);
     }

@@ -5,6 +5,7 @@ mod person;
 mod ring;
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -175,7 +176,15 @@ fn name_there(key: &str) -> String {
 
 /// Says that what is sent to an address can be read on the way.
 pub(super) fn warn_of_plain_http(url: &str) -> std::io::Result<()> {
-    let here = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
+    let host =
+        url.strip_prefix("http://").unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|it| it.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here = name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
     if url.starts_with("http://") && !here && !output::is_json() {
         output::warning(
             "the token crosses the network in the clear: https, or a network that nobody else is on",

@@ -106,7 +106,11 @@ pub(crate) fn sign_in(config: &Config, arguments: &SignInArguments) -> Result<()
         return Err(CliError::Broken(format!("what {url} answered is no session: look at its server")));
     }
     let credential = Credential { url, name: person, token: session, authority };
-    credentials::keep_person(config, credential.clone())?;
+    if let Err(problem) = credentials::keep_person(config, credential.clone()) {
+        // Nobody would have its secret.
+        let _ = end(&credential);
+        return Err(problem);
+    }
     let Credential { url, name, .. } = &credential;
     if let Some(old) = before.iter().find(|old| (&old.url, &old.name) == (url, name)) {
         // It may have ended already, and nobody has its secret any more.

@@ -168,7 +168,7 @@ pub fn user_number() -> Option<u32> {
 }
 
 /// Tells when the process that started this one is gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct ParentWatch(u32);
 
 impl ParentWatch {
@@ -180,7 +180,7 @@ impl ParentWatch {
 
     /// Whether it is gone: another process has taken this one over.
     #[must_use]
-    pub fn is_gone(self) -> bool {
+    pub fn is_gone(&self) -> bool {
         parent_process() != self.0
     }
 }

@@ -13,10 +13,12 @@ use std::ptr::null;
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
 };
-use windows_sys::Win32::Foundation::{FILETIME, INVALID_HANDLE_VALUE, STILL_ACTIVE};
+use windows_sys::Win32::Foundation::{
+    FILETIME, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::Console::{
-    ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle, STD_OUTPUT_HANDLE,
-    SetConsoleCtrlHandler, SetConsoleMode,
+    ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE,
+    STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode,
 };
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
@@ -26,8 +28,8 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, GetProcessTimes, OpenProcess,
-    PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
 use super::security::{self, check};
@@ -165,6 +167,14 @@ impl Group {
 /// When it cannot be started.
 pub fn leave_running(command: &mut Command) -> io::Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // It would inherit our own, and whoever reads them would wait for its end.
+    for ours in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
+        #[expect(unsafe_code, reason = "calls of the system; see SAFETY")]
+        // SAFETY: the handle is the system's own, and a call with a bad one fails.
+        unsafe {
+            SetHandleInformation(GetStdHandle(ours), HANDLE_FLAG_INHERIT, 0);
+        }
+    }
     command.creation_flags(CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP).spawn().map(drop)
 }
 
@@ -219,21 +229,25 @@ pub const fn user_number() -> Option<u32> {
 }
 
 /// Tells when the process that started this one is gone.
-#[derive(Debug, Clone, Copy)]
-pub struct ParentWatch(Option<(u32, i64)>);
+#[derive(Debug)]
+pub struct ParentWatch(Option<OwnedHandle>);
 
 impl ParentWatch {
     /// Begins to watch. A parent that is gone already, or may not be looked at, is not watched.
     #[must_use]
     pub fn begin() -> Self {
         let parent = parent_process();
-        Self(process(parent).map(|found| (parent, found.started)))
+        // Its number may be another's by now, which then started later than this process.
+        let is_it = process(parent)
+            .zip(process(std::process::id()))
+            .is_some_and(|(parent, this)| parent.started <= this.started);
+        Self(is_it.then(|| open_process(parent, PROCESS_SYNCHRONIZE)).flatten())
     }
 
     /// Whether it is gone.
     #[must_use]
-    pub fn is_gone(self) -> bool {
-        self.0.is_some_and(|(parent, started)| process(parent).is_none_or(|now| now.started != started))
+    pub fn is_gone(&self) -> bool {
+        self.0.as_ref().is_some_and(|parent| !still_runs(parent))
     }
 }
 
@@ -285,24 +299,24 @@ pub const fn memory_and_files() -> (Option<u64>, Option<usize>) {
 /// The process of this number; `None` if there is none, or this user may not look at it.
 #[must_use]
 pub fn process(pid: u32) -> Option<ProcessFacts> {
-    #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
-    // SAFETY: the handle is checked before it is taken.
-    let process = unsafe {
-        let process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid);
-        (!process.is_null()).then(|| OwnedHandle::from_raw_handle(process))?
-    };
+    let process = open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE)?;
+    // A process whose handle somebody keeps is there after its end.
+    if !still_runs(&process) {
+        return None;
+    }
     let [mut started, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
-    let (mut status, mut path, mut length) = (0, [0; 1_024], 1_024);
+    let (mut path, mut length) = ([0; 1_024], 1_024);
     let handle = process.as_raw_handle();
     #[expect(unsafe_code, reason = "calls of the system; see SAFETY")]
     // SAFETY: the handle is open; all results go into variables that live here, the path into a place as long as is said.
     let told = unsafe {
-        GetExitCodeProcess(handle, &raw mut status) != 0
-            && GetProcessTimes(handle, &raw mut started, &raw mut ended, &raw mut kernel, &raw mut user) != 0
-            && QueryFullProcessImageNameW(handle, PROCESS_NAME_WIN32, path.as_mut_ptr(), &raw mut length) != 0
+        // A path that is too long is not told.
+        if QueryFullProcessImageNameW(handle, PROCESS_NAME_WIN32, path.as_mut_ptr(), &raw mut length) == 0 {
+            length = 0;
+        }
+        GetProcessTimes(handle, &raw mut started, &raw mut ended, &raw mut kernel, &raw mut user) != 0
     };
-    // A process whose handle somebody keeps is there after its end.
-    if !told || status != STILL_ACTIVE.cast_unsigned() {
+    if !told {
         return None;
     }
     let path = PathBuf::from(OsString::from_wide(path.get(..length as usize)?));
@@ -313,6 +327,23 @@ pub fn process(pid: u32) -> Option<ProcessFacts> {
         program: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         is_ours: security::user_of(process.as_handle()).ok()? == security::user().ok()?,
     })
+}
+
+fn open_process(pid: u32, access: u32) -> Option<OwnedHandle> {
+    #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
+    // SAFETY: the handle is checked before it is taken.
+    unsafe {
+        let process = OpenProcess(access, 0, pid);
+        (!process.is_null()).then(|| OwnedHandle::from_raw_handle(process))
+    }
+}
+
+/// Whether a process, opened to be waited for, has not ended.
+fn still_runs(process: &OwnedHandle) -> bool {
+    #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
+    // SAFETY: the handle is open.
+    let waited = unsafe { WaitForSingleObject(process.as_raw_handle(), 0) };
+    waited == WAIT_TIMEOUT
 }
 
 /// The process that started the one of this number; it may be gone.

@@ -75,7 +75,7 @@ impl Descriptor {
         SECURITY_ATTRIBUTES { nLength: length, lpSecurityDescriptor: self.0.0, bInheritHandle: 0 }
     }
 
-    fn text(&self) -> io::Result<String> {
+    fn text(&self, parts: u32) -> io::Result<String> {
         let mut text = null_mut();
         #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
         // SAFETY: the descriptor is one of the system's, and the result goes into a pointer that lives here.
@@ -83,7 +83,7 @@ impl Descriptor {
             ConvertSecurityDescriptorToStringSecurityDescriptorW(
                 self.0.0,
                 SDDL_REVISION_1,
-                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                parts,
                 &raw mut text,
                 null_mut(),
             )
@@ -151,7 +151,7 @@ pub(super) fn user() -> io::Result<&'static str> {
 
 /// This user as the system writes an owner: some have a name of two letters.
 fn user_as_owner() -> io::Result<String> {
-    let text = Descriptor::parse(&format!("O:{}", user()?))?.text()?;
+    let text = Descriptor::parse(&format!("O:{}", user()?))?.text(OWNER_SECURITY_INFORMATION)?;
     Ok(text.strip_prefix("O:").unwrap_or(&text).to_owned())
 }
 
@@ -175,7 +175,8 @@ pub(super) fn descriptor_of(file: BorrowedHandle<'_>) -> io::Result<(String, Str
     if status != 0 {
         return Err(io::Error::from_raw_os_error(status.cast_signed()));
     }
-    Ok((Descriptor(Local(found)).text()?, user_as_owner()?))
+    let text = Descriptor(Local(found)).text(OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION)?;
+    Ok((text, user_as_owner()?))
 }
 
 /// Gives a file that is there the access of a new private one.

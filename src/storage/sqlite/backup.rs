@@ -152,16 +152,26 @@ pub fn restore(copy: &Path, to: &Path, now: i64) -> Result<Option<PathBuf>, Rest
     std::io::copy(&mut File::open(copy).map_err(io(copy))?, new.as_file_mut()).map_err(io(to))?;
     new.as_file().sync_all().map_err(io(to))?;
     let kept = in_use.is_some().then(|| open::with_suffix(to, &format!(".before-restore-{}", now / 1_000)));
-    if let Some(kept) = &kept {
+    let mut moved = Vec::new();
+    let placed = (|| {
         for suffix in ["-wal", "-shm", ""] {
+            let Some(kept) = &kept else { break };
             let (from, aside) = (open::with_suffix(to, suffix), open::with_suffix(kept, suffix));
             match std::fs::rename(&from, &aside) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&from)(error)),
-                _ => {}
+                Ok(()) => moved.push((from, aside)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(io(&from)(error)),
             }
         }
+        os::replace_file(new, to).map_err(io(to))
+    })();
+    if placed.is_err() {
+        // A database without its log lacks its newest commits.
+        for (from, aside) in moved.iter().rev() {
+            let _ = std::fs::rename(aside, from);
+        }
     }
-    os::replace_file(new, to).map_err(io(to))?;
+    placed?;
     os::sync_folder(folder).map_err(io(folder))?;
     Ok(kept)
 }
