@@ -1,6 +1,6 @@
 //! The sources of the policy SDK, which this program carries: a policy can be written where nothing can be fetched.
 
-use toml_edit::{DocumentMut, Item, Table};
+use toml_edit::{DocumentMut, Item};
 
 /// Files below `policy-sdk/`, with their contents.
 macro_rules! carried {
@@ -54,8 +54,6 @@ pub(super) fn manifest() -> String {
     }
     // The house's lints are not its users' affair.
     manifest.remove("lints");
-    // It belongs to no workspace that it may lie in.
-    manifest.insert("workspace", Item::Table(Table::new()));
     manifest.to_string()
 }
 
