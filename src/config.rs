@@ -544,11 +544,8 @@ fn default_policies(db: &Path) -> PathBuf {
     db.parent().unwrap_or(Path::new("")).join("policies")
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    // In paths as Unix writes them.
-    #![cfg(unix)]
-
     use super::*;
 
     #[test]

@@ -45,10 +45,8 @@ fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    #![cfg(unix)]
-
     use super::*;
 
     #[test]

@@ -108,11 +108,8 @@ fn lists(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.lines().any(is_it))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    // In paths and quotes as Unix writes them.
-    #![cfg(unix)]
-
     use super::*;
 
     fn put(root: &Path, path: &str, text: &str) -> PathBuf {
