@@ -544,7 +544,8 @@ fn default_policies(db: &Path) -> PathBuf {
     db.parent().unwrap_or(Path::new("")).join("policies")
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -45,7 +45,8 @@ fn run_to_end(command: &str, json: &str, timeout: Duration) -> Result<(), String
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

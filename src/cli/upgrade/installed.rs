@@ -108,7 +108,8 @@ fn lists(path: &Path, is_it: impl Fn(&str) -> bool) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.lines().any(is_it))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
