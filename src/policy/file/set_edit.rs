@@ -180,16 +180,16 @@ impl SetEditor {
         record: impl FnOnce(&[PolicyEntry]) -> Result<(), E>,
     ) -> Result<(), E> {
         let text = self.document.to_string();
-        let entries = self.entries()?;
-        if self.document.get("policy").and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty)
-            && self.document.len() == 1
-        {
-            record(&entries)?;
+        let names_no_policy =
+            self.document.get("policy").and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty);
+        if names_no_policy && self.document.len() == 1 {
+            record(&built_in())?;
             // Nothing differs from the built-in set any more: without a file that is what decides.
             return Ok(std::fs::remove_file(&self.path)
                 .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
                 .map_err(PolicyError::io("remove", &self.path))?);
         }
+        let entries = self.entries()?;
         let staged = Staged::write(&self.path, &[text.as_bytes()], Readers::All)?;
         record(&entries)?;
         Ok(staged.put_in_place()?)
@@ -300,6 +300,24 @@ module = "builtin:reply-cap"
         change(&mut editor);
         editor.save().unwrap();
         fs::read_to_string(dir.path().join(SET_FILE)).unwrap()
+    }
+
+    #[test]
+    fn without_its_last_policy_there_is_no_file_and_the_built_in_set_decides() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(SET_FILE);
+        fs::write(&file, "[[policy]]\nname = \"cap\"\nmodule = \"builtin:reply-cap\"\n").unwrap();
+        let mut editor = SetEditor::open(dir.path()).unwrap();
+        editor.remove("cap").unwrap();
+        let mut recorded = Vec::new();
+        let save = editor.save_recorded(|after| {
+            assert!(file.exists());
+            recorded = after.to_vec();
+            Ok::<_, PolicyError>(())
+        });
+        save.unwrap();
+        assert_eq!(recorded, built_in());
+        assert!(!file.exists());
     }
 
     #[test]
