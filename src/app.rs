@@ -389,7 +389,7 @@ fn record_set(db: &Db, dir: &Path, status: &SetStatus) -> crate::storage::Result
         policy: dir.display().to_string(),
         details: serde_json::json!({ "to": status.digest, "policies": modules }),
     };
-    db.write(move |tx| tx.record_policy_change(&change))
+    db.write(move |tx| tx.record_policy_set(&change))
 }
 
 fn reload_certificate(tls: &mcp::Tls) {

@@ -30,6 +30,9 @@ pub struct RecordedChange {
     pub change: String,
     /// The policy, or the policy directory for `set`.
     pub policy: String,
+    /// For `_failed`: the number of the audit row that says what was not made after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone: Option<i64>,
     /// What it was.
     pub from: WhatWas,
     /// What it is since.
@@ -73,6 +76,7 @@ impl RecordedChange {
             uid: details.get("uid").and_then(Value::as_u64),
             change: row.action.strip_prefix("policy_").unwrap_or(&row.action).to_owned(),
             policy: row.target_id.clone(),
+            undone: details.get("undone").and_then(Value::as_i64),
             from: WhatWas::read(details.get("from")),
             to: WhatWas::read(details.get("to")),
         }
@@ -94,16 +98,10 @@ impl WhatWas {
 
 /// The changes that were made, of changes newest first.
 fn made(history: Vec<RecordedChange>) -> Vec<RecordedChange> {
-    let mut failed: Option<String> = None;
-    let mut made = Vec::new();
-    for change in history {
-        match change.change.strip_suffix(FAILED) {
-            Some(what) => failed = Some(what.to_owned()),
-            None if failed.take_if(|what| *what == change.change).is_some() => {}
-            None => made.push(change),
-        }
-    }
-    made
+    let undone: Vec<i64> = history.iter().filter_map(|change| change.undone).collect();
+    let was_made =
+        |change: &RecordedChange| !change.change.ends_with(FAILED) && !undone.contains(&change.audit);
+    history.into_iter().filter(was_made).collect()
 }
 
 impl Policies {
@@ -140,5 +138,37 @@ impl Policies {
             Ok(PolicyStanding { status: status.clone(), built_in, installed, changed })
         };
         named.iter().map(stand).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(audit: i64, change: &str, undone: Option<i64>) -> RecordedChange {
+        RecordedChange {
+            audit,
+            at: audit,
+            who: "operator".into(),
+            uid: None,
+            change: change.into(),
+            policy: "rate-limit".into(),
+            undone,
+            from: WhatWas::default(),
+            to: WhatWas::default(),
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_not_made_is_known_by_its_number() {
+        // Somebody else's change of the same name was recorded between the two.
+        let history = vec![
+            change(4, "disable_failed", Some(2)),
+            change(3, "disable", None),
+            change(2, "disable", None),
+            change(1, "install", None),
+        ];
+        let numbers: Vec<i64> = made(history).iter().map(|change| change.audit).collect();
+        assert_eq!(numbers, [3, 1]);
     }
 }

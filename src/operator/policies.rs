@@ -345,22 +345,22 @@ struct Record<'a> {
     by: &'a Actor,
     action: &'a str,
     policy: &'a str,
-    /// What the row says of the policy before the change, once it is written.
-    written: Option<Value>,
+    /// The number of the row, once it is written, and what it says of the policy before the change.
+    written: Option<(i64, Value)>,
 }
 
 impl Record<'_> {
     fn write(&mut self, before: &[PolicyEntry], after: &[PolicyEntry]) -> Result<(), OperatorError> {
         let (from, to) = (self.described(before), self.described(after));
-        self.add(self.action, &from, &to)?;
-        self.written = Some(from);
+        let row = self.add(self.action, &from, &to, None)?;
+        self.written = Some((row, from));
         Ok(())
     }
 
     /// Says that the change had no effect, if it was recorded. The error that led here is the one to be shown.
     fn take_back(&self) {
-        let Some(before) = &self.written else { return };
-        if let Err(error) = self.add(&format!("{}{FAILED}", self.action), before, before) {
+        let Some((row, before)) = &self.written else { return };
+        if let Err(error) = self.add(&format!("{}{FAILED}", self.action), before, before, Some(*row)) {
             tracing::error!(%error, action = self.action, policy = self.policy, "a change was recorded and not made");
         }
     }
@@ -379,9 +379,13 @@ impl Record<'_> {
         described
     }
 
-    fn add(&self, action: &str, from: &Value, to: &Value) -> Result<(), OperatorError> {
+    /// Adds a row and says its number. `undone`: the row of the change that was not made after all.
+    fn add(&self, action: &str, from: &Value, to: &Value, undone: Option<i64>) -> Result<i64, OperatorError> {
         let Policies { dir, db, .. } = self.policies;
         let mut details = json!({ "directory": dir, "from": from, "to": to });
+        if let (Some(row), Some(fields)) = (undone, details.as_object_mut()) {
+            fields.insert("undone".into(), row.into());
+        }
         // Of a person it would be the user of the server.
         if let (Actor::Operator, Some(fields), Some(user)) =
             (self.by, details.as_object_mut(), os::user_number())

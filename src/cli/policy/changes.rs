@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config, listing: &Listing) -> Result<(), CliError> {
 }
 
 fn row(row: &AuditRow) -> [String; 7] {
-    let RecordedChange { audit, at, who, uid, change, policy, from, to } = RecordedChange::read(row);
+    let RecordedChange { audit, at, who, uid, change, policy, from, to, undone } = RecordedChange::read(row);
     let side = |side: WhatWas| {
         let Some(digest) = side.digest else { return "-".to_owned() };
         let mode = side.mode.map(|mode| format!(" {mode}"));
@@ -37,6 +37,10 @@ fn row(row: &AuditRow) -> [String; 7] {
     let who = match uid {
         Some(uid) => format!("{who} (uid {uid})"),
         None => who,
+    };
+    let change = match undone {
+        Some(row) => format!("{change} (of {row})"),
+        None => change,
     };
     [audit.to_string(), output::local_time(at), who, change, policy, side(from), side(to)]
 }

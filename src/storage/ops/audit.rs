@@ -141,38 +141,50 @@ pub(super) fn read_row(row: &Row<'_>) -> Result<AuditRow> {
 }
 
 impl WriteTx<'_> {
-    /// Records a change to the policies. That a process found a set in force is recorded once for all processes: not when
-    /// the last row about its directory has the same `to`.
-    pub fn record_policy_change(&self, change: &PolicyChange) -> Result<()> {
-        let seen = change.action == POLICY_SET;
+    /// Records that somebody asked for a change to a policy, and says the number of the row.
+    pub fn record_policy_change(&self, change: &PolicyChange) -> Result<i64> {
+        self.add_row(&Entry {
+            at: change.at,
+            agent: &change.by,
+            action: &change.action,
+            target: ("policy", &change.policy),
+            details: &change.details.to_string(),
+        })
+    }
+
+    /// Records that a process found a set in force, once for all processes: not when the last row about its directory has the
+    /// same `to`.
+    pub fn record_policy_set(&self, change: &PolicyChange) -> Result<()> {
+        let last: Option<String> = self.one(
+            "SELECT details FROM audit WHERE target_type IN ('policy', 'policy_set')
+                AND target_type = 'policy_set' AND target_id = ?1 ORDER BY id DESC LIMIT 1",
+            [&change.policy],
+            |row| row.get(0),
+        )?;
+        let last: Option<serde_json::Value> = last.as_deref().map(serde_json::from_str).transpose()?;
+        let from = last.and_then(|last| last.get("to").cloned()).unwrap_or_default();
         let mut details = change.details.clone();
-        if seen {
-            let last: Option<String> = self.one(
-                "SELECT details FROM audit WHERE target_type IN ('policy', 'policy_set')
-                    AND target_type = 'policy_set' AND target_id = ?1 ORDER BY id DESC LIMIT 1",
-                [&change.policy],
-                |row| row.get(0),
-            )?;
-            let last: Option<serde_json::Value> = last.as_deref().map(serde_json::from_str).transpose()?;
-            let from = last.and_then(|last| last.get("to").cloned()).unwrap_or_default();
-            if details.get("to") == Some(&from) {
-                return Ok(());
-            }
-            if let Some(fields) = details.as_object_mut() {
-                fields.insert("from".into(), from);
-            }
+        if details.get("to") == Some(&from) {
+            return Ok(());
+        }
+        if let Some(fields) = details.as_object_mut() {
+            fields.insert("from".into(), from);
         }
         self.audit(&Entry {
             at: change.at,
             agent: &change.by,
             action: &change.action,
-            target: (if seen { "policy_set" } else { "policy" }, &change.policy),
+            target: (POLICY_SET, &change.policy),
             details: &details.to_string(),
         })
     }
 
     /// Adds a row. The transaction holds the write lock, so racing processes keep one chain.
     pub(in crate::storage) fn audit(&self, entry: &Entry<'_>) -> Result<()> {
+        self.add_row(entry).map(drop)
+    }
+
+    fn add_row(&self, entry: &Entry<'_>) -> Result<i64> {
         let last: Option<(i64, Vec<u8>)> =
             self.one("SELECT id, hash FROM audit WHERE id > 0 ORDER BY id DESC LIMIT 1", (), |row| {
                 Ok((row.get(0)?, row.get(1)?))
@@ -204,7 +216,7 @@ impl WriteTx<'_> {
                 chain(&previous, &row)
             ],
         )?;
-        Ok(())
+        Ok(row.id)
     }
 }
 
