@@ -32,8 +32,8 @@ use tempfile::NamedTempFile;
 
 pub use system::{
     ALWAYS_HAS_SCREEN, CPU_TICK, EndSignal, FILES_TAKE_ACCESS_OF_FOLDER, Group, HOME, KEPT, ParentWatch,
-    ReloadSignal, WRITE_WATCH, become_owner_of, become_program, browser, create_private_folder, host_name,
-    is_closed_pipe, is_shared_folder, leave_running, lock_whole, make_private, memory_and_files, new_like,
+    ReloadSignal, WRITE_WATCH, become_owner_of, become_program, browser, copy_access, create_private_folder,
+    host_name, is_closed_pipe, is_shared_folder, leave_running, lock_whole, make_private, memory_and_files,
     open_plain, other_owner_of_root, owner_number, parent_process, prepare_terminal, process, program_names,
     replace_file, shell, sync_folder, user_number,
 };

@@ -41,6 +41,21 @@ fn what_others_can_use_is_taken_from_them() {
 }
 
 #[test]
+fn a_file_takes_the_access_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let [private, plain, taken] = ["private", "plain", "taken"].map(|name| folder.path().join(name));
+    drop(open_private(&private, Private::New).unwrap());
+    drop(open_private(&taken, Private::New).unwrap());
+    std::fs::write(&plain, "x").unwrap();
+    let as_made = Access::at(&plain).unwrap();
+    assert_ne!(as_made, Access::at(&private).unwrap());
+    copy_access(&plain, &taken).unwrap();
+    assert_eq!(Access::at(&taken).unwrap(), as_made);
+    copy_access(&private, &taken).unwrap();
+    assert_eq!(Access::at(&taken).unwrap(), Access::at(&private).unwrap());
+}
+
+#[test]
 fn a_private_file_is_opened_in_four_ways() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("f");

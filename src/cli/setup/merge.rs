@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::files::NAME;
 use crate::cli::output;
 use crate::domain::clock::{self, Millis};
-use crate::os::{self, Readers};
+use crate::os::{self, Private, Readers};
 
 /// Stands between the program and the event in a hook of ours.
 const HOOK: &str = " hook cursor ";
@@ -148,25 +148,29 @@ fn backups(file: &Path) -> Vec<PathBuf> {
 
 /// Keeps what a file holds beside it, readable for those who can read the file.
 fn keep(file: &Path, now: Millis) -> io::Result<Option<PathBuf>> {
-    let Ok(found) = fs::metadata(file) else { return Ok(None) };
+    if !file.exists() {
+        return Ok(None);
+    }
     let mut backup = file.as_os_str().to_owned();
     backup.push(format!("{BACKUP}{}", clock::format(now).replace([':', '+'], "-")));
     let backup = PathBuf::from(backup);
     let text = fs::read(file)?;
-    os::new_like(&found, &backup)?.write_all(&text)?;
+    let mut new = os::open_private(&backup, Private::New)?;
+    new.write_all(&text)?;
+    os::copy_access(file, &backup)?;
     Ok(Some(backup))
 }
 
-/// Gives a file, or the one that it is a link to, a new text in one step. Its mode stays; a new file is its owner's only.
+/// Gives a file, or the one that it is a link to, a new text in one step. Who may use it stays; a new file is its owner's only.
 pub(crate) fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let found = fs::metadata(file).ok();
-    let real = if found.is_some() { fs::canonicalize(file)? } else { file.to_owned() };
+    let was_there = file.exists();
+    let real = if was_there { fs::canonicalize(file)? } else { file.to_owned() };
     let folder = real.parent().unwrap_or_else(|| Path::new("."));
     os::create_private_folder(folder)?;
     let mut new = os::new_beside(folder, Readers::Owner)?;
     new.write_all(text.as_bytes())?;
-    if let Some(found) = found {
-        new.as_file().set_permissions(found.permissions())?;
+    if was_there {
+        os::copy_access(&real, new.path())?;
     }
     new.as_file().sync_all()?;
     os::replace_file(new, &real)

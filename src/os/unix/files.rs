@@ -30,12 +30,12 @@ pub(crate) fn open_private(path: &Path, how: Private) -> io::Result<File> {
     options.mode(0o600).open(path)
 }
 
-/// Makes a file with whatever access one that is there has.
+/// Gives a file the access that another one has, as far as it goes by modes.
 ///
 /// # Errors
 /// Those of the system.
-pub fn new_like(like: &Metadata, path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(like.mode() & 0o777).open(path)
+pub fn copy_access(from: &Path, to: &Path) -> io::Result<()> {
+    fs::set_permissions(to, Permissions::from_mode(fs::metadata(from)?.mode() & 0o777))
 }
 
 /// Takes everybody else's permissions off a file.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(super) use files::{access_at, access_of, file_id, new_beside, open_private, remedy};
 pub use files::{
-    create_private_folder, lock_whole, make_private, new_like, open_plain, replace_file, sync_folder,
+    copy_access, create_private_folder, lock_whole, make_private, open_plain, replace_file, sync_folder,
 };
 pub use kernel::{ALWAYS_HAS_SCREEN, KEPT, WRITE_WATCH, memory_and_files, process};
 pub use process::{

@@ -17,7 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_WRITE_DATA, GetFileInformationByHandle, OPEN_ALWAYS, READ_CONTROL,
 };
 
-use super::security::{self, Descriptor, wide};
+use super::security::{self, Descriptor, wide_path};
 use crate::os::{Access, FileId, Private, Readers, sddl};
 
 const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
@@ -36,7 +36,7 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
     if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
         create_private_folder(above)?;
     }
-    let (private, name) = (Descriptor::private(true)?, wide(folder.as_os_str()));
+    let (private, name) = (Descriptor::private(true)?, wide_path(folder)?);
     let attributes = private.attributes();
     #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
     // SAFETY: the name ends with a zero, and the descriptor lives until the end of this function.
@@ -48,16 +48,20 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn open_private(path: &Path, how: Private) -> io::Result<File> {
+    open_with(path, how, &Descriptor::private(false)?)
+}
+
+/// Opens a file for writing; one that is made gets this descriptor.
+fn open_with(path: &Path, how: Private, descriptor: &Descriptor) -> io::Result<File> {
     let (access, disposition) = match how {
         Private::New => (FILE_GENERIC_READ | FILE_GENERIC_WRITE, CREATE_NEW),
         Private::Replace => (FILE_GENERIC_WRITE, CREATE_ALWAYS),
         Private::Append => (FILE_GENERIC_WRITE & !FILE_WRITE_DATA | FILE_APPEND_DATA, OPEN_ALWAYS),
         Private::Keep => (FILE_GENERIC_READ | FILE_GENERIC_WRITE, OPEN_ALWAYS),
     };
-    let (private, name) = (Descriptor::private(false)?, wide(path.as_os_str()));
-    let attributes = private.attributes();
+    let (attributes, name) = (descriptor.attributes(), wide_path(path)?);
     #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
-    // SAFETY: the name ends with a zero, the descriptor lives until the end of this function, and the handle is checked before it
+    // SAFETY: the name ends with a zero, the descriptor lives longer than this function, and the handle is checked before it
     // becomes the file that closes it.
     unsafe {
         let handle = CreateFileW(
@@ -76,12 +80,12 @@ pub(crate) fn open_private(path: &Path, how: Private) -> io::Result<File> {
     }
 }
 
-/// Makes a file with whatever access one that is there has. Here it is this user's alone.
+/// Gives a file the access that another one has: its ACL, with what it inherited.
 ///
 /// # Errors
 /// Those of the system.
-pub fn new_like(_like: &fs::Metadata, path: &Path) -> io::Result<File> {
-    open_private(path, Private::New)
+pub fn copy_access(from: &Path, to: &Path) -> io::Result<()> {
+    security::copy_acl(look_at(from, READ_CONTROL)?.as_handle(), to)
 }
 
 /// Takes everybody else's permissions off a file.
@@ -93,13 +97,10 @@ pub fn make_private(path: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn new_beside(folder: &Path, readers: Readers) -> io::Result<NamedTempFile> {
-    match readers {
-        Readers::All => NamedTempFile::new_in(folder),
-        Readers::Owner => {
-            let made = tempfile::Builder::new().make_in(folder, |path| open_private(path, Private::New))?;
-            Ok(made)
-        }
-    }
+    // A name is reached through folders that cannot be listed, so the file itself must say who may read it.
+    let all = readers == Readers::All && access_at(folder)?.others_use;
+    let descriptor = if all { Descriptor::readable()? } else { Descriptor::private(false)? };
+    tempfile::Builder::new().make_in(folder, |path| open_with(path, Private::New, &descriptor))
 }
 
 /// Renames a whole file over what is at its place. Another program may hold that open for a moment.
@@ -166,7 +167,14 @@ pub(crate) fn access_at(path: &Path) -> io::Result<Access> {
 }
 
 pub(crate) fn remedy(path: &Path) -> String {
-    format!("icacls \"{}\" /inheritance:r /grant:r \"%USERNAME%:F\"", path.display())
+    let file = path.display();
+    let inherit = if path.is_dir() { "(OI)(CI)" } else { "" };
+    // By number: cmd and PowerShell do not have one way to write the user's name.
+    let user = security::user().unwrap_or("THE-OWNER");
+    // The first takes away what was granted by name, the second what the folder hands down.
+    format!(
+        "icacls \"{file}\" /reset, then: icacls \"{file}\" /inheritance:r /grant:r \"*{user}:{inherit}F\""
+    )
 }
 
 pub(crate) fn file_id(path: &Path) -> io::Result<FileId> {

@@ -10,7 +10,7 @@ use crate::os::{Kept, WriteWatch};
 
 pub(super) use files::{access_at, access_of, file_id, new_beside, open_private, remedy};
 pub use files::{
-    create_private_folder, lock_whole, make_private, new_like, open_plain, replace_file, sync_folder,
+    copy_access, create_private_folder, lock_whole, make_private, open_plain, replace_file, sync_folder,
 };
 pub use process::{
     EndSignal, Group, ParentWatch, ReloadSignal, become_owner_of, become_program, browser, host_name,

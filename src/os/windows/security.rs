@@ -24,6 +24,25 @@ pub(super) fn wide(text: &std::ffi::OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 
+/// A path as the system's own calls take it. One that is longer than `MAX_PATH` allows is written in the form that has no such limit.
+pub(super) fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
+    // A folder's name must leave room for a file of 8 and 3 characters: 248 of the 260.
+    const LONGEST: usize = 247;
+    let whole = std::path::absolute(path)?;
+    let text = whole.as_os_str();
+    let mut units = wide(text);
+    if units.iter().filter(|&&unit| unit == 0).count() > 1 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is a zero in the path"));
+    }
+    let has_prefix = |prefix: &str| units.starts_with(&prefix.encode_utf16().collect::<Vec<_>>());
+    if units.len() > LONGEST && !has_prefix(r"\\?\") && !has_prefix(r"\\.\") {
+        // `\\server\share` is `\\?\UNC\server\share`.
+        let (prefix, from) = if has_prefix(r"\\") { (r"\\?\UNC\", 2) } else { (r"\\?\", 0) };
+        units = prefix.encode_utf16().chain(units.drain(from..)).collect();
+    }
+    Ok(units)
+}
+
 /// The error of the call before, where that says that it failed.
 pub(super) fn check(succeeded: i32) -> io::Result<()> {
     if succeeded == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -67,6 +86,12 @@ impl Descriptor {
         let inherit = if folder { "OICI" } else { "" };
         let user = user()?;
         Self::parse(&format!("D:P(A;{inherit};FA;;;{user})(A;{inherit};FA;;;SY)(A;{inherit};FA;;;BA)"))
+    }
+
+    /// The same, for a file that every user of this machine may read.
+    pub(super) fn readable() -> io::Result<Self> {
+        let user = user()?;
+        Self::parse(&format!("D:P(A;;FA;;;{user})(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;AU)"))
     }
 
     /// As what makes a file or folder takes it; to be used while the descriptor lives.
@@ -181,8 +206,20 @@ pub(super) fn descriptor_of(file: BorrowedHandle<'_>) -> io::Result<(String, Str
 
 /// Gives a file that is there the access of a new private one.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
-    let (private, name) = (Descriptor::private(path.is_dir())?, wide(path.as_os_str()));
+    set_acl(path, &Descriptor::private(path.is_dir())?)
+}
+
+/// Gives a file the ACL of an open one.
+pub(super) fn copy_acl(from: BorrowedHandle<'_>, to: &Path) -> io::Result<()> {
+    let (text, _) = descriptor_of(from)?;
+    // The owner stays as it is.
+    let acl = text.find("D:").and_then(|at| text.get(at..)).unwrap_or("D:");
+    set_acl(to, &Descriptor::parse(acl)?)
+}
+
+fn set_acl(path: &Path, descriptor: &Descriptor) -> io::Result<()> {
+    let name = wide_path(path)?;
     #[expect(unsafe_code, reason = "a call of the system; see SAFETY")]
-    // SAFETY: the name ends with a zero, and the descriptor lives until the end of this function.
-    check(unsafe { SetFileSecurityW(name.as_ptr(), DACL_SECURITY_INFORMATION, private.0.0) })
+    // SAFETY: the name ends with a zero, and the descriptor lives longer than this function.
+    check(unsafe { SetFileSecurityW(name.as_ptr(), DACL_SECURITY_INFORMATION, descriptor.0.0) })
 }

@@ -40,6 +40,12 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
     let prepare = |source: Error| OpenError::Prepare { path: shown(), source };
     create_owner_only(path).map_err(io)?;
     let file = OpenFile::register(path, || check_header(path))?;
+    if os::FILES_TAKE_ACCESS_OF_FOLDER {
+        // SQLite uses those that are there. It takes away the log of a database without content: see below.
+        for suffix in ["-wal", "-shm"] {
+            os::open_private(&with_suffix(path, suffix), Private::Keep).map_err(io)?;
+        }
+    }
     let mut connection = connect(path, options).map_err(|error| classify(path, error))?;
     match state(&connection).map_err(|error| classify(path, error))? {
         State::Ours(version) if version > known() => {
@@ -62,7 +68,7 @@ pub(super) fn open(path: &Path, options: OpenOptions) -> Result<(Connection, Ope
     // Missing in a new database and in a backup. Not worth failing for: `doctor` then has nothing to compare.
     let _ = note_home(&connection, &file);
     if os::FILES_TAKE_ACCESS_OF_FOLDER {
-        // The log may have been made just now.
+        // The log of a new database was made just now.
         restrict(path).map_err(io)?;
     }
     Ok((connection, file))
