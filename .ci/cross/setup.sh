@@ -46,8 +46,9 @@ toolchain() {
     unpack $(depends "$llvm" | grep -vE '^(libc6|libgcc-s1|libstdc\+\+6)$') libbsd0 libmd0 libicu72 liblzma5
     [ -z "$(missing)" ] || die "still missing: $(missing)"
   fi
+  # Not for sh, which drops variables with a hyphen in their names, such as cargo's CARGO_BIN_EXE_team-table.
   cat > "$RUSTC.new" <<WRAPPER
-#!/bin/sh
+#!/bin/bash
 export LD_LIBRARY_PATH="$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
 exec "$USR/bin/rustc" "\$@"
 WRAPPER

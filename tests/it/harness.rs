@@ -253,7 +253,8 @@ impl Desk {
         self.db().write(|_| Ok(())).unwrap();
     }
 
-    /// Whether the readiness probe would say yes.
+    /// Whether the readiness probe would say yes. Asked where a file can be taken away from a process that has it open.
+    #[cfg(unix)]
     pub(crate) fn ready(&self) -> Result<(), String> {
         self.runtime.block_on(self.table.ready())
     }
