@@ -180,8 +180,11 @@ impl SetEditor {
         record: impl FnOnce(&[PolicyEntry]) -> Result<(), E>,
     ) -> Result<(), E> {
         let text = self.document.to_string();
-        let names_no_policy =
-            self.document.get("policy").and_then(Item::as_array_of_tables).is_some_and(ArrayOfTables::is_empty);
+        let names_no_policy = self
+            .document
+            .get("policy")
+            .and_then(Item::as_array_of_tables)
+            .is_some_and(ArrayOfTables::is_empty);
         if names_no_policy && self.document.len() == 1 {
             record(&built_in())?;
             // Nothing differs from the built-in set any more: without a file that is what decides.
