@@ -111,7 +111,7 @@ impl Db {
 
     /// Queues a change without waiting for it (presence, decisions of read calls): it joins the next
     /// commit, within 20 ms. A failure is logged.
-    pub fn write_later(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static) {
+    pub fn write_later(&self, job: impl Fn(&WriteTx<'_>) -> Result<()> + Send + 'static) {
         if let Err(error) = self.inner.engine.write_later(job) {
             tracing::warn!(%error, "a deferred write was lost");
         }

@@ -84,7 +84,7 @@ impl Engine {
 
     pub(super) fn write_later(
         &self,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
+        job: impl Fn(&WriteTx<'_>) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         self.writer.write_later(job)
     }

@@ -40,6 +40,8 @@ const LIMITS: Limits = Limits {
 trait Job: Send {
     /// Does the work; `false` asks for the job's own changes to be rolled back.
     fn run(&mut self, tx: &WriteTx<'_>) -> bool;
+    /// Whether it may run again after its changes were rolled back.
+    fn is_repeatable(&self) -> bool;
     /// Hands the result over: the job's own when the commit went well.
     fn finish(self: Box<Self>, committed: Result<()>);
 }
@@ -58,17 +60,47 @@ where
 {
     fn run(&mut self, tx: &WriteTx<'_>) -> bool {
         let Some(job) = self.job.take() else { return false };
-        let outcome = catch_unwind(AssertUnwindSafe(|| job(tx)))
-            .unwrap_or_else(|_| Err(Error::Fault("a write panicked".into())));
+        let outcome = caught(|| job(tx));
         let ok = outcome.is_ok();
         self.outcome = Some(outcome);
         ok
+    }
+
+    fn is_repeatable(&self) -> bool {
+        false
     }
 
     fn finish(self: Box<Self>, committed: Result<()>) {
         let outcome = self.outcome.unwrap_or(Err(Error::Closed));
         (self.finish)(committed.and(outcome));
     }
+}
+
+/// A job that no caller waits for.
+struct Deferred<J> {
+    job: J,
+    outcome: Result<()>,
+}
+
+impl<J: Fn(&WriteTx<'_>) -> Result<()> + Send> Job for Deferred<J> {
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool {
+        self.outcome = caught(|| (self.job)(tx));
+        self.outcome.is_ok()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn finish(self: Box<Self>, committed: Result<()>) {
+        if let Err(error) = committed.and(self.outcome) {
+            tracing::warn!(%error, "a deferred write was lost");
+        }
+    }
+}
+
+fn caught<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(Error::Fault("a write panicked".into())))
 }
 
 /// The handle to the writer. Dropping it commits what is queued and ends the thread.
@@ -103,7 +135,7 @@ impl Writer {
         job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = sync_channel(1);
-        self.submit(job, true, move |result| {
+        self.submit(job, move |result| {
             // A caller that has gone needs no answer; its change stands.
             let _ = reply.send(result);
         })?;
@@ -126,29 +158,26 @@ impl Writer {
         }
     }
 
-    /// Queues a job without waiting for it: it joins the next commit, or gets its own within 20 ms.
+    /// Queues a job without waiting for it: it joins the next commit, or gets its own within 20 ms. It may run twice, where
+    /// another job made the first time undone.
     pub(super) fn write_later(
         &self,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
+        job: impl Fn(&WriteTx<'_>) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        self.submit(job, false, |result| {
-            if let Err(error) = result {
-                tracing::warn!(%error, "a deferred write was lost");
-            }
-        })?;
+        let job = Box::new(Deferred { job, outcome: Err(Error::Closed) });
+        self.queue.push(job, false).map_err(|_closed| Error::Closed)?;
         self.queue.wake();
         Ok(())
     }
 
-    /// Queues a job without waking the thread.
+    /// Queues a job that a caller waits for, without waking the thread.
     fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<T> + Send + 'static,
-        awaited: bool,
         finish: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Result<()> {
         let job = Box::new(Queued { job: Some(job), outcome: None, finish });
-        self.queue.push(job, awaited).map_err(|_closed| Error::Closed)
+        self.queue.push(job, true).map_err(|_closed| Error::Closed)
     }
 
     /// Commits what is queued, closes the connection and ends the thread. Later writes are
@@ -217,17 +246,39 @@ fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]
         return Ok(ran.stays && ran.rings);
     }
     let mut rings = false;
-    for job in group {
-        run_cached(connection, "SAVEPOINT job")?;
-        let ran = run_job(connection, job)?;
-        if ran.stays {
-            rings |= ran.rings;
-        } else {
-            run_cached(connection, "ROLLBACK TO job")?;
+    let mut rest = group;
+    while !rest.is_empty() {
+        // Deferred jobs that follow one another share a savepoint. One of them fails so rarely that all may run again then.
+        let repeatable = rest.iter().take_while(|job| job.is_repeatable()).count();
+        let (jobs, others) = rest.split_at_mut(repeatable.max(1));
+        match run_in_savepoint(connection, jobs)? {
+            Some(all_ring) => rings |= all_ring,
+            None if jobs.len() == 1 => {}
+            None => {
+                for job in jobs {
+                    rings |= run_in_savepoint(connection, std::slice::from_mut(job))?.unwrap_or(false);
+                }
+            }
         }
-        run_cached(connection, "RELEASE job")?;
+        rest = others;
     }
     run_cached(connection, "COMMIT")?;
+    Ok(rings)
+}
+
+/// Runs jobs whose changes stay or go together: whether one wants to wake an agent; `None` when one failed and nothing stays.
+fn run_in_savepoint(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Option<bool>> {
+    run_cached(connection, "SAVEPOINT job")?;
+    let mut rings = Some(false);
+    for job in jobs {
+        let ran = run_job(connection, job)?;
+        rings = rings.filter(|_| ran.stays).map(|rings| rings | ran.rings);
+        if rings.is_none() {
+            run_cached(connection, "ROLLBACK TO job")?;
+            break;
+        }
+    }
+    run_cached(connection, "RELEASE job")?;
     Ok(rings)
 }
 
@@ -303,7 +354,6 @@ mod tests {
                     let _ = released.recv();
                     Ok(())
                 },
-                true,
                 |_: Result<()>| {},
             )
             .unwrap();
@@ -318,7 +368,7 @@ mod tests {
         job: impl FnOnce(&WriteTx<'_>) -> Result<()> + Send + 'static,
     ) -> Receiver<Result<()>> {
         let (reply, answer) = sync_channel(1);
-        writer.submit(job, true, move |result| reply.send(result).unwrap()).unwrap();
+        writer.submit(job, move |result| reply.send(result).unwrap()).unwrap();
         writer.queue.wake();
         answer
     }
@@ -455,6 +505,28 @@ mod tests {
     }
 
     #[test]
+    fn a_deferred_job_that_fails_takes_back_only_its_own() {
+        let (writer, outside, commits, _dir) = writer();
+        let held = hold(&writer);
+        for n in 1..=4 {
+            let put_and_fail = move |tx: &WriteTx<'_>| {
+                put(tx, n)?;
+                match n {
+                    2 => Err(Refusal::invalid("no", "never").into()),
+                    3 => panic!("in a job"),
+                    _ => Ok(()),
+                }
+            };
+            writer.write_later(put_and_fail).unwrap();
+        }
+        let last = queue(&writer, |tx| put(tx, 5));
+        drop(held);
+        last.recv().unwrap().unwrap();
+        assert_eq!(stored(&outside), [1, 4, 5]);
+        assert_eq!(commits.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
     fn stopping_commits_what_is_queued_and_refuses_the_rest() {
         let (writer, outside, _commits, _dir) = writer();
         let writer = Arc::new(writer);
@@ -504,7 +576,8 @@ mod tests {
         let (writer, _outside, commits, _dir) = writer();
         let (done, is_done) = std::sync::mpsc::channel();
         let finish = move |result: Result<()>| done.send(result.is_ok()).unwrap();
-        writer.submit(|tx| put(tx, 1), false, finish).unwrap();
+        let job = Queued { job: Some(|tx: &WriteTx<'_>| put(tx, 1)), outcome: None, finish };
+        writer.queue.push(Box::new(job), false).unwrap();
         writer.queue.wake();
         assert_eq!(is_done.recv_timeout(Duration::from_mins(1)), Ok(true));
         assert_eq!(commits.load(Ordering::SeqCst), 1);
