@@ -25,7 +25,7 @@ use support::{
     p50_p99, policies, policy_cache, ratio, rounds, seat, show, table, usize_f64, wanted, write_set,
 };
 use team_table::domain::decision::{
-    Answer, Fact, FactRequest, Hook, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
+    Answer, Fact, FactRequest, InboxMessage, Input, Mode, PolicyErrorKind, PrincipalView, ToolCall,
 };
 use team_table::policy::{BUILTINS, Limits, Loader, MAX_FUEL, Policy, PolicyHost, PolicySet, builtin};
 use team_table::storage::{Db, DecisionRecord, OpenOptions};
@@ -129,7 +129,7 @@ struct Question {
 
 impl Question {
     fn new(what: &str, set: PolicySet, input: Input) -> Self {
-        let facts = facts(set.fact_requests(input.hook()));
+        let facts = facts(set.fact_requests(&input));
         let question = Self { what: what.to_owned(), set, input, facts };
         let verdict = &question.set.answer(&question.input, &question.facts).verdicts[0];
         assert!(matches!(verdict.answer, Answer::Abstain | Answer::Pass), "{what}: {verdict:?}");
@@ -386,7 +386,7 @@ fn hang(targets: &mut Targets) {
     let limits = Limits { fuel: MAX_FUEL, ..Limits::default() };
     let set = alone(&loader, "guest", &guest("loops_in_call"), limits);
     let Input::Authorization(call) = tool_call() else { unreachable!() };
-    assert!(set.fact_requests(Hook::Authorization).is_empty());
+    assert!(set.fact_requests(&tool_call()).is_empty());
     let mut over = Times::default();
     for _ in 0..rounds(60) {
         let start = Instant::now();
@@ -413,7 +413,7 @@ fn replay(targets: &mut Targets) {
     let set = policies(&folder.path().join("none"), &cache).current();
     let db = Db::open(&folder.path().join("table.db"), OpenOptions::default()).unwrap();
     let input = tool_call();
-    let facts = facts(set.fact_requests(Hook::Authorization));
+    let facts = facts(set.fact_requests(&input));
     let decision =
         set.authorize(if let Input::Authorization(call) = &input { call } else { unreachable!() }, &facts);
     let record = DecisionRecord {

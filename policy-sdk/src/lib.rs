@@ -89,6 +89,8 @@ pub trait Review: Policy {
 /// What [`export_policy!`] knows of a policy; implemented by that macro only.
 #[doc(hidden)]
 pub trait Exported: Policy {
+    /// The tools whose calls it judges, a name on each line; empty: all.
+    const TOOLS: &'static str = "";
     /// The embedded cases, empty when there are none.
     const CASES: &'static str;
     /// The embedded description of the settings, empty when there is none.
@@ -131,30 +133,33 @@ pub fn configure<P: Policy>(settings: &str) -> Result<P, Vec<String>> {
 ///
 /// ```ignore
 /// export_policy!(MyPolicy: authorization);
+/// export_policy!(MyPolicy: authorization, tools = ["broadcast", "send_message"]);
 /// export_policy!(MyPolicy: escalation, cases = "cases/cases.toml");
 /// export_policy!(MyPolicy: authorization + escalation, cases = "cases/cases.toml", settings = "src/settings.toml");
 /// ```
 ///
-/// Both are paths from the crate's root, and both files are embedded in the module. The host runs `cases` before it activates the
+/// `tools` are those whose calls the policy judges: about others it is not asked, and the facts it wants are not read. Without them it
+/// judges all calls. `cases` and `settings` are paths from the crate's root, and both files are embedded in the module. The host runs `cases` before it activates the
 /// policy; of `settings` it makes the form in which the operator sets them (the module `settings` says what is in it).
 #[macro_export]
 macro_rules! export_policy {
-    ($policy:ty: authorization $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
-        $crate::__export_policy!($policy, AUTHORIZATION, [authorize], [$($cases)?], [$($settings)?]);
+    ($policy:ty: authorization $(, tools = [$($tool:literal),+ $(,)?])? $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
+        $crate::__export_policy!($policy, AUTHORIZATION, [authorize], [$($($tool)+)?], [$($cases)?], [$($settings)?]);
     };
     ($policy:ty: escalation $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
-        $crate::__export_policy!($policy, ESCALATION, [review], [$($cases)?], [$($settings)?]);
+        $crate::__export_policy!($policy, ESCALATION, [review], [], [$($cases)?], [$($settings)?]);
     };
-    ($policy:ty: authorization + escalation $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
-        $crate::__export_policy!($policy, BOTH, [authorize review], [$($cases)?], [$($settings)?]);
+    ($policy:ty: authorization + escalation $(, tools = [$($tool:literal),+ $(,)?])? $(, cases = $cases:literal)? $(, settings = $settings:literal)?) => {
+        $crate::__export_policy!($policy, BOTH, [authorize review], [$($($tool)+)?], [$($cases)?], [$($settings)?]);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_policy {
-    ($policy:ty, $world:ident, [$($hook:ident)+], [$($cases:literal)?], [$($settings:literal)?]) => {
+    ($policy:ty, $world:ident, [$($hook:ident)+], [$($tool:literal)*], [$($cases:literal)?], [$($settings:literal)?]) => {
         impl $crate::Exported for $policy {
+            const TOOLS: &'static str = concat!("" $(, $tool, "\n")*);
             const CASES: &'static str =
                 concat!("" $(, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $cases)))?);
             const SETTINGS: &'static str =

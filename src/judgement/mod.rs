@@ -40,7 +40,7 @@ pub trait Case: Clone + Send + Sync + 'static {
 
     /// The facts that the policies of a set ask for.
     fn requests<'set>(&self, set: &'set PolicySet) -> &'set [FactRequest] {
-        set.fact_requests(self.input().hook())
+        set.fact_requests(self.input())
     }
 
     /// Asks the policies.

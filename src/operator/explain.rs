@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{OperatorError, Policies};
-use crate::domain::decision::{Answer, Verdict};
+use crate::domain::decision::{Answer, Hook, Verdict};
 use crate::domain::refusal::Refusal;
 use crate::policy::{Policy, PolicyEntry, PolicySet, find_module};
 use crate::storage::{self, DecisionRow};
@@ -15,6 +15,8 @@ pub struct Explanation {
     pub decision: DecisionRow,
     /// What each policy said, with the fuel and the microseconds it took, and says now.
     pub verdicts: Vec<Again>,
+    /// The policies of the set that do not judge calls of this tool.
+    pub not_asked: Vec<String>,
     /// Whether every policy could be asked again and said the same.
     pub same: bool,
 }
@@ -90,6 +92,9 @@ impl Policies {
             })
             .collect();
         let same = verdicts.iter().all(|it| matches!(it.again, MadeAgain::Made { same: true, .. }));
-        Ok(Explanation { decision: row, verdicts, same })
+        let is_call = row.hook == Hook::Authorization.as_str();
+        let not_asked = set.iter().filter(|policy| is_call && !policy.judges(&row.action));
+        let not_asked = not_asked.map(|policy| policy.name.clone()).collect();
+        Ok(Explanation { decision: row, verdicts, not_asked, same })
     }
 }

@@ -93,7 +93,7 @@ impl Question {
         let then =
             row.verdicts.iter().find(|verdict| verdict.policy == self.name && verdict.mode == Mode::Enforce);
         let known = |request: &FactRequest| row.facts.iter().any(|fact| fact.request == *request);
-        if let Some(missing) = self.set.fact_requests(hook).iter().find(|request| !known(request)) {
+        if let Some(missing) = self.set.fact_requests(&row.input).iter().find(|request| !known(request)) {
             let why = format!(
                 "the fact {} {} was not recorded; installed with --shadow it will be",
                 missing.name,

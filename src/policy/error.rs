@@ -34,6 +34,14 @@ pub enum PolicyError {
     /// Imports are what a policy must not have.
     #[error("imports {0}; a policy may import nothing, not even WASI")]
     Imports(String),
+    /// The set file lets it judge only tools that it does not judge.
+    #[error("`tools` in the set file names {named}; the module judges calls of {judged} only")]
+    NoTool {
+        /// What the set file names.
+        named: String,
+        /// What the module judges.
+        judged: String,
+    },
     /// No known hook among its exports.
     #[error(
         "exports no hook; a policy exports team-table:policy/metadata and authorizer or escalator, version {supported}"

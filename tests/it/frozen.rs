@@ -75,7 +75,7 @@ fn ask(loader: &Loader, name: &str, input: &Input, value: &Value) -> Decision {
     let module = Arc::new(loader.load(&component(name), &json!({}), LIMITS).unwrap());
     let policy = Policy::new(name, Mode::Enforce, module);
     let set = PolicySet::new(loader, vec![policy], 1);
-    let requests = set.fact_requests(input.hook()).iter();
+    let requests = set.fact_requests(input).iter();
     let facts: Vec<_> =
         requests.map(|request| Fact { request: request.clone(), value: value.clone() }).collect();
     set.answer(input, &facts)

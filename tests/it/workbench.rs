@@ -103,7 +103,7 @@ fn record(home: &Home) -> BTreeSet<i64> {
         let records: Vec<_> = (batch * 1_000..(batch + 1) * 1_000)
             .map(|i| {
                 let input = question(i);
-                let requests = set.fact_requests(input.hook());
+                let requests = set.fact_requests(&input);
                 let facts: Vec<_> = requests.iter().map(|request| fact(request, i)).collect();
                 let decision = set.answer(&input, &facts);
                 let at = START + i64::try_from(i).unwrap();

@@ -138,7 +138,12 @@ impl RateLimit {
     }
 }
 
-export_policy!(RateLimit: authorization, cases = "cases/cases.toml", settings = "src/settings.toml");
+export_policy!(
+    RateLimit: authorization,
+    tools = ["broadcast", "claim_task", "create_task", "deregister", "register", "send_message", "share_context", "update_task"],
+    cases = "cases/cases.toml",
+    settings = "src/settings.toml"
+);
 
 #[cfg(test)]
 team_table_policy_sdk::test_cases!(RateLimit);

@@ -195,6 +195,11 @@ macro_rules! __export_component {
             #[used]
             static SDK: [u8; $crate::SDK_VERSION.len()] = guest::section($crate::SDK_VERSION.as_bytes());
 
+            #[unsafe(link_section = "team-table:tools")]
+            #[used]
+            static TOOLS: [u8; <$policy as $crate::Exported>::TOOLS.len()] =
+                guest::section(<$policy as $crate::Exported>::TOOLS.as_bytes());
+
             #[unsafe(link_section = "team-table:cases")]
             #[used]
             static CASES: [u8; <$policy as $crate::Exported>::CASES.len()] =

@@ -38,6 +38,9 @@ fn print(report: &CheckReport) -> Result<(), CliError> {
     output::line(&output::visible(&head))?;
     output::line(&format!("digest  {}", report.digest))?;
     output::line(&format!("hooks   {}", hooks(&report.hooks)))?;
+    if let Some(tools) = &report.tools {
+        output::line(&format!("tools   {}", Vec::from_iter(tools.iter().map(String::as_str)).join(", ")))?;
+    }
     let facts: Vec<String> =
         report.facts.iter().map(|fact| format!("{} {}", fact.name, json!(fact.params))).collect();
     output::line(&format!("facts   {}", if facts.is_empty() { "none".into() } else { facts.join(", ") }))?;

@@ -8,8 +8,8 @@ use crate::app;
 use crate::cli::listing::Listing;
 use crate::config::Config;
 use crate::domain::decision::{Answer, Outcome};
-use crate::operator::{Again, MadeAgain};
-use crate::storage::{DecisionFilter, DecisionRow};
+use crate::operator::{Again, Explanation, MadeAgain};
+use crate::storage::DecisionFilter;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArguments {
@@ -78,12 +78,12 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<(
     if output::is_json() {
         output::json(&json!(explanation))?;
     } else {
-        print(&explanation.decision, &explanation.verdicts)?;
+        print(&explanation)?;
     }
     if explanation.same { Ok(()) } else { Err(CliError::Found) }
 }
 
-fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
+fn print(Explanation { decision: row, verdicts, not_asked, .. }: &Explanation) -> Result<(), CliError> {
     output::line(&format!(
         "decision {} of {}: {} by {} came to {}{}",
         row.id,
@@ -126,6 +126,9 @@ fn print(row: &DecisionRow, verdicts: &[Again]) -> Result<(), CliError> {
             output::line("        now")?;
             output::indented(&json!(now))?;
         }
+    }
+    for policy in not_asked {
+        output::line(&format!("policy  {policy} was not asked: it judges calls of other tools"))?;
     }
     Ok(())
 }

@@ -41,7 +41,11 @@ fn table(policies: Vec<PolicyStatus>, none: &str) -> Result<(), CliError> {
             1 => policy.mode.as_str().to_owned(),
             persons => format!("{}, {persons} persons", policy.mode.as_str()),
         };
-        [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks(&policy.hooks), state]
+        let hooks = match policy.tools {
+            None => hooks(&policy.hooks),
+            Some(tools) => format!("{} ({} tools)", hooks(&policy.hooks), tools.len()),
+        };
+        [policy.name, mode, policy.module, short(policy.digest.as_ref()), hooks, state]
     };
     let columns = ["NAME", "MODE", "MODULE", "DIGEST", "HOOKS", "STATUS"];
     Ok(output::table(columns, &["HOOKS", "DIGEST", "MODULE"], policies.into_iter().map(row), none)?)

@@ -1,6 +1,8 @@
 //! The first look at a module, before any of it runs: size, well-formedness, no imports, the exports of a known interface
 //! version, the SDK it was built with, and the test cases it carries. Runs nothing and compiles nothing.
 
+use std::collections::BTreeSet;
+
 use team_table_policy_sdk::settings::{self, Setting};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
@@ -15,6 +17,8 @@ const SDK_SECTION: &str = "team-table:sdk";
 const CASES_SECTION: &str = "team-table:cases";
 /// The custom section in which a policy describes its settings, as TOML.
 const SETTINGS_SECTION: &str = "team-table:settings";
+/// The custom section in which an authorizer names the tools that it judges, a name on each line.
+const TOOLS_SECTION: &str = "team-table:tools";
 /// The SDK's major version whose components this host runs: the version of the interface.
 const SDK_MAJOR: &str = "1";
 /// The package all of our interfaces belong to.
@@ -35,6 +39,8 @@ pub struct Gated<'a> {
     pub cases: Option<String>,
     /// The description of its settings, as TOML; `None` when it describes none.
     pub settings: Option<String>,
+    /// The tools whose calls it judges; `None` when it does not say: all.
+    pub tools: Option<BTreeSet<String>>,
 }
 
 /// Looks at nothing but the size.
@@ -84,6 +90,7 @@ struct Seen {
     sdk: Option<String>,
     cases: Option<String>,
     settings: Option<String>,
+    tools: Option<String>,
 }
 
 impl Seen {
@@ -106,6 +113,7 @@ impl Seen {
                     SDK_SECTION => &mut self.sdk,
                     CASES_SECTION => &mut self.cases,
                     SETTINGS_SECTION => &mut self.settings,
+                    TOOLS_SECTION => &mut self.tools,
                     _ => return Ok(()),
                 };
                 slot.get_or_insert_default().push_str(&String::from_utf8_lossy(section.data()));
@@ -146,6 +154,8 @@ impl Seen {
         }
         let digest = blake3::hash(bytes).to_hex().to_string();
         let settings = self.settings.filter(|text| !text.trim().is_empty());
-        Ok(Gated { bytes, digest, hooks, sdk, cases: self.cases, settings })
+        let named = |text: String| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        let tools = self.tools.map(named).filter(|tools| !tools.is_empty());
+        Ok(Gated { bytes, digest, hooks, sdk, cases: self.cases, settings, tools })
     }
 }

@@ -1,6 +1,7 @@
 //! From the bytes of a `.wasm` file to a module that can be asked: gate, configure, snapshot, compile (or take all that
 //! from the cache), and the module's own cases. Must not depend on sets and on the source of the bytes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +42,8 @@ pub struct Module {
     pub summary: String,
     /// The SDK it was built with, if it says.
     pub sdk: Option<String>,
+    /// The tools whose calls it judges; none: all.
+    pub tools: Option<BTreeSet<String>>,
     /// The facts it asked for.
     pub facts: Vec<FactRequest>,
     /// The same facts as the policy wrote them, in the same order.
@@ -55,6 +58,7 @@ struct Kept {
     description: DescriptionOut,
     hooks: Vec<Hook>,
     sdk: Option<String>,
+    tools: Option<BTreeSet<String>>,
 }
 
 /// What `policy check` prints.
@@ -72,6 +76,8 @@ pub struct CheckReport {
     pub sdk: Option<String>,
     /// The hooks it answers.
     pub hooks: Vec<Hook>,
+    /// The tools whose calls it judges; none: all.
+    pub tools: Option<BTreeSet<String>>,
     /// The facts it asks for under these settings.
     pub facts: Vec<FactRequest>,
     /// What it says of its settings; empty when it does not describe them.
@@ -157,7 +163,7 @@ impl Loader {
         let module = self.prepare(&workbench, &gated, settings, limits)?;
         let load_millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let cases = run_cases(&workbench, &gated)?;
-        let Module { digest, name, version, summary, sdk, hooks, facts, .. } = module;
+        let Module { digest, name, version, summary, sdk, hooks, tools, facts, .. } = module;
         Ok(CheckReport {
             digest,
             name,
@@ -165,6 +171,7 @@ impl Loader {
             summary,
             sdk,
             hooks,
+            tools,
             facts,
             settings: described,
             cases,
@@ -194,7 +201,8 @@ impl Loader {
         let snapshot = workbench.snapshot(configured)?;
         let component = Component::new(self.runtime.engine(), &snapshot)
             .map_err(|error| PolicyError::Snapshot(format!("{error:#}")))?;
-        let kept = Kept { description, hooks: gated.hooks.clone(), sdk: gated.sdk.clone() };
+        let (hooks, sdk, tools) = (gated.hooks.clone(), gated.sdk.clone(), gated.tools.clone());
+        let kept = Kept { description, hooks, sdk, tools };
         let keys = Keys::of(gated.bytes, settings, limits);
         if let (Ok(kept), Ok(code)) = (serde_json::to_vec(&kept), component.serialize()) {
             self.put(&keys.module, &kept, &code);
@@ -228,7 +236,7 @@ fn ready(
     kept: Kept,
     component: &Component,
 ) -> Result<Module, PolicyError> {
-    let Kept { description, hooks: exported, sdk } = kept;
+    let Kept { description, hooks: exported, sdk, tools } = kept;
     let facts: Vec<FactRequest> = description
         .facts
         .iter()
@@ -248,6 +256,7 @@ fn ready(
         version: description.version,
         summary: description.summary,
         sdk,
+        tools,
         facts,
         asked: description.facts,
         pre: prelink(component)?,

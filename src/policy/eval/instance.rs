@@ -30,6 +30,14 @@ impl Question<'_> {
         }
     }
 
+    /// The tool of a call.
+    pub(super) const fn tool(&self) -> &str {
+        match self {
+            Self::Authorize(call) => call.tool,
+            Self::Review(_) => "",
+        }
+    }
+
     /// The agent whose words are judged.
     pub(super) const fn agent(&self) -> &str {
         match self {

@@ -1,6 +1,7 @@
 //! The policies that decide, as one immutable value: asked together, swapped together. In-flight questions finish on the set
 //! they started with because they hold it. Must not depend on files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,6 +30,8 @@ pub struct Policy {
     pub mode: Mode,
     /// How many persons must approve a call that it holds.
     pub approvals: i64,
+    /// The tools whose calls it judges; none: all. Of another call it is not asked, and its facts are not read.
+    pub tools: Option<BTreeSet<String>>,
     /// What is asked.
     pub module: Arc<Module>,
     counters: Option<Arc<Counters>>,
@@ -44,6 +47,7 @@ impl Policy {
             name: name.to_owned(),
             mode,
             approvals: 1,
+            tools: module.tools.clone(),
             module,
             counters: None,
             answered: AtomicBool::new(false),
@@ -52,7 +56,18 @@ impl Policy {
 
     /// A policy as its entry has it, with this module.
     pub(in crate::policy) fn of(entry: &PolicyEntry, module: Arc<Module>) -> Self {
-        Self { approvals: entry.approvals, ..Self::new(&entry.name, entry.mode, module) }
+        let tools = match (&entry.tools, &module.tools) {
+            (Some(named), Some(judged)) => Some(named & judged),
+            (Some(tools), None) | (None, Some(tools)) => Some(tools.clone()),
+            (None, None) => None,
+        };
+        Self { approvals: entry.approvals, tools, ..Self::new(&entry.name, entry.mode, module) }
+    }
+
+    /// Whether it is asked a question of this hook; `tool` is that of a call.
+    fn judges(&self, hook: Hook, tool: &str) -> bool {
+        self.module.hooks.contains(&hook)
+            && (hook != Hook::Authorization || self.tools.as_ref().is_none_or(|tools| tools.contains(tool)))
     }
 
     /// Loads the module of an entry from its bytes.
@@ -69,6 +84,7 @@ impl Policy {
         PolicyEntry {
             mode: self.mode,
             approvals: self.approvals,
+            tools: self.tools.clone(),
             settings: self.module.settings.as_object().cloned().unwrap_or_default(),
             limits: self.module.limits,
             ..PolicyEntry::new(&self.name, &self.module.digest)
@@ -82,7 +98,7 @@ pub struct PolicySet {
     generation: u64,
     loader: Loader,
     policies: Vec<Policy>,
-    requests: [Vec<FactRequest>; 3],
+    requests: Requests,
     monitor: Option<Arc<Monitor>>,
     /// Why there is no set; every question is then answered with a failure.
     unavailable: Option<String>,
@@ -120,17 +136,12 @@ impl PolicySet {
         policies.sort_by(|a, b| a.name.cmp(&b.name));
         let digest = digest(policies.iter().map(|policy| {
             let Module { digest, settings_digest, limits, .. } = &*policy.module;
-            let held = (policy.mode, policy.approvals);
+            // What the module itself says is in its digest.
+            let tools = policy.tools.as_ref().filter(|_| policy.tools != policy.module.tools);
+            let held = (policy.mode, policy.approvals, tools);
             (policy.name.as_str(), held, digest.as_str(), settings_digest.as_str(), *limits)
         }));
-        let requests = [Hook::Authorization, Hook::Review, Hook::Wake].map(|hook| {
-            let asking = policies.iter().filter(|policy| policy.module.hooks.contains(&hook));
-            let mut requests: Vec<_> = asking.flat_map(|policy| &policy.module.facts).cloned().collect();
-            requests.retain(|request| facts::applies(request, hook));
-            requests.sort();
-            requests.dedup();
-            requests
-        });
+        let requests = Requests::of(&policies);
         for policy in &mut policies {
             policy.counters = monitor.map(|monitor| monitor.counters(&policy.name));
         }
@@ -184,18 +195,25 @@ impl PolicySet {
     /// How far back its counting facts look, in seconds.
     fn longest_window(&self) -> i64 {
         let window = |request: &FactRequest| request.params.get("window_seconds")?.parse().ok();
-        self.requests.iter().flatten().filter_map(window).max().unwrap_or(0)
+        self.all_fact_requests().filter_map(window).max().unwrap_or(0)
     }
 
-    /// The facts that must be given to a question of this hook: those of all its policies, each once.
+    /// The facts that must be given to a question: those of all policies that judge it, each once.
     #[must_use]
-    pub const fn fact_requests(&self, hook: Hook) -> &[FactRequest] {
-        let [authorization, escalation, wake] = &self.requests;
-        match hook {
-            Hook::Authorization => authorization.as_slice(),
-            Hook::Review => escalation.as_slice(),
-            Hook::Wake => wake.as_slice(),
+    pub fn fact_requests(&self, input: &Input) -> &[FactRequest] {
+        let Requests { calls, of_tool, reviews, wakes } = &self.requests;
+        match input {
+            Input::Authorization(call) => match Hook::of_tool(&call.tool) {
+                Hook::Wake => wakes,
+                _ => of_tool.get(&call.tool).unwrap_or(calls),
+            },
+            Input::Review(_) => reviews,
         }
+    }
+
+    /// The facts that its policies ask for about any question.
+    pub fn all_fact_requests(&self) -> impl Iterator<Item = &FactRequest> {
+        self.requests.all()
     }
 
     /// May this agent make this call? Takes as long as the policies do: not for async threads, and no lock may be held.
@@ -221,7 +239,7 @@ impl PolicySet {
     }
 
     fn decide(&self, question: Question<'_>, facts: &[Fact]) -> Decision {
-        let hook = question.hook();
+        let (hook, tool) = (question.hook(), question.tool());
         let span = tracing::debug_span!("decide", hook = hook.as_str(), set = %self.digest);
         let _entered = span.enter();
         if let Some(why) = &self.unavailable {
@@ -232,7 +250,7 @@ impl PolicySet {
         let verdicts: Vec<_> = self
             .policies
             .iter()
-            .filter(|policy| policy.module.hooks.contains(&hook))
+            .filter(|policy| policy.judges(hook, tool))
             .map(|policy| self.ask(policy, question, &texts))
             .collect();
         let Combined { outcome, policy, reason, reply } = combine(hook, &verdicts);
@@ -309,13 +327,54 @@ impl PolicySet {
     }
 }
 
+/// The facts that the policies of a set ask for, sorted, each once.
+struct Requests {
+    /// For a call of a tool that no policy names.
+    calls: Vec<FactRequest>,
+    /// For a call of each tool that a policy names.
+    of_tool: BTreeMap<String, Vec<FactRequest>>,
+    reviews: Vec<FactRequest>,
+    wakes: Vec<FactRequest>,
+}
+
+impl Requests {
+    fn of(policies: &[Policy]) -> Self {
+        let requests = |hook, tool: &str| {
+            let asking = policies.iter().filter(|policy| policy.judges(hook, tool));
+            let mut requests: Vec<_> = asking.flat_map(|policy| &policy.module.facts).cloned().collect();
+            requests.retain(|request| facts::applies(request, hook));
+            requests.sort();
+            requests.dedup();
+            requests
+        };
+        let named: BTreeSet<&String> =
+            policies.iter().filter_map(|policy| policy.tools.as_ref()).flatten().collect();
+        let of_tool = |tool: &String| (tool.clone(), requests(Hook::Authorization, tool));
+        Self {
+            // No tool has an empty name.
+            calls: requests(Hook::Authorization, ""),
+            of_tool: named.into_iter().map(of_tool).collect(),
+            reviews: requests(Hook::Review, ""),
+            wakes: requests(Hook::Wake, ""),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &FactRequest> {
+        [&self.calls, &self.reviews, &self.wakes].into_iter().chain(self.of_tool.values()).flatten()
+    }
+}
+
+/// What the set file says of a policy besides its module: mode, approvals, tools.
+type Held<'a> = (Mode, i64, Option<&'a BTreeSet<String>>);
+
 /// The digest of a set; its policies sorted by name.
-fn digest<'a>(policies: impl Iterator<Item = (&'a str, (Mode, i64), &'a str, &'a str, Limits)>) -> String {
+fn digest<'a>(policies: impl Iterator<Item = (&'a str, Held<'a>, &'a str, &'a str, Limits)>) -> String {
     let list: Vec<Value> = policies
-        .map(|(name, (mode, approvals), module, settings, limits)| match approvals {
+        .map(|(name, (mode, approvals, tools), module, settings, limits)| match (approvals, tools) {
             // As it was before a set file could say so: a set keeps its digest.
-            1 => serde_json::json!([name, mode, module, settings, limits]),
-            _ => serde_json::json!([name, mode, module, settings, limits, approvals]),
+            (1, None) => serde_json::json!([name, mode, module, settings, limits]),
+            (_, None) => serde_json::json!([name, mode, module, settings, limits, approvals]),
+            _ => serde_json::json!([name, mode, module, settings, limits, approvals, tools]),
         })
         .collect();
     blake3::hash(canonical_json(&Value::Array(list)).as_bytes()).to_hex().to_string()

@@ -85,6 +85,11 @@ impl SetEditor {
         set(table, "module", Some(entry.module.as_str().into()));
         set(table, "mode", Some(entry.mode.as_str().into()));
         set(table, "approvals", (entry.approvals != 1).then(|| entry.approvals.into()));
+        set(
+            table,
+            "tools",
+            entry.tools.as_ref().map(|tools| tools.iter().collect::<toml_edit::Array>().into()),
+        );
         set(table, "digest", entry.digest.as_deref().map(Into::into));
         set_table(table, "settings", settings.as_table().clone());
         let mut limits = Table::new();
@@ -102,8 +107,8 @@ impl SetEditor {
         set_table(table, "limits", limits);
         let written = self.entries()?.into_iter().find(|written| written.name == entry.name);
         let same = |written: PolicyEntry| {
-            (&written.settings, written.limits, written.approvals)
-                == (&entry.settings, entry.limits, entry.approvals)
+            (&written.settings, written.limits, written.approvals, &written.tools)
+                == (&entry.settings, entry.limits, entry.approvals, &entry.tools)
         };
         if written.is_some_and(same) {
             return Ok(());

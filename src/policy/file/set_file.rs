@@ -1,7 +1,7 @@
 //! `policy-set.toml`: which policies make up the set, read into plain values. Must not depend on WebAssembly: what the
 //! modules are worth is found out elsewhere.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -36,6 +36,9 @@ pub struct PolicyEntry {
     /// How many persons must approve a tool call that it holds: 1 to [`MAX_APPROVALS`].
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub approvals: i64,
+    /// The tools whose calls it judges; none: all that the module judges. In a record what is true of it with the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeSet<String>>,
     /// The digest the module must have; none in a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -56,10 +59,17 @@ impl PolicyEntry {
             module: module.to_owned(),
             mode: Mode::default(),
             approvals: 1,
+            tools: None,
             digest: None,
             settings: Map::new(),
             limits: Limits::default(),
         }
+    }
+
+    /// Whether it judges calls of a tool, as far as the entry says.
+    #[must_use]
+    pub fn judges(&self, tool: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.contains(tool))
     }
 }
 
@@ -177,6 +187,11 @@ pub fn parse_set(text: &str) -> Result<Vec<PolicyEntry>, PolicyError> {
                 entry.approvals
             );
             return Err(wrong(span("approvals"), message));
+        }
+        if entry.tools.as_ref().is_some_and(BTreeSet::is_empty) {
+            let message =
+                "tools names no tool: leave it out for all, or switch the policy off with mode = \"off\"";
+            return Err(wrong(span("tools"), message.to_owned()));
         }
         if let Some(message) = entry.limits.validation_error() {
             return Err(wrong(span("limits"), message));

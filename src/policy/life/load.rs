@@ -1,6 +1,7 @@
 //! From a policy directory to policies that may decide together, or to what is wrong with each of them. Changes nothing:
 //! the set in force stays in force until the whole new one is ready.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct PolicyStatus {
     pub summary: Option<String>,
     /// The hooks it answers.
     pub hooks: Vec<Hook>,
+    /// The tools whose calls it judges; none: all.
+    pub tools: Option<BTreeSet<String>>,
     /// The facts it asks for.
     pub facts: Vec<FactRequest>,
     /// What is wrong with it.
@@ -77,7 +80,7 @@ pub(super) fn from_dir(
         match outcome {
             Ok(None) => {}
             Ok(Some((policy, bytes))) => {
-                status.loaded(&policy.module);
+                status.loaded(&policy);
                 if let Ok(policies) = &mut set.policies {
                     policies.push((policy, bytes));
                 }
@@ -119,8 +122,8 @@ pub fn roll_back<E: From<PolicyError>>(
     let (current, _) = file::resolve(dir, entry)?;
     let before = state.fallback(policy, &current.module)?;
     let (mut back, bytes) = before.ok_or_else(|| PolicyError::NothingToRollBack(policy.to_owned()))?;
-    // Which module decides is one thing; how many persons must agree with it is the operator's word.
-    (back.mode, back.approvals) = (entry.mode, entry.approvals);
+    // Which module decides is one thing; what it is asked, and how many persons must agree with it, is the operator's word.
+    (back.mode, back.approvals, back.tools) = (entry.mode, entry.approvals, entry.tools.clone());
     let (module, pin) = match BUILTINS.iter().find(|builtin| builtin.bytes == bytes) {
         Some(builtin) => (format!("{BUILTIN_PREFIX}{}", builtin.name), None),
         None => (editor.add_module(policy, &bytes)?, Some(back.module.clone())),
@@ -209,7 +212,8 @@ impl Sources<'_> {
         {
             status.rolled_back = Some(format!("{} is out of force: {reason}", record.module));
             (record, bytes) = fallback;
-            (record.mode, record.approvals) = (entry.mode, entry.approvals);
+            (record.mode, record.approvals, record.tools) =
+                (entry.mode, entry.approvals, entry.tools.clone());
         }
         let is_same = |known: &&Policy| {
             let Module { digest, settings, limits, .. } = &*known.module;
@@ -221,7 +225,14 @@ impl Sources<'_> {
             Some(known) => Policy::of(&record, Arc::clone(&known.module)),
             None => Policy::load(self.loader, &record, &bytes)?,
         };
-        Ok(Some((policy, bytes)))
+        match (&entry.tools, &policy.module.tools) {
+            (Some(named), Some(judged)) if named.is_disjoint(judged) => {
+                let list =
+                    |tools: &BTreeSet<String>| Vec::from_iter(tools.iter().map(String::as_str)).join(", ");
+                Err(PolicyError::NoTool { named: list(named), judged: list(judged) })
+            }
+            _ => Ok(Some((policy, bytes))),
+        }
     }
 }
 
@@ -251,6 +262,7 @@ impl PolicyStatus {
             version: None,
             summary: None,
             hooks: Vec::new(),
+            tools: entry.tools.clone(),
             facts: Vec::new(),
             error: None,
             rolled_back: None,
@@ -260,16 +272,17 @@ impl PolicyStatus {
     /// A policy that decides, whatever the set file says by now.
     pub(super) fn of_policy(policy: &Policy) -> Self {
         let mut status = Self::of(&PolicyEntry { module: KEPT_COPY.to_owned(), ..policy.record() });
-        status.loaded(&policy.module);
+        status.loaded(policy);
         status
     }
 
-    fn loaded(&mut self, module: &Module) {
+    fn loaded(&mut self, Policy { tools, module, .. }: &Policy) {
         self.digest = Some(module.digest.clone());
         self.settings_digest.clone_from(&module.settings_digest);
         self.version = Some(module.version.clone());
         self.summary = Some(module.summary.clone());
         self.hooks.clone_from(&module.hooks);
+        self.tools.clone_from(tools);
         self.facts.clone_from(&module.facts);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::guests::{call, guest, loader};
-use crate::domain::decision::{Answer, Decision, Hook, InboxMessage, Mode, Outcome};
+use crate::domain::decision::{Answer, Decision, InboxMessage, Input, Mode, Outcome};
 use crate::policy::file::{PolicyEntry, SET_FILE, SetEditor};
 use crate::policy::{HostConfig, PolicyHost, Quarantine, SetStatus, Source, State};
 
@@ -92,7 +92,7 @@ fn without_a_directory_the_built_in_set_decides() {
     assert_eq!(set.policies().count(), 5);
     let status = host.status().unwrap();
     assert_eq!((status.generation, status.source, status.error), (1, Source::Directory, None));
-    assert!(!set.fact_requests(Hook::Authorization).is_empty());
+    assert!(!set.fact_requests(&Input::Authorization(call())).is_empty());
 }
 
 #[test]
@@ -181,6 +181,10 @@ fn invalid_set_file_keeps_previous_set_active() {
         (format!("{policy}[policy.limits]\nfuel = 0\n"), "limit `fuel` must be from 1"),
         (format!("{policy}[policy.limits]\nfule = 0\n"), "unknown field `fule`"),
         (policy.replace("p.wasm", "builtin:rate-limit") + "settings = { burst = 1 }\n", "settings refused"),
+        (
+            policy.replace("p.wasm", "builtin:rate-limit") + "tools = [\"list_tasks\"]\n",
+            "`tools` in the set file names list_tasks; the module judges calls of broadcast, claim_task, ",
+        ),
     ] {
         home.write(&text);
         assert_eq!(refused(&host, why).generation, 1);

@@ -4,3 +4,4 @@ mod guests;
 mod hostile;
 mod life;
 mod real;
+mod scope;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::guests::{call, patient};
-use crate::domain::decision::{Fact, Hook, InboxMessage, Mode, Outcome};
+use crate::domain::decision::{Fact, InboxMessage, Input, Mode, Outcome};
 #[cfg(unix)]
 use crate::policy::PolicyError;
 use crate::policy::file::{BUILTINS, builtin};
@@ -22,7 +22,7 @@ fn rate_limit(loader: &Loader) -> PolicySet {
 }
 
 fn sent(set: &PolicySet, count: u64) -> Vec<Fact> {
-    set.fact_requests(Hook::Authorization)
+    set.fact_requests(&Input::Authorization(call()))
         .iter()
         .map(|request| Fact {
             request: request.clone(),

@@ -9,7 +9,7 @@ use super::super::call::{Call, Candidate, Context, Target};
 use super::super::registry::{Parsed, Row};
 use crate::auth::{self, AuthError, Caller, Credential};
 use crate::domain::clock::Millis;
-use crate::domain::decision::{Hook, Input, PrincipalView, ToolCall};
+use crate::domain::decision::{Input, PrincipalView, ToolCall};
 use crate::domain::principal::Principal;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::seat::Seat;
@@ -203,8 +203,7 @@ impl CallCase {
     /// Whether a policy counts calls of this tool: then even a call that changes nothing is recorded before it is
     /// answered, so that the count is exact.
     pub(super) fn is_counted(&self, set: &PolicySet) -> bool {
-        let requests = set.fact_requests(Hook::Authorization).iter();
-        requests.filter(|request| request.name.starts_with("calls.")).any(|request| {
+        set.all_fact_requests().filter(|request| request.name.starts_with("calls.")).any(|request| {
             let tools: Option<Vec<String>> =
                 request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
             tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == self.row.spec.name))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::Table;
 use super::super::call::{Body, Candidate, Target};
 use super::case::CallCase;
-use crate::domain::decision::{Decision, Hook, Outcome};
+use crate::domain::decision::{Decision, Outcome};
 use crate::judgement::{Case, KnownFacts, Ruling};
 use crate::policy::PolicySet;
 use crate::storage::{self, Approval};
@@ -85,7 +85,7 @@ impl Table {
     ) -> storage::Result<Body> {
         let Some((target, list, id)) = case.call.lists() else { return Ok(body) };
         // A task is seen by a policy as a fact only: where none asks for it, none can tell one from another.
-        let requests = set.fact_requests(Hook::Authorization);
+        let requests = case.requests(set);
         if target == Target::Task && !requests.iter().any(|request| request.name == TARGET_TASK) {
             return Ok(body);
         }
