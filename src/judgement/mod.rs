@@ -76,16 +76,6 @@ pub struct KnownFacts {
 }
 
 impl KnownFacts {
-    /// The facts that a set asks for about a case.
-    ///
-    /// # Errors
-    /// Those of storage.
-    pub fn read(tx: &ReadTx<'_>, set: &PolicySet, case: &impl Case) -> storage::Result<Self> {
-        let since = Instant::now();
-        let (facts, version) = tx.facts_at(case.requests(set), case.scope())?;
-        Ok(Self { since, facts, version })
-    }
-
     /// The state of the log in which they were read.
     #[must_use]
     pub const fn version(&self) -> Version {
@@ -154,12 +144,35 @@ impl Judge {
         Ok(None)
     }
 
+    /// Reads the facts that a set asks for about a case.
+    ///
+    /// # Errors
+    /// Those of storage.
+    pub fn read_facts(
+        &self,
+        tx: &ReadTx<'_>,
+        case: &impl Case,
+        set: &PolicySet,
+    ) -> storage::Result<KnownFacts> {
+        let since = Instant::now();
+        // A process that only reads does not hear what became of the first description that it queued.
+        let mut described = self.described.lock();
+        if *described != set.digest()
+            && tx.knows_policy_set(set.digest(), set.longest_window(), case.scope().now)?
+        {
+            set.digest().clone_into(&mut described);
+        }
+        drop(described);
+        let (facts, version) = tx.facts_at(case.requests(set), case.scope())?;
+        Ok(KnownFacts { since, facts, version })
+    }
+
     /// Reads the facts and asks the policies.
     ///
     /// # Errors
     /// Those of storage.
     pub fn ask(&self, case: &impl Case, set: &PolicySet) -> storage::Result<Ruling> {
-        let known = self.db.read_hot(|tx| KnownFacts::read(tx, set, case))?;
+        let known = self.db.read_hot(|tx| self.read_facts(tx, case, set))?;
         Ok(self.ask_with(case, set, known))
     }
 

@@ -45,10 +45,14 @@ impl Call for Broadcast {
         self.draft.check()
     }
 
-    fn recipients(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Option<Vec<String>>> {
+    fn has_recipients(&self) -> bool {
+        true
+    }
+
+    fn recipients(&self, tx: &ReadTx<'_>, context: &Context) -> Result<Vec<String>> {
         let sender = context.member()?;
         let others = tx.members(false)?.into_iter().filter(|member| member.id != sender.id);
-        Ok(Some(others.map(|member| member.name).collect()))
+        Ok(others.map(|member| member.name).collect())
     }
 
     fn run(&self, tx: &WriteTx<'_>, context: &Context) -> Result<Body> {

@@ -112,9 +112,14 @@ pub(super) trait Call: Send + Sync + 'static {
         None
     }
 
+    /// Whether the call acts on many members: those of [`recipients`](Self::recipients).
+    fn has_recipients(&self) -> bool {
+        false
+    }
+
     /// For a call that acts on many members: their names.
-    fn recipients(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Option<Vec<String>>> {
-        Ok(None)
+    fn recipients(&self, _tx: &ReadTx<'_>, _context: &Context) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     /// The messages in an answer that it has marked as read.

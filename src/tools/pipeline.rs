@@ -19,7 +19,6 @@ use super::{Table, UnknownToolError};
 use crate::auth::Credential;
 use crate::domain::clock::Millis;
 use crate::domain::refusal::{Code, Refusal};
-use crate::judgement::KnownFacts;
 use crate::storage;
 use case::{Arrived, CallCase};
 
@@ -140,7 +139,7 @@ impl Table {
                 Err(error) => return Err(error),
             };
             let mut case = candidates.first().map(|first| case.standing_for(first)).unwrap_or(case);
-            let known = KnownFacts::read(tx, &set, &case)?;
+            let known = self.inner.judge.read_facts(tx, &case, &set)?;
             case.opened = known.version();
             Ok(Ok((case, Ok((known, candidates)))))
         });

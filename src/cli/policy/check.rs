@@ -39,7 +39,10 @@ fn print(report: &CheckReport) -> Result<(), CliError> {
     output::line(&format!("digest  {}", report.digest))?;
     output::line(&format!("hooks   {}", hooks(&report.hooks)))?;
     if let Some(tools) = &report.tools {
-        output::line(&format!("tools   {}", Vec::from_iter(tools.iter().map(String::as_str)).join(", ")))?;
+        output::line(&format!(
+            "tools   {}",
+            tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        ))?;
     }
     let facts: Vec<String> =
         report.facts.iter().map(|fact| format!("{} {}", fact.name, json!(fact.params))).collect();

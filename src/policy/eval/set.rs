@@ -193,15 +193,16 @@ impl PolicySet {
     }
 
     /// How far back its counting facts look, in seconds.
-    fn longest_window(&self) -> i64 {
+    #[must_use]
+    pub fn longest_window(&self) -> i64 {
         let window = |request: &FactRequest| request.params.get("window_seconds")?.parse().ok();
-        self.all_fact_requests().filter_map(window).max().unwrap_or(0)
+        self.requests.all().filter_map(window).max().unwrap_or(0)
     }
 
     /// The facts that must be given to a question: those of all policies that judge it, each once.
     #[must_use]
     pub fn fact_requests(&self, input: &Input) -> &[FactRequest] {
-        let Requests { calls, of_tool, reviews, wakes } = &self.requests;
+        let Requests { calls, of_tool, reviews, wakes, .. } = &self.requests;
         match input {
             Input::Authorization(call) => match Hook::of_tool(&call.tool) {
                 Hook::Wake => wakes,
@@ -211,9 +212,11 @@ impl PolicySet {
         }
     }
 
-    /// The facts that its policies ask for about any question.
-    pub fn all_fact_requests(&self) -> impl Iterator<Item = &FactRequest> {
-        self.requests.all()
+    /// Whether a policy counts the calls of a tool, whatever calls it judges.
+    #[must_use]
+    pub fn counts_calls_of(&self, tool: &str) -> bool {
+        let Counted { all, tools } = &self.requests.counted;
+        *all || tools.contains(tool)
     }
 
     /// May this agent make this call? Takes as long as the policies do: not for async threads, and no lock may be held.
@@ -335,6 +338,14 @@ struct Requests {
     of_tool: BTreeMap<String, Vec<FactRequest>>,
     reviews: Vec<FactRequest>,
     wakes: Vec<FactRequest>,
+    counted: Counted,
+}
+
+/// The tools whose calls are counted by a fact.
+#[derive(Default)]
+struct Counted {
+    all: bool,
+    tools: BTreeSet<String>,
 }
 
 impl Requests {
@@ -350,12 +361,21 @@ impl Requests {
         let named: BTreeSet<&String> =
             policies.iter().filter_map(|policy| policy.tools.as_ref()).flatten().collect();
         let of_tool = |tool: &String| (tool.clone(), requests(Hook::Authorization, tool));
+        let facts = policies.iter().flat_map(|policy| &policy.module.facts);
+        let mut counted = Counted::default();
+        for request in facts.filter(|request| request.name.starts_with("calls.")) {
+            let tools = request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
+            let tools: Vec<String> = tools.unwrap_or_default();
+            counted.all |= tools.is_empty();
+            counted.tools.extend(tools);
+        }
         Self {
             // No tool has an empty name.
             calls: requests(Hook::Authorization, ""),
             of_tool: named.into_iter().map(of_tool).collect(),
             reviews: requests(Hook::Review, ""),
             wakes: requests(Hook::Wake, ""),
+            counted,
         }
     }
 

@@ -227,8 +227,9 @@ impl Sources<'_> {
         };
         match (&entry.tools, &policy.module.tools) {
             (Some(named), Some(judged)) if named.is_disjoint(judged) => {
-                let list =
-                    |tools: &BTreeSet<String>| Vec::from_iter(tools.iter().map(String::as_str)).join(", ");
+                let list = |tools: &BTreeSet<String>| {
+                    tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+                };
                 Err(PolicyError::NoTool { named: list(named), judged: list(judged) })
             }
             _ => Ok(Some((policy, bytes))),

@@ -296,6 +296,16 @@ impl ReadTx<'_> {
         Ok(oldest.is_some_and(|at| at < before))
     }
 
+    /// Whether a policy set is described here, with a window this long, and counts as loaded for half a day yet.
+    pub fn knows_policy_set(&self, digest: &str, window_seconds: i64, now: Millis) -> Result<bool> {
+        let known = self.one(
+            "SELECT 1 FROM policy_sets WHERE digest = ?1 AND window_seconds = ?2 AND seen_at > ?3",
+            params![digest, window_seconds, now - LOADED_FOR / 2],
+            |_| Ok(()),
+        )?;
+        Ok(known.is_some())
+    }
+
     /// A policy set that decided here, as the JSON given with its first decision.
     pub fn policy_set(&self, digest: &str) -> Result<Option<String>> {
         self.one("SELECT policies FROM policy_sets WHERE digest = ?1", [digest], |row| row.get(0))

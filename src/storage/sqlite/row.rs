@@ -1,5 +1,9 @@
 //! Statements and rows: the six operations that everything in `ops` is made of.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 
@@ -7,7 +11,47 @@ use crate::storage::error::{Error, Result};
 use crate::storage::value::{Column, Params, Value, Which, typed, unexpected};
 
 /// A row of a result.
-pub(crate) struct Row<'a>(&'a rusqlite::Row<'a>);
+pub(crate) struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    columns: &'a Columns,
+}
+
+/// Where the columns of a statement are by name. SQLite compares a name with those of all columns, which costs more than to
+/// read the value.
+#[derive(Default)]
+struct Columns {
+    /// A name as it lies in the program, address and length, and the position of the column that had it last.
+    known: RefCell<Vec<((usize, usize), usize)>>,
+}
+
+impl Columns {
+    fn of(sql: &'static str) -> Rc<Self> {
+        thread_local! {
+            static ALL: RefCell<HashMap<(usize, usize), Rc<Columns>>> = RefCell::default();
+        }
+        ALL.with_borrow_mut(|all| Rc::clone(all.entry(place(sql)).or_default()))
+    }
+
+    fn position(&self, row: &rusqlite::Row<'_>, name: &'static str) -> Result<usize> {
+        let (mut known, statement) = (self.known.borrow_mut(), row.as_ref());
+        let found = known.iter_mut().find(|(known, _)| *known == place(name));
+        if let Some((_, position)) = found {
+            // In another database the columns may be in another order.
+            if !statement.column_name(*position).is_ok_and(|there| there == name) {
+                *position = statement.column_index(name)?;
+            }
+            return Ok(*position);
+        }
+        let position = statement.column_index(name)?;
+        known.push((place(name), position));
+        Ok(position)
+    }
+}
+
+/// What tells one text of the program from another without a look at its letters.
+fn place(text: &'static str) -> (usize, usize) {
+    (text.as_ptr().addr(), text.len())
+}
 
 impl Row<'_> {
     /// A column's value, copied out.
@@ -23,10 +67,11 @@ impl Row<'_> {
     }
 
     fn value(&self, column: &Which) -> Result<Value<'_>> {
-        let value = match *column {
-            Which::At(position) => self.0.get_ref(position),
-            Which::Named(name) => self.0.get_ref(name),
-        }?;
+        let position = match *column {
+            Which::At(position) => position,
+            Which::Named(name) => self.columns.position(self.row, name)?,
+        };
+        let value = self.row.get_ref(position)?;
         Ok(match value {
             ValueRef::Null => Value::Null,
             ValueRef::Integer(number) => Value::Integer(number),
@@ -75,8 +120,9 @@ pub(crate) fn one<T>(
     read: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
     let mut statement = bound(connection, sql, params)?;
+    let columns = Columns::of(sql);
     let mut rows = statement.raw_query();
-    rows.next()?.map(|row| read(&Row(row))).transpose()
+    rows.next()?.map(|row| read(&Row { row, columns: &columns })).transpose()
 }
 
 /// Rows until `read` says, by `false`, that it has enough.
@@ -87,9 +133,10 @@ pub(crate) fn each(
     mut read: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<()> {
     let mut statement = bound(connection, sql, params)?;
+    let columns = Columns::of(sql);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        if !read(&Row(row))? {
+        if !read(&Row { row, columns: &columns })? {
             break;
         }
     }

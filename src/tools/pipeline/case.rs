@@ -203,11 +203,7 @@ impl CallCase {
     /// Whether a policy counts calls of this tool: then even a call that changes nothing is recorded before it is
     /// answered, so that the count is exact.
     pub(super) fn is_counted(&self, set: &PolicySet) -> bool {
-        set.all_fact_requests().filter(|request| request.name.starts_with("calls.")).any(|request| {
-            let tools: Option<Vec<String>> =
-                request.params.get("tools").and_then(|text| serde_json::from_str(text).ok());
-            tools.is_none_or(|tools| tools.is_empty() || tools.iter().any(|tool| tool == self.row.spec.name))
-        })
+        set.counts_calls_of(self.row.spec.name)
     }
 
     /// A token may have been revoked, or a name lost, since the call was authenticated.

@@ -106,9 +106,10 @@ impl Table {
         set: &PolicySet,
         persons: i64,
     ) -> storage::Result<Recipients> {
-        let Some(names) = self.inner.db.read_hot(|tx| case.call.recipients(tx, &case.context))? else {
+        if !case.call.has_recipients() {
             return Ok(Recipients::All);
-        };
+        }
+        let names = self.inner.db.read_hot(|tx| case.call.recipients(tx, &case.context))?;
         let ids: Vec<Value> = names.iter().map(|name| name.as_str().into()).collect();
         let decisions = self.judge_each(case, set, Target::Member, &ids)?;
         let refused = decisions.iter().find(|decision| !passes(decision, persons)).cloned();
