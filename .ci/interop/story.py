@@ -30,7 +30,8 @@ except ImportError:
 
 BINARY, PORT, (TRANSPORT, _, MODE) = sys.argv[1], sys.argv[2], sys.argv[3].partition(":")
 TITLE = f"python mcp {version('mcp')} {sys.argv[3]}"
-PATIENCE = 25  # seconds a call may take; waits that are answered ask for 30
+# Seconds a call may take; waits that are answered ask for 30. Under an emulator the first one compiles the policies for minutes.
+PATIENCE = int(os.environ.get("PATIENCE", "25"))
 
 
 class Server:
