@@ -150,6 +150,14 @@ team_table_policy_sdk::test_cases!(RateLimit);
 
 #[cfg(test)]
 #[test]
+fn it_judges_the_tools_that_change_something() {
+    let judged = <RateLimit as team_table_policy_sdk::Exported>::TOOLS;
+    assert_eq!(judged.lines().collect::<Vec<_>>(), CHANGES);
+    assert!(MESSAGES.iter().all(|tool| CHANGES.contains(tool)));
+}
+
+#[cfg(test)]
+#[test]
 fn every_question_gets_an_answer() {
     for settings in ["{}", r#"{ "window_seconds": 1, "max_messages": 1, "max_changes": 1 }"#] {
         team_table_policy_sdk::strategies::assert_answers::<RateLimit>(settings);
