@@ -269,17 +269,18 @@ fn transact(connection: &Connection, file: &OpenFile, group: &mut [Box<dyn Job>]
 /// Runs jobs whose changes stay or go together: whether one wants to wake an agent; `None` when one failed and nothing stays.
 fn run_in_savepoint(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<Option<bool>> {
     run_cached(connection, "SAVEPOINT job")?;
-    let mut rings = Some(false);
+    let mut rings = false;
     for job in jobs {
         let ran = run_job(connection, job)?;
-        rings = rings.filter(|_| ran.stays).map(|rings| rings | ran.rings);
-        if rings.is_none() {
+        if !ran.stays {
             run_cached(connection, "ROLLBACK TO job")?;
-            break;
+            run_cached(connection, "RELEASE job")?;
+            return Ok(None);
         }
+        rings |= ran.rings;
     }
     run_cached(connection, "RELEASE job")?;
-    Ok(rings)
+    Ok(Some(rings))
 }
 
 /// What a job has done.
