@@ -20,7 +20,7 @@ use crate::domain::decision::Mode;
 use crate::domain::person::{Actor, Role};
 use crate::domain::refusal::{Code, Refusal};
 use crate::operator::{Changed, Described, FieldError, OperatorError, Policies, RecordedChange};
-use crate::policy::{PolicyStatus, SetStatus};
+use crate::policy::{PolicyStatus, SetStatus, listed};
 use crate::storage;
 
 /// Changes that are shown.
@@ -219,7 +219,7 @@ fn facts(ask: &Ask<'_>, standing: &PolicyStatus, described: Option<&Described>) 
         table.facts { tbody {
             tr { th scope="row" { "Mode" } td { (mode_chip(standing.mode.as_str())) } }
             tr { th scope="row" { "Answers" } td { (hooks) } }
-            @if let Some(tools) = &standing.tools { tr { th scope="row" { "Calls of" } td { (tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")) } } }
+            @if let Some(tools) = &standing.tools { tr { th scope="row" { "Calls of" } td { (listed(tools)) } } }
             tr { th scope="row" { "Version" } td { (words::inline(standing.version.as_deref().unwrap_or("not known"))) } }
             tr { th scope="row" { "Module" } td.mono { (standing.module) " " (short(standing.digest.as_ref())) } }
             @if standing.approvals > 1 { tr { th scope="row" { "Approvals" } td { "a call that it holds needs " (standing.approvals) " persons" } } }

@@ -24,8 +24,8 @@ pub use component::{
 pub use error::PolicyError;
 pub use eval::{Combined, Limits, MAX_FUEL, Policy, PolicySet, what_if};
 pub use file::{
-    BUILTIN_PREFIX, BUILTINS, Builtin, PolicyEntry, SetEditor, builtin, is_policy_name, parse_set, read_set,
-    resolve, settings_digest,
+    BUILTIN_PREFIX, BUILTINS, Builtin, PolicyEntry, SetEditor, builtin, is_policy_name, listed, parse_set,
+    read_set, resolve, settings_digest,
 };
 pub use life::{
     HostConfig, LATENCY_BOUNDS, PolicyCounts, PolicyHost, PolicyMetrics, PolicyStatus, Quarantine, SetStatus,

@@ -8,7 +8,7 @@ use super::{CliError, hooks};
 use crate::app;
 use crate::cli::output;
 use crate::config::Config;
-use crate::policy::{CaseReport, CheckReport, difference};
+use crate::policy::{CaseReport, CheckReport, difference, listed};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
@@ -39,10 +39,7 @@ fn print(report: &CheckReport) -> Result<(), CliError> {
     output::line(&format!("digest  {}", report.digest))?;
     output::line(&format!("hooks   {}", hooks(&report.hooks)))?;
     if let Some(tools) = &report.tools {
-        output::line(&format!(
-            "tools   {}",
-            tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        ))?;
+        output::line(&format!("tools   {}", listed(tools)))?;
     }
     let facts: Vec<String> =
         report.facts.iter().map(|fact| format!("{} {}", fact.name, json!(fact.params))).collect();

@@ -73,6 +73,12 @@ impl PolicyEntry {
     }
 }
 
+/// The names of tools, for people.
+#[must_use]
+pub fn listed(tools: &BTreeSet<String>) -> String {
+    tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
 const fn one() -> i64 {
     1
 }

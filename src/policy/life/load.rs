@@ -227,10 +227,7 @@ impl Sources<'_> {
         };
         match (&entry.tools, &policy.module.tools) {
             (Some(named), Some(judged)) if named.is_disjoint(judged) => {
-                let list = |tools: &BTreeSet<String>| {
-                    tools.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-                };
-                Err(PolicyError::NoTool { named: list(named), judged: list(judged) })
+                Err(PolicyError::NoTool { named: file::listed(named), judged: file::listed(judged) })
             }
             _ => Ok(Some((policy, bytes))),
         }
