@@ -83,15 +83,19 @@ impl Descriptor {
 
     /// For this user, the system and the administrators, and nothing inherited. In a folder it holds for what is made inside.
     pub(super) fn private(folder: bool) -> io::Result<Self> {
-        let inherit = if folder { "OICI" } else { "" };
-        let user = user()?;
-        Self::parse(&format!("D:P(A;{inherit};FA;;;{user})(A;{inherit};FA;;;SY)(A;{inherit};FA;;;BA)"))
+        Self::ours(if folder { "OICI" } else { "" }, "")
     }
 
     /// The same, for a file that every user of this machine may read.
     pub(super) fn readable() -> io::Result<Self> {
+        Self::ours("", "(A;;FR;;;AU)")
+    }
+
+    fn ours(inherit: &str, others: &str) -> io::Result<Self> {
         let user = user()?;
-        Self::parse(&format!("D:P(A;;FA;;;{user})(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;AU)"))
+        Self::parse(&format!(
+            "D:P(A;{inherit};FA;;;{user})(A;{inherit};FA;;;SY)(A;{inherit};FA;;;BA){others}"
+        ))
     }
 
     /// As what makes a file or folder takes it; to be used while the descriptor lives.
