@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::decision::{Answer, Mode, PolicyErrorKind, PrincipalView, ToolCall};
+use crate::domain::decision::{Answer, InboxMessage, Mode, PolicyErrorKind, PrincipalView, ToolCall};
 use crate::policy::eval::Runtime;
 use crate::policy::{Limits, Loader, Policy, PolicyError, PolicySet};
 
@@ -94,5 +94,21 @@ pub(super) fn call() -> ToolCall {
         arguments: json!({ "recipient": "bob", "content": "hello" }),
         transport: "stdio".into(),
         now: 1_767_225_600_000,
+    }
+}
+
+/// An ordinary message.
+pub(super) fn message(content: &str) -> InboxMessage {
+    InboxMessage {
+        id: 1,
+        agent: "bob".into(),
+        sender: call().principal,
+        content: content.into(),
+        thread: 1,
+        reply_to: None,
+        broadcast: false,
+        automatic: false,
+        created_at: 0,
+        now: 0,
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::guests::{call, guest, loader};
-use crate::domain::decision::{Answer, Decision, InboxMessage, Input, Mode, Outcome};
+use super::guests::{call, guest, loader, message};
+use crate::domain::decision::{Answer, Decision, Input, Mode, Outcome};
 use crate::policy::file::{PolicyEntry, SET_FILE, SetEditor};
 use crate::policy::{HostConfig, PolicyHost, Quarantine, SetStatus, Source, State};
 
@@ -234,19 +234,7 @@ fn with_nothing_to_load_everything_fails_closed() {
     let host = home.start();
     let decision = decide(&host);
     assert_eq!((decision.outcome, decision.generation), (Outcome::Error, 0));
-    let message = InboxMessage {
-        id: 1,
-        agent: "bob".into(),
-        sender: call().principal,
-        content: "hello".into(),
-        thread: 1,
-        reply_to: None,
-        broadcast: false,
-        automatic: false,
-        created_at: 0,
-        now: 0,
-    };
-    assert_eq!(host.current().review(&message, &[]).outcome, Outcome::Error);
+    assert_eq!(host.current().review(&message("hello"), &[]).outcome, Outcome::Error);
     assert_eq!(host.status().unwrap().source, Source::Nothing);
     home.put("abstains");
     newer(&host, 0);

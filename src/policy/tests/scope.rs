@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::guests::{call, guest, load, loader, patient, with_section};
-use crate::domain::decision::{Fact, Hook, InboxMessage, Input, Mode, Outcome, ToolCall, WAKE};
+use super::guests::{call, guest, load, loader, message, patient, with_section};
+use crate::domain::decision::{Fact, Hook, Input, Mode, Outcome, ToolCall, WAKE};
 use crate::policy::file::{PolicyEntry, builtin, parse_set};
 use crate::policy::{Loader, Policy, PolicySet};
 
@@ -99,19 +99,7 @@ fn reviews_and_wakes_are_judged_whatever_tools_are_named() {
     let detection = builtin("question-detection").unwrap();
     let bytes = with_section(detection.bytes.to_vec(), "team-table:tools", "send_message");
     let set = PolicySet::new(&loader, vec![load(&loader, &bytes).unwrap()], 1);
-    let message = InboxMessage {
-        id: 1,
-        agent: "bob".into(),
-        sender: call().principal,
-        content: "Shall we?".into(),
-        thread: 1,
-        reply_to: None,
-        broadcast: false,
-        automatic: false,
-        created_at: 1,
-        now: 1,
-    };
-    assert_eq!(set.review(&message, &[]).verdicts.len(), 1);
+    assert_eq!(set.review(&message("Shall we?"), &[]).verdicts.len(), 1);
 }
 
 #[test]
