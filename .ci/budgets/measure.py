@@ -31,8 +31,6 @@ PACE = 0.04
 ALLOWED = 0.03
 # Nobody is refused for having called too often; the limits are counted all the same.
 SET = '[[policy]]\nname = "rate-limit"\nmodule = "builtin:rate-limit"\n[policy.settings]\nmax_messages = 1000000\nmax_changes = 1000000\n'
-# One thread for the protocol and no waiting in circles: the same count each time.
-STEADY = {"TOKIO_WORKER_THREADS": "1"}
 
 
 def callgrind(folder: Path, *options: str) -> list[str]:
@@ -51,11 +49,10 @@ class Measured:
         self.binary, self.home, self.db = binary, home, str(home / "table.db")
         (home / "policies").mkdir(mode=0o700)
         (home / "policies/policy-set.toml").write_text(SET)
-        os.environ.update(STEADY)
-        with_token = Process([binary], home, self.db)
-        self.tokens = {f"agent{at}": with_token.call("register", name=f"agent{at}")["token"] for at in range(AGENTS)}
-        with_token.call("create_task", creator="agent0", title="a task", token=self.tokens["agent0"])
-        with_token.end()
+        first = Process([binary], home, self.db)
+        self.tokens = {f"agent{at}": first.call("register", name=f"agent{at}")["token"] for at in range(AGENTS)}
+        first.call("create_task", creator="agent0", title="a task", token=self.tokens["agent0"])
+        first.end()
         self.process = Process([*callgrind(home), binary], home, self.db)
         self.dumps = 0
 
@@ -78,23 +75,19 @@ class Measured:
         return min(counts)
 
     def calls(self) -> dict[str, object]:
-        def as_agent(at: int, **arguments) -> dict:
-            name = f"agent{at % AGENTS}"
-            return {**arguments, "token": self.tokens[name]}
-
         def name(at: int) -> str:
             return f"agent{at % AGENTS}"
 
-        ask = self.process.call
+        def ask(tool: str, at: int, **arguments) -> dict:
+            return self.process.call(tool, **arguments, token=self.tokens[name(at)])
+
         return {
-            "list_members": lambda at: ask("list_members", **as_agent(at)),
-            "list_tasks": lambda at: ask("list_tasks", **as_agent(at)),
-            "get_messages": lambda at: ask("get_messages", agent_name=name(at), **as_agent(at)),
-            "send_message": lambda at: ask("send_message", sender=name(at), recipient=name(at + 1), content=f"Step {at} is done.",
-                                           **as_agent(at)),
-            "share_context": lambda at: ask("share_context", agent_name=name(at), key=f"key{at % AGENTS}", value=f"value {at}",
-                                            **as_agent(at)),
-            "create_task": lambda at: ask("create_task", creator=name(at), title=f"task {at}", **as_agent(at)),
+            "list_members": lambda at: ask("list_members", at),
+            "list_tasks": lambda at: ask("list_tasks", at),
+            "get_messages": lambda at: ask("get_messages", at, agent_name=name(at)),
+            "send_message": lambda at: ask("send_message", at, sender=name(at), recipient=name(at + 1), content=f"Step {at} is done."),
+            "share_context": lambda at: ask("share_context", at, agent_name=name(at), key=f"key{at % AGENTS}", value=f"value {at}"),
+            "create_task": lambda at: ask("create_task", at, creator=name(at), title=f"task {at}"),
         }
 
     def hook(self) -> int:
